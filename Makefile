@@ -1,0 +1,70 @@
+# Every command a contributor needs. Needs Python 3.11, make and git; everything else goes into .venv.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fix bench bench-throughput bench-overhead bench-faults docs lock clean learn
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
+
+$(VENV)/.run: requirements/base.txt pyproject.toml requirements/base.in
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the router into $(VENV) (about half a minute the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/base.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt requirements/engines.txt
+	@echo "installing test tools, the openai SDK and a real llama.cpp server into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/engines.txt
+	@touch $@
+
+$(VENV)/.learn: $(VENV)/.run requirements/learn.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/learn.txt
+	@touch $@
+
+setup: $(VENV)/.dev ## install everything, with hashes, into .venv
+
+demo: $(VENV)/.run ## three simulated tiers, the router and a client: the main job in one command
+	@$(BIN)/pointsman demo $(ARGS)
+
+test: $(VENV)/.dev check-fast ## lint, types, import contracts and all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check-fast
+check-fast: $(VENV)/.dev
+	@$(BIN)/ruff check src tests bench
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+check: test ## what CI runs
+
+fix: $(VENV)/.dev ## let ruff repair what it can
+	@$(BIN)/ruff check --fix src tests bench
+
+docs: $(VENV)/.dev ## write the generated reference pages
+	@$(BIN)/python docs/generate.py
+
+bench: bench-overhead bench-throughput ## every published number
+
+bench-throughput: $(VENV)/.dev ## direct, nginx, Pointsman: req/s, added latency, memory (needs nginx and gcc)
+	@$(BIN)/python bench/throughput/run.py $(ARGS)
+
+bench-overhead: $(VENV)/.dev ## the decision alone, by prompt length
+	@$(BIN)/python bench/overhead/run.py $(ARGS)
+
+learn: $(VENV)/.learn ## fit the heuristic's table again (needs DATA=path to the outcome tables)
+	@$(BIN)/python -m pointsman.learn.heuristic_table $(DATA) $(ARGS)
+
+lock: ## resolve requirements/*.in again (needs uv)
+	@for f in base build dev engines learn; do \
+	  uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q \
+	    requirements/$$f.in -o requirements/$$f.txt; done
+
+clean: ## remove .venv and what runs left behind
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pointsman

@@ -1,0 +1,1 @@
+"""Scores of a reply, from 0 to 1."""

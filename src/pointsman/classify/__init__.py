@@ -1,0 +1,1 @@
+"""Which tier? Stages, pipeline and policy: synchronous, pure, replayable."""

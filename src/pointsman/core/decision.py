@@ -1,0 +1,97 @@
+"""Which tier, and why: what the classify half hands to the gateway."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+TargetKind = Literal["tier", "pool", "model"]
+
+
+class Target(msgspec.Struct, frozen=True, gc=False):
+    """Where a stage or a client sends a request: a tier, a pool, or a model name of the configuration."""
+
+    kind: TargetKind
+    name: str
+
+
+class TierScore(msgspec.Struct, frozen=True, gc=False):
+    """P(this tier's answer is acceptable)."""
+
+    p: float
+    lower: float
+    """Lower bound of `p`; equals `p` when nothing is known about its error."""
+    evidence: int = 0
+    """How many labelled examples stand behind it."""
+
+
+class Scores(msgspec.Struct, frozen=True, gc=False):
+    """Tier -> score, in ladder order; monotone: a higher rung never scores below a lower one."""
+
+    by_tier: dict[str, TierScore]
+    calibrated: bool
+    """False: fitted on other people's traffic; says so wherever it shows."""
+
+
+class Decide(msgspec.Struct, frozen=True, gc=False):
+    """Ends the pipeline."""
+
+    target: Target
+    reason: str
+    system: str | None = None
+    """Extra system prompt for the chosen model (a specialised agent)."""
+
+
+class Refine(msgspec.Struct, frozen=True, gc=False):
+    """Goes on with these scores; the last stage that refined wins unless a later one decides."""
+
+    scores: Scores
+    reason: str
+
+
+StageResult = Decide | Refine | None
+
+
+class StageView(msgspec.Struct, frozen=True, gc=False):
+    """What one stage said, for `explain`, `/v1/route` and the record."""
+
+    stage: str
+    outcome: Literal["decided", "refined", "abstained", "failed", "skipped"]
+    reason: str
+    duration_s: float
+    scores: Scores | None = None
+    target: Target | None = None
+
+
+class GateView(msgspec.Struct, frozen=True, gc=False):
+    """Why a tier may or may not serve this request, whatever its score."""
+
+    tier: str
+    fits: bool
+    reason: str
+    unknown: tuple[str, ...] = ()
+    """Capabilities that nobody has declared: allowed, and counted."""
+
+
+class Decision(msgspec.Struct, frozen=True, gc=False):
+    """The chosen tier and how it was chosen. JSON of this is what `POST /v1/route` answers."""
+
+    route: str
+    tier: str
+    rung: int
+    """1-based place on the route's ladder; 0 when the tier is not on it (a pinned pool or model)."""
+    decided_by: str
+    """Stage name, `policy`, `client` (the model was named), `gate` (only one fits), or `default`."""
+    reason: str
+    confidence: float
+    """Score of the chosen tier; 0.0 when nobody scored (see `reason`)."""
+    calibrated: bool = False
+    pool: str | None = None
+    """Set when the choice is narrower than the tier."""
+    system: str | None = None
+    propensity: float = 1.0
+    """Probability with which this policy takes this tier for this request (1.0 = deterministic)."""
+    duration_s: float = 0.0
+    stages: tuple[StageView, ...] = ()
+    gate: tuple[GateView, ...] = ()

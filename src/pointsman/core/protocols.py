@@ -1,0 +1,106 @@
+"""The doors between rooms that do not know each other: who calls what, with which shapes.
+
+`gateway` receives these; `wiring` builds what satisfies them; `pointsman.testing` has the fakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Protocol
+
+from pointsman.core.decision import StageResult
+from pointsman.core.fleet import EndpointId, EndpointSpec, EndpointView
+from pointsman.core.record import Record
+from pointsman.core.reply import Batch, Reply
+from pointsman.core.request import ChatRequest
+
+
+class Stage(Protocol):
+    """One classifier in a pipeline: synchronous and pure."""
+
+    name: str
+
+    def classify(self, request: ChatRequest, so_far: StageResult) -> StageResult:
+        """Decide, refine or abstain (None). May raise: the pipeline counts it and goes on."""
+        ...
+
+
+class Ask(Protocol):
+    """A question to a model, with deadline and budget already in it; handed to stages that need the world."""
+
+    async def __call__(self, prompt: str, *, max_tokens: int = 1) -> str: ...
+
+
+class ConsultingStage(Protocol):
+    """A stage that needs the world (judge, remote embedder)."""
+
+    name: str
+
+    async def consult(self, request: ChatRequest, so_far: StageResult, ask: Ask) -> StageResult: ...
+
+
+class Verifier(Protocol):
+    """Reads request and reply, returns a score in [0, 1] or abstains."""
+
+    def verify(self, request: ChatRequest, reply: Reply) -> float | None: ...
+
+
+class Balancer(Protocol):
+    """Picks one endpoint among frozen views (never empty)."""
+
+    def pick(self, request: ChatRequest, views: Sequence[EndpointView], rng: Random) -> EndpointId: ...
+
+
+class ReplyStream(Protocol):
+    """A streamed answer under way. Exactly one of: `next` returns None, `next` raises, `close` is called first."""
+
+    @property
+    def reply(self) -> Reply:
+        """What is known so far; complete once `next` has returned None."""
+        ...
+
+    async def next(self, until: float) -> Batch | None:
+        """The next events, or None when the answer ended in success.
+
+        `until` is monotonic seconds. Raises a subclass of `UpstreamError`: FirstTokenTimeout before the first
+        content-bearing event, StreamStalled after it, ConnectionLost, BadAnswer, UpstreamFailed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give up: the socket is closed now unless the answer is complete. Idempotent."""
+        ...
+
+
+class Upstream(Protocol):
+    """The only way to a model. All times are monotonic seconds of the running event loop (`loop.time()`).
+
+    Cancelling the awaiting task closes the upstream socket at once. Raises subclasses of `UpstreamError`, with
+    `sent=False` when certainly no byte of the request was written.
+    """
+
+    async def ask(self, endpoint: EndpointSpec, request: ChatRequest, body: Sequence[bytes], *, until: float) -> Reply:
+        """A plain call: the whole, successful answer, or an error. `until` bounds it to the last byte."""
+        ...
+
+    async def stream(
+        self, endpoint: EndpointSpec, request: ChatRequest, body: Sequence[bytes], *, until: float
+    ) -> ReplyStream:
+        """Sends a streamed call and returns once the upstream's headers say 200 and event-stream.
+
+        `until` bounds connecting, sending and headers; the first content-bearing event has its own bound in `next`.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Closes pooled connections."""
+        ...
+
+
+class Sink(Protocol):
+    """Takes records. Synchronous and quick: the record is safe against kill -9 when `write` returns."""
+
+    def write(self, record: Record) -> None:
+        """Never raises: what cannot be kept is counted."""
+        ...

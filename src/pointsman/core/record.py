@@ -1,0 +1,99 @@
+"""The row a request leaves. Metrics, log line, savings and training data are readings of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from pointsman.core.decision import Decision
+from pointsman.core.reply import Usage
+
+Outcome = Literal["answered", "rejected", "failed", "cancelled"]
+"""answered · rejected (nobody saw it: refused before dispatch or before a byte was sent) · failed · cancelled (client left)."""
+
+
+class Attempt(msgspec.Struct, frozen=True, gc=False):
+    """One call to one endpoint."""
+
+    number: int
+    tier: str
+    pool: str
+    endpoint: str
+    model: str
+    """The name the endpoint knows the model by."""
+    reason: str
+    """`chosen`, `retry`, or an escalation's reason: `saturated`, `sla`, `verifier`, `failed`, `session`; `fallback`, `last_resort`."""
+    started_s: float
+    """Seconds after the request arrived."""
+    duration_s: float
+    ttft_s: float | None
+    """Seconds from this attempt's start to its first content-bearing event (plain: to the last byte); None = never came."""
+    outcome: Outcome
+    error: str | None = None
+    """Error code when not answered."""
+    upstream_status: int | None = None
+    sent: bool = True
+    """False: certainly no byte reached the engine."""
+    usage: Usage | None = None
+    cost_nano_usd: int | None = None
+    cost_basis: str = "unpriced"
+
+
+class Escalation(msgspec.Struct, frozen=True, gc=False):
+    """Climbing the ladder."""
+
+    from_tier: str
+    to_tier: str
+    reason: str
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One request, whole. `v` is the schema version of the spool line."""
+
+    id: str
+    """Our own id (UUIDv7 hex): also the response header, the log line and the store's key."""
+    at: float
+    """Wall-clock seconds when the request arrived."""
+    kind: str
+    """`chat`, `completion`, `embedding`, `decide`."""
+    requested_model: str
+    route: str
+    tenant: str
+    key: str
+    """Name of the client key, never its value."""
+    stream: bool
+    outcome: Outcome
+    status: int
+    """HTTP status the client saw (499: it left)."""
+    duration_s: float
+    ttft_s: float | None
+    """Arrival to commit."""
+    routing_tier: str = ""
+    """Tier that answered (or was last tried)."""
+    original_tier: str = ""
+    """Tier first decided, when it is another than `routing_tier`; else empty."""
+    rung: int = 0
+    pool: str = ""
+    model_id: str = ""
+    """Pool model name that answered."""
+    endpoint: str = ""
+    decision: Decision | None = None
+    attempts: tuple[Attempt, ...] = ()
+    escalations: tuple[Escalation, ...] = ()
+    usage: Usage | None = None
+    cost_nano_usd: int | None = None
+    """Sum over attempts; None = at least one is unknown."""
+    cost_basis: str = "unpriced"
+    error: str | None = None
+    error_message: str | None = None
+    client_request_id: str = ""
+    prompt: str | None = None
+    """Only when `records.content` asks for it."""
+    answer: str | None = None
+    request_bytes: int = 0
+    messages: int = 0
+    tools: int = 0
+    images: int = 0
+    simulated: bool = False
+    v: int = 1

@@ -1,0 +1,107 @@
+"""What a client asked, parsed once.
+
+The original bytes stay in `body`; what goes upstream is `body` with a few spliced spans (`Edit`), so that
+every byte that we have no business with arrives untouched.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Literal
+
+import msgspec
+
+
+class Kind(Enum):
+    """Which API a request came through."""
+
+    CHAT = "chat"
+    COMPLETION = "completion"
+    EMBEDDING = "embedding"
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """One turn: its text only. Images, audio and files are counted on the request."""
+
+    role: str
+    """As sent: `system`, `developer`, `user`, `assistant`, `tool`, or a stranger's own."""
+    text: str
+    """String content, or the text parts of a list joined by newlines; "" when there is none."""
+
+
+class Needs(msgspec.Struct, frozen=True, gc=False):
+    """What a model must be able to do to serve this request (the capability gate reads it)."""
+
+    context: int = 0
+    """Estimated tokens in and out: UTF-8 bytes / 3 + max_tokens."""
+    tools: bool = False
+    json_schema: bool = False
+    vision: bool = False
+    logprobs: bool = False
+
+
+class Caller(msgspec.Struct, frozen=True, gc=False):
+    """Who asks, as the key says; never taken from a header."""
+
+    name: str = "anonymous"
+    tenant: str = ""
+    routes: tuple[str, ...] = ()
+    """Route names this key may use; empty = all."""
+
+
+class Span(msgspec.Struct, frozen=True, gc=False):
+    """Where a top-level value stands in `body`: [start, end)."""
+
+    start: int
+    end: int
+
+
+class ChatRequest(msgspec.Struct, frozen=True):
+    """One parsed request. Frozen: splices make new bytes, never a new request."""
+
+    kind: Kind
+    body: bytes
+    model: str
+    """What the client put into `model`."""
+    messages: tuple[Message, ...] = ()
+    """Completions: one `user` message with the prompt. Embeddings: none."""
+    stream: bool = False
+    include_usage: bool = False
+    """The client asked for `stream_options.include_usage` itself."""
+    max_tokens: int | None = None
+    """`max_completion_tokens`, else `max_tokens`, else None (unknown)."""
+    choices: int = 1
+    """`n`: how many choices the answer must have (completions: prompts × n)."""
+    inputs: int = 0
+    """Embeddings: how many vectors the answer must have."""
+    tools: int = 0
+    """How many tools are offered."""
+    images: int = 0
+    needs: Needs = Needs()
+    spans: dict[str, Span] = {}
+    """Value spans of the top-level fields that we may splice (`model`, `stream_options`, and router-only fields)."""
+    fields_end: int = 0
+    """Index of the object's closing brace: where a new top-level field may be put in."""
+    metadata: dict[str, Any] = {}
+    """The body's `metadata` object when it is one."""
+    headers: dict[str, str] = {}
+    """Lower-case names; only those that rules or logs may see (no credentials, no cookies)."""
+    path: str = "/v1/chat/completions"
+    caller: Caller = Caller()
+    client_request_id: str = ""
+    """The client's own `X-Request-ID`, sanitised; echoed and logged, never sent upstream."""
+
+    @property
+    def is_embedding(self) -> bool:
+        return self.kind is Kind.EMBEDDING
+
+
+class Edit(msgspec.Struct, frozen=True, gc=False):
+    """Replace `body[start:end]` by `text`. Edits of one request never overlap."""
+
+    start: int
+    end: int
+    text: bytes
+
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]

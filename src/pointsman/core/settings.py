@@ -1,0 +1,142 @@
+"""The configuration as serving reads it: checked, with units resolved (seconds, bytes), secrets filled in.
+
+`config/` makes these from YAML; nothing else does. Defaults and their reasons are documented in
+`config/schema.py`, which the reference is generated from.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from pointsman.core.fleet import Capabilities, EndpointSpec
+
+
+class ServerSettings(msgspec.Struct, frozen=True):
+    host: str = "127.0.0.1"
+    port: int = 4000
+    max_body: int = 32 * 1024 * 1024
+    max_depth: int = 64
+    hosts: tuple[str, ...] = ()
+    """Extra names accepted in the Host header; loopback names, IP literals we bind and `host` always are."""
+
+
+class AdminSettings(msgspec.Struct, frozen=True):
+    host: str = "127.0.0.1"
+    port: int = 4001
+    token: str | None = None
+    """None = generate one and write it to `token_file` with mode 0600."""
+    token_file: str = ".pointsman/admin.token"
+
+
+class KeySettings(msgspec.Struct, frozen=True):
+    name: str
+    sha256: bytes
+    """Digest of the key; the key itself is forgotten when the configuration is loaded."""
+    tenant: str = ""
+    routes: tuple[str, ...] = ()
+
+
+class RecordsSettings(msgspec.Struct, frozen=True):
+    path: str = ".pointsman/records.db"
+    content: str = "none"
+    """`none` or `all`: whether prompt and answer text are stored."""
+
+
+class SlaSettings(msgspec.Struct, frozen=True):
+    ttft_target_s: float | None = None
+    ttft_p95_max_s: float | None = None
+
+
+class HealthSettings(msgspec.Struct, frozen=True):
+    eject_after: int = 5
+    eject_share: float = 0.5
+    eject_share_min: int = 20
+    eject_s: float = 10.0
+    eject_max_s: float = 120.0
+    cooldown_max_s: float = 60.0
+
+
+class PoolSettings(msgspec.Struct, frozen=True):
+    name: str
+    model: str
+    endpoints: tuple[EndpointSpec, ...]
+    capabilities: Capabilities = Capabilities()
+    provider: str | None = None
+    embeddings: bool = False
+    """Serves /v1/embeddings (capabilities.embeddings in the file)."""
+    health: HealthSettings = HealthSettings()
+
+
+class TierSettings(msgspec.Struct, frozen=True):
+    name: str
+    pools: tuple[str, ...]
+    sla: SlaSettings = SlaSettings()
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """All given parts must hold; `any`/`all`/`not` combine. Text is matched within 32 KiB."""
+
+    regex: str | None = None
+    """On the last user message."""
+    text: str | None = None
+    """Regex on any message's text."""
+    keywords: tuple[str, ...] = ()
+    """Any of them as whole words in the last user message, ignoring case."""
+    path: str | None = None
+    """Regex on the request path."""
+    header: dict[str, str] = {}
+    """Lower-case name -> regex that must match the whole value."""
+    metadata: dict[str, str] = {}
+    """Key -> regex that must match the whole value."""
+    tenant: tuple[str, ...] = ()
+    tools: bool | None = None
+    """Whether tools are offered."""
+    min_chars: int | None = None
+    max_chars: int | None = None
+    """Length of the last user message in characters."""
+    all: tuple[Condition, ...] = ()
+    any: tuple[Condition, ...] = ()
+    not_: Condition | None = None
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """Exactly one of tier, pool and model is set; `system` may add a system prompt for whoever answers."""
+
+    name: str
+    when: Condition
+    tier: str | None = None
+    pool: str | None = None
+    model: str | None = None
+    system: str | None = None
+    reason: str = ""
+
+
+class RouteSettings(msgspec.Struct, frozen=True):
+    name: str
+    ladder: tuple[str, ...]
+    default_tier: str
+    quality: float = 0.8
+    fallbacks: tuple[str, ...] = ()
+    deadline_s: float = 600.0
+    ttft_timeout_s: float = 60.0
+    stall_timeout_s: float = 30.0
+    answer_timeout_s: float = 120.0
+    open_after_s: float = 15.0
+    pipeline: tuple[str, ...] = ("rules", "heuristic")
+    rules: tuple[Rule, ...] = ()
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """A whole, consistent configuration."""
+
+    tiers: dict[str, TierSettings]
+    pools: dict[str, PoolSettings]
+    routes: dict[str, RouteSettings]
+    server: ServerSettings = ServerSettings()
+    admin: AdminSettings = AdminSettings()
+    keys: tuple[KeySettings, ...] = ()
+    records: RecordsSettings = RecordsSettings()
+    source: str = ""
+    """The file this was read from."""
+    simulated: bool = False
+    """Records and answers are marked: the tiers are simulators."""

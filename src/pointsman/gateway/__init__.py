@@ -1,0 +1,1 @@
+"""The path of one request: decide, dispatch, verify, remember. Knows no HTTP."""

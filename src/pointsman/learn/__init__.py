@@ -1,0 +1,1 @@
+"""Offline: from records and outcomes to an artifact. Serving never imports it."""

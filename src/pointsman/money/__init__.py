@@ -1,0 +1,1 @@
+"""Prices, what an attempt cost, GPU-hours. Integer nano-dollars."""

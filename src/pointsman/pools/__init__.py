@@ -1,0 +1,1 @@
+"""Which endpoint? Membership, leases, health, balancing."""

@@ -1,0 +1,1 @@
+"""Ways to pick one endpoint among frozen views."""

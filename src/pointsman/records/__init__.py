@@ -1,0 +1,1 @@
+"""What happened: spool, importer, store."""

@@ -1,0 +1,1 @@
+"""Fakes and simulators that ship: a scripted model server, a simulated fleet, factories, a clock."""

@@ -1,0 +1,1 @@
+"""Wire formats: how a reply of one family is read."""
