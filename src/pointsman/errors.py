@@ -25,6 +25,11 @@ class PointsmanError(Exception):
     should_retry: bool | None = None
     """False: an SDK that retries would only repeat the failure (`x-should-retry: false`)."""
 
+    @property
+    def client_status(self) -> int:
+        """The HTTP status a client sees."""
+        return self.status
+
 
 class ConfigError(PointsmanError):
     """The configuration cannot be used; `problems` lists all of them."""
@@ -193,6 +198,12 @@ class UpstreamError(PointsmanError):
         """The upstream's own `error` object as JSON bytes: passed on for 4xx about the request, else kept for logs."""
         self.endpoint = ""
         """Set by dispatch: the endpoint that failed, so that the machine can exclude it."""
+
+    @property
+    def client_status(self) -> int:
+        """An upstream's 4xx about the request is kept, and which of 502/503/504 a gateway before it said."""
+        kept = not self.retryable or self.upstream_status in (502, 503, 504)
+        return self.upstream_status if kept and self.upstream_status is not None else self.status
 
     def __str__(self) -> str:
         return self.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Literal
 
 import msgspec
@@ -97,3 +98,8 @@ class Record(msgspec.Struct, frozen=True):
     images: int = 0
     simulated: bool = False
     v: int = 1
+
+
+def new_record_id(wall_s: float, rng: Random) -> str:
+    """A UUIDv7 (RFC 9562 §5.7) as 32 hex digits: sorts by time, unique across processes that seed differently."""
+    return f"{int(wall_s * 1000):012x}7{rng.getrandbits(12):03x}{0x8 | rng.getrandbits(2):x}{rng.getrandbits(60):015x}"

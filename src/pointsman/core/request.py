@@ -7,7 +7,6 @@ every byte that we have no business with arrives untouched.
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, Literal
 
 import msgspec
 
@@ -82,8 +81,8 @@ class ChatRequest(msgspec.Struct, frozen=True):
     """Value spans of the top-level fields that we may splice (`model`, `stream_options`, and router-only fields)."""
     fields_end: int = 0
     """Index of the object's closing brace: where a new top-level field may be put in."""
-    metadata: dict[str, Any] = {}
-    """The body's `metadata` object when it is one."""
+    metadata: dict[str, str] = {}
+    """The string members of the body's `metadata` object."""
     headers: dict[str, str] = {}
     """Lower-case names; only those that rules or logs may see (no credentials, no cookies)."""
     path: str = "/v1/chat/completions"
@@ -102,6 +101,3 @@ class Edit(msgspec.Struct, frozen=True, gc=False):
     start: int
     end: int
     text: bytes
-
-
-Role = Literal["system", "developer", "user", "assistant", "tool"]

@@ -1,0 +1,299 @@
+"""Who is measured: how each contestant is configured, started, watched and stopped.
+
+Every process starts in a process group of its own, dies with this one (PR_SET_PDEATHSIG), listens on loopback only and
+writes only below the run's temporary folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BIN = Path(sys.executable).parent
+READY_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 5.0
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class DidNotStart(Exception):
+    """A contestant ended or stayed silent: its name and the last lines it wrote."""
+
+    def __init__(self, name: str, why: str, log: str) -> None:
+        super().__init__(f"{name} did not start: {why}" + (f"\n{log}" if log else ""))
+        self.name, self.why = name, why
+
+
+def free_port() -> int:
+    """A loopback port nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Processes:
+    """Everything this run started; `stop_all` leaves nothing behind."""
+
+    def __init__(self) -> None:
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, argv: Sequence[str | Path], *, core: int | None, log: Path, cwd: Path | None = None,
+              env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Starts `argv` pinned to `core` (None = unpinned), output to `log`."""
+        def prepare() -> None:
+            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if core is not None:
+                os.sched_setaffinity(0, {core})
+
+        with log.open("ab") as output:
+            process = subprocess.Popen([str(part) for part in argv], stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                       cwd=cwd, env=env, start_new_session=True, preexec_fn=prepare)
+        self._running.append(process)
+        return process
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        """SIGTERM to the group, SIGKILL when it has not ended in time."""
+        for sign, patience in ((signal.SIGTERM, STOP_TIMEOUT_S), (signal.SIGKILL, STOP_TIMEOUT_S)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, sign)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+                break
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)   # children that outlived their parent
+        if process in self._running:
+            self._running.remove(process)
+
+    def stop_all(self) -> None:
+        for process in list(self._running):
+            self.stop(process)
+
+
+# ---- what a process uses ---------------------------------------------------------------------------------------------
+
+
+def tree(pid: int) -> list[int]:
+    """`pid` and its descendants, as /proc tells now."""
+    parents: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, IndexError):
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                parents.setdefault(parent, []).append(int(entry.name))
+    found = [pid]
+    for member in found:
+        found += parents.get(member, [])
+    return found
+
+
+def rss_bytes(pid: int | None) -> int | None:
+    """Resident memory of the process and its children; None when unknown. Shared pages count once per process."""
+    if pid is None:
+        return None
+    total = 0
+    for member in tree(pid):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{member}/status").read_text().splitlines():
+                if line.startswith("VmRSS:"):
+                    total += int(line.split()[1]) * 1024
+    return total or None
+
+
+def cpu_s(pid: int | None) -> float | None:
+    """CPU seconds the process and its children have used (user and system); None when unknown."""
+    if pid is None:
+        return None
+    ticks, known = 0, False
+    for member in tree(pid):
+        with contextlib.suppress(OSError, IndexError):
+            fields = Path(f"/proc/{member}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+            known = True
+    return ticks / os.sysconf("SC_CLK_TCK") if known else None
+
+
+# ---- contestants -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Contestant:
+    """One column of the comparison. `process` is set while we run it, `pid` also for one started by hand."""
+
+    name: str
+    role: str
+    """`direct`, `proxy`, `router` (its rate voids rows) or `layer`."""
+    port: int = 0
+    path: str = "/v1/chat/completions"
+    ready_path: str = "/health"
+    pid: int | None = None
+    header: str | None = None
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+
+def _answers_200(port: int, path: str) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1.0)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def wait_ready(contestant: Contestant, log: Path) -> None:
+    """Returns when it answers 200 on its readiness path. Raises DidNotStart."""
+    until = time.monotonic() + READY_TIMEOUT_S
+    while not _answers_200(contestant.port, contestant.ready_path):
+        if contestant.process is not None and contestant.process.poll() is not None:
+            raise DidNotStart(contestant.name, f"exited with {contestant.process.returncode}", _tail(log))
+        if time.monotonic() > until:
+            raise DidNotStart(contestant.name, f"not ready on {contestant.ready_path} within {READY_TIMEOUT_S:.0f} s", _tail(log))
+        time.sleep(0.005)
+
+
+def _tail(log: Path, lines: int = 8) -> str:
+    return "\n".join("  | " + line for line in log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
+
+
+def nginx_config(folder: Path, port: int, upstream_port: int, connections: int) -> str:
+    """One worker, keep-alive to the upstream, nothing buffered, every path below `folder`."""
+    temp = "".join(f"  {kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    return f"""{user}daemon off;
+worker_processes 1;
+worker_rlimit_nofile {connections * 2 + 1000};
+pid {folder}/nginx.pid;
+error_log {folder}/error.log warn;
+events {{ worker_connections {connections * 2 + 200}; }}
+http {{
+{temp}  access_log off;
+  keepalive_requests 100000000;
+  upstream model {{
+    server 127.0.0.1:{upstream_port};
+    keepalive 512;
+    keepalive_requests 100000000;
+  }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location / {{
+      proxy_pass http://model;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_buffering off;
+      client_body_buffer_size 256k;
+      client_max_body_size 32m;
+    }}
+  }}
+}}
+"""
+
+
+TIERS = (("small", "Qwen/Qwen2.5-7B-Instruct", "RTX 4090", 0.51, 1000),
+         ("medium", "Qwen/Qwen2.5-32B-Instruct", "A100", 1.60, 700),
+         ("large", "meta-llama/Llama-3.3-70B-Instruct", "H100", 2.40, 400))
+CAPABILITIES = "{context: 131072, tools: true, json_schema: true, vision: false, logprobs: true}"
+
+
+def pointsman_config(folder: Path, port: int, admin_port: int, upstream_port: int, slots: int) -> str:
+    """Three tiers on one C upstream, rules and heuristic, records and metrics on: what a user would run."""
+    tiers = "".join(f"""  {name}:
+    model: {model}
+    capabilities: {CAPABILITIES}
+    endpoints:
+      - {{url: "http://127.0.0.1:{upstream_port}/v1", slots: {slots}, gpu: {{type: {gpu}, usd_per_hour: {price}, tokens_per_s: {speed}}}}}
+""" for name, model, gpu, price, speed in TIERS)
+    return f"""server: {{host: 127.0.0.1, port: {port}, workers: 1}}
+admin: {{host: 127.0.0.1, port: {admin_port}, token: "${{POINTSMAN_ADMIN_TOKEN}}"}}
+records: {{path: "{folder}/records.db", content: none}}
+tiers:
+{tiers}routes:
+  auto:
+    ladder: [small, medium, large]
+    default_tier: large
+    quality: 0.8
+    fallbacks: [large]
+    pipeline: [rules, heuristic]
+    rules:
+      - {{when: {{regex: "(?i)\\\\border[- ]?\\\\d{{6,}}\\\\b"}}, tier: small, reason: order lookup}}
+      - {{when: {{header: {{x-team: legal}}}}, tier: large}}
+"""
+
+
+class Fleet:
+    """Starts contestants in front of one upstream."""
+
+    def __init__(self, processes: Processes, folder: Path, upstream_port: int, core: int | None, streams: int) -> None:
+        self._processes, self._folder, self._upstream_port, self._core = processes, folder, upstream_port, core
+        self._streams = streams
+        self._starts = 0
+
+    def start(self, contestant: Contestant) -> float:
+        """Starts it and waits until it is ready; returns the seconds that took. Raises DidNotStart."""
+        self._starts += 1
+        folder = self._folder / f"{contestant.name.replace(' ', '-')}-{self._starts}"
+        folder.mkdir()
+        log = folder / "output.log"
+        contestant.port = free_port()
+        argv, cwd, env = self._command(contestant, folder)
+        began = time.monotonic()
+        contestant.process = self._processes.start(argv, core=self._core, log=log, cwd=cwd, env=env)
+        contestant.pid = contestant.process.pid
+        try:
+            wait_ready(contestant, log)
+        except DidNotStart:
+            self.stop(contestant)
+            raise
+        return time.monotonic() - began
+
+    def stop(self, contestant: Contestant) -> None:
+        if contestant.process is not None:
+            self._processes.stop(contestant.process)
+            contestant.process = contestant.pid = None
+
+    def _command(self, contestant: Contestant, folder: Path) -> tuple[list[str | Path], Path, dict[str, str] | None]:
+        port, upstream = contestant.port, f"http://127.0.0.1:{self._upstream_port}"
+        match contestant.name:
+            case "nginx":
+                config = folder / "nginx.conf"
+                config.write_text(nginx_config(folder, port, self._upstream_port, self._streams))
+                return [nginx_binary() or "nginx", "-p", folder, "-c", config, "-e", folder / "error.log"], folder, None
+            case "pointsman":
+                config = folder / "pointsman.yaml"
+                config.write_text(pointsman_config(folder, port, free_port(), self._upstream_port, self._streams * 2))
+                env = os.environ | {"POINTSMAN_ADMIN_TOKEN": "bench-" + os.urandom(12).hex()}
+                return [BIN / "pointsman", "serve", "--config", config], folder, env
+            case "granian echo":
+                return [BIN / "granian", "--interface", "asginl", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+                        "--loop", "uvloop", "--no-ws", "--backlog", "4096", "--log-level", "warning", "layers:echo"], HERE, None
+            case name:
+                app = name.removeprefix("uvicorn ").removeprefix("+ ")
+                return [sys.executable, HERE / "layers.py", app, "--port", str(port), "--upstream", upstream], folder, None
+
+
+def nginx_binary() -> str | None:
+    """Debian keeps it in /usr/sbin, which is not on every PATH."""
+    return shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
+def our_contestants(upstream_port: int) -> list[Contestant]:
+    """In the order of the tables. Layers whose parts are not installed are left out."""
+    found = [Contestant("direct", "direct", port=upstream_port),
+             Contestant("nginx", "proxy"),
+             Contestant("pointsman", "router", ready_path="/health/readiness"),
+             Contestant("uvicorn echo", "layer"), Contestant("uvicorn + aiohttp", "layer"), Contestant("uvicorn + http1", "layer")]
+    if (BIN / "granian").exists():
+        found.append(Contestant("granian echo", "layer"))
+    return found

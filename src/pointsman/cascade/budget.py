@@ -1,0 +1,136 @@
+"""How many retries the fleet can bear: a limit on top of each request's own.
+
+Why a budget and not only a retry count? When a whole pool is failing, three tries per request are three times the
+load on what is left of it: the retries keep it down. So per pool at most 20 % of the last 10 s' attempts may be
+retries, with a floor of 3 in flight so that a quiet pool can retry at all (the shape of Finagle's and Envoy's retry
+budgets). A request's first retry onto an endpoint that answered within 10 s is always allowed: that endpoint is
+well, and one bad neighbour must not cost the client an error.
+
+Who tells it what: `dispatch` reports `started` for each leased attempt and `answered` for each success (first
+content-bearing event or whole reply); the machine asks `open_retry` before an attempt that follows a sent failure,
+and reports `close_retry` exactly once for each pool it was given. One object lives as long as the process and is
+shared by all requests, also over reloads. Times are passed in; every call is O(1) in traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from pointsman.core.fleet import EndpointId
+
+SHARE = 0.2
+FLOOR_IN_FLIGHT = 3
+WINDOW_S = 10
+RECENT_S = 10.0
+
+
+class Budget(Protocol):
+    """What the machine needs of a retry budget."""
+
+    def open_retry(self, endpoints: Iterable[EndpointId], now: float, *, first: bool) -> str | None:
+        """The pool that pays for a retry onto one of `endpoints`, or None: not now."""
+        ...
+
+    def close_retry(self, pool: str, now: float, *, sent: bool) -> None:
+        """The retry is over, or its answer is under way. `sent` False gives it back to the budget."""
+        ...
+
+
+class RetryBudget:
+    """Retry budgets of all pools, by pool name."""
+
+    def __init__(self, *, share: float = SHARE, floor: int = FLOOR_IN_FLIGHT) -> None:
+        self._share, self._floor = share, floor
+        self._pools: dict[str, _Purse] = {}
+        self._answered: dict[EndpointId, float] = {}
+
+    def started(self, pool: str, now: float) -> None:
+        """An attempt was leased in `pool` (retries too)."""
+        self._purse(pool).attempts.add(now, 1)
+
+    def answered(self, endpoint: EndpointId, now: float) -> None:
+        """`endpoint` answered just now."""
+        self._answered[endpoint] = now
+
+    def open_retry(self, endpoints: Iterable[EndpointId], now: float, *, first: bool) -> str | None:
+        """The first pool of `endpoints` that allows one more retry, which is then open; None = refused.
+
+        `first`: nothing of this request has been retried yet.
+        """
+        pools: dict[str, None] = {}
+        for endpoint in endpoints:
+            pool = pool_of(endpoint)
+            if first and now - self._answered.get(endpoint, float("-inf")) <= RECENT_S:
+                return self._open(pool)
+            pools[pool] = None
+        return next((self._open(pool) for pool in pools if self._allows(pool, now)), None)
+
+    def close_retry(self, pool: str, now: float, *, sent: bool) -> None:
+        purse = self._purse(pool)
+        purse.in_flight = max(0, purse.in_flight - 1)
+        if sent:
+            purse.retries.add(now, 1)
+
+    def _allows(self, pool: str, now: float) -> bool:
+        purse = self._purse(pool)
+        if purse.in_flight < self._floor:
+            return True
+        return purse.in_flight + purse.retries.sum(now) < self._share * purse.attempts.sum(now)
+
+    def _open(self, pool: str) -> str:
+        self._purse(pool).in_flight += 1
+        return pool
+
+    def _purse(self, pool: str) -> _Purse:
+        purse = self._pools.get(pool)
+        if purse is None:
+            purse = self._pools[pool] = _Purse()
+        return purse
+
+    def __repr__(self) -> str:
+        pools = ", ".join(f"{name} {purse.in_flight} in flight" for name, purse in self._pools.items())
+        return f"<RetryBudget [{pools}]>"
+
+
+def pool_of(endpoint: EndpointId) -> str:
+    """`small/0` -> `small`."""
+    return endpoint.rpartition("/")[0]
+
+
+class _Purse:
+    __slots__ = ("attempts", "in_flight", "retries")
+
+    def __init__(self) -> None:
+        # Retries opened and not yet closed. Returns to zero with the last of them.
+        self.in_flight = 0
+        self.attempts, self.retries = _Window(), _Window()
+        """`retries`: those that are over and did reach an engine."""
+
+
+class _Window:
+    """A count over the last `WINDOW_S` seconds in one-second buckets."""
+
+    __slots__ = ("_buckets", "_second", "_total")
+
+    def __init__(self) -> None:
+        self._buckets = [0] * WINDOW_S
+        self._second = 0
+        self._total = 0
+
+    def add(self, now: float, count: int) -> None:
+        second = self._advance(now)
+        self._buckets[second % WINDOW_S] += count
+        self._total += count
+
+    def sum(self, now: float) -> int:
+        self._advance(now)
+        return self._total
+
+    def _advance(self, now: float) -> int:
+        second = max(int(now), self._second)
+        for passed in range(self._second + 1, min(second, self._second + WINDOW_S) + 1):
+            self._total -= self._buckets[passed % WINDOW_S]
+            self._buckets[passed % WINDOW_S] = 0
+        self._second = second
+        return second

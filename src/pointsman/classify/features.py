@@ -1,0 +1,148 @@
+"""Numbers read from a request, in microseconds and without a model.
+
+Defined once, here: serving and fitting read the same numbers. Every value lies in [0, 1]; 0 is the ordinary
+case, so that a weight times a value is that value's whole influence.
+
+Why the last user message only? A long system prompt or an old turn full of code does not make "What are your
+business hours?" hard. Turns, tools, schema and images are counted, their text is not read.
+"""
+
+from __future__ import annotations
+
+from math import log2
+
+import msgspec
+
+from pointsman.classify.signals import found
+from pointsman.classify.subject import Subject, subject
+from pointsman.core.request import ChatRequest
+
+NAMES: tuple[str, ...] = (
+    "length", "lines", "digits", "asks",
+    "code", "code_task", "code_error", "algorithm",
+    "latex", "maths", "proof", "equation",
+    "steps", "analysis", "thorough", "constraints", "puzzle", "writing", "expert",
+    "question", "daily", "greeting", "simple_task", "choices",
+    "turns", "tools", "schema", "images",
+)
+"""Feature names, in the order of a vector."""
+
+_SAME = ("code", "code_error", "algorithm", "latex", "maths", "equation", "steps", "analysis", "thorough", "constraints",
+         "puzzle", "writing", "expert", "daily", "greeting", "simple_task", "choices")
+"""Signals that are features as they stand: 1 when found. In a fixed order, so that sums are bit for bit the same."""
+
+_SHORT_TOKENS = 80
+"""A question form counts as a sign of ease up to this length; what follows a long one may be a document."""
+
+_DIGITS = b"0123456789"
+_LEADS_2 = bytes(range(0xC2, 0xE0))
+_LEADS_3 = bytes(range(0xE0, 0xF0))
+_LEADS_4 = bytes(range(0xF0, 0xF5))
+_CJK = bytes(range(0xE3, 0xEE))
+_CYRILLIC = bytes(range(0xD0, 0xD4))
+_ARABIC_HEBREW = bytes(range(0xD6, 0xDC))
+_INDIC_THAI = b"\xe0"
+
+
+class Features(msgspec.Struct, frozen=True, gc=False):
+    """What was read from a request."""
+
+    values: dict[str, float]
+    """Only those that are not 0; names of `NAMES`."""
+    tokens: int
+    """Estimated tokens of the last user text, all of it."""
+    script: str
+    """`latin`, `cjk`, `cyrillic`, `arabic/hebrew`, `indic/thai` or `other`: what most letters are."""
+    turns: int
+    """User turns, this one included."""
+
+    def vector(self) -> list[float]:
+        """Dense, in the order of `NAMES`."""
+        return [self.values.get(name, 0.0) for name in NAMES]
+
+
+def read(request: ChatRequest, about: Subject | None = None) -> Features:
+    """The features of a request; `about` spares reading the subject twice."""
+    about = subject(request) if about is None else about
+    tokens, script = _tokens(about)
+    signals = found(about.data)
+    values = {name: 1.0 for name in _SAME if name in signals}
+    _combine(values, signals, tokens)
+    _measure(values, about.data, tokens)
+    turns = _count(values, request)
+    return Features(values, tokens, script, turns)
+
+
+def estimate_tokens(text: str) -> int:
+    """Tokens of a text, by script: words say nothing where there are no spaces."""
+    return _tokens(Subject(text, text.encode("utf-8", "replace"), len(text), False))[0]
+
+
+def _combine(values: dict[str, float], signals: frozenset[str], tokens: int) -> None:
+    """Features that need more than one signal."""
+    if "code_verb" in signals and ("code_word" in signals or "code_object" in signals):
+        values["code_task"] = 1.0
+    elif "code_word" in signals or ("code" in signals and "code_object" in signals):
+        values["code_task"] = 0.5
+    if "proof" in signals and "proof_daily" not in signals:
+        values["proof"] = 1.0
+    if "question" in signals and tokens <= _SHORT_TOKENS:
+        values["question"] = 1.0
+
+
+def _measure(values: dict[str, float], data: bytes, tokens: int) -> None:
+    """Length and the characters' mix; each saturates at 1."""
+    values["length"] = min(1.0, log2(1 + tokens / 16) / 8)  # 1 at 4,080 tokens
+    if lines := data.count(b"\n"):
+        values["lines"] = min(1.0, log2(1 + lines) / 6)
+    if digits := len(data) - len(data.translate(None, _DIGITS)):
+        values["digits"] = min(1.0, 5 * digits / len(data))
+    if (asks := data.count(b"?") + data.count("？".encode())) > 1:
+        values["asks"] = min(1.0, (asks - 1) / 4)
+
+
+def _count(values: dict[str, float], request: ChatRequest) -> int:
+    """The request's structure."""
+    turns = 0
+    for message in request.messages:
+        if message.role == "user":
+            turns += 1
+    if turns > 1:
+        values["turns"] = min(1.0, log2(turns) / 5)
+    if request.tools:
+        values["tools"] = min(1.0, (1 + log2(request.tools)) / 5)
+    if request.needs.json_schema:
+        values["schema"] = 1.0
+    if request.images:
+        values["images"] = 1.0
+    return turns
+
+
+def _tokens(about: Subject) -> tuple[int, str]:
+    """Estimated tokens of the whole subject, and its script.
+
+    Per character: 1/4 for ASCII, 1/2 for two-byte letters, 0.8 for CJK and other three-byte ones, 2 for emoji:
+    rounded from what current 100k-200k-word vocabularies need. What was cut is taken to be like what was seen.
+    """
+    data, text = about.data, about.text
+    if len(data) == len(text):
+        return (about.chars + 3) // 4, "latin"
+    two, three, four = _share(data, _LEADS_2), _share(data, _LEADS_3), _share(data, _LEADS_4)
+    ascii_ = len(text) - two - three - four
+    tokens = ascii_ / 4 + two / 2 + three * 0.8 + four * 2
+    if about.cut and text:
+        tokens *= about.chars / len(text)
+    return max(1, round(tokens)), _script(data, len(text))
+
+
+def _script(data: bytes, chars: int) -> str:
+    cjk = _share(data, _CJK)
+    counts = {"cjk": cjk * 2, "cyrillic": _share(data, _CYRILLIC), "arabic/hebrew": _share(data, _ARABIC_HEBREW),
+              "indic/thai": _share(data, _INDIC_THAI)}
+    most = max(counts, key=lambda name: counts[name])
+    return most if counts[most] * 3 >= chars else "latin"
+
+
+def _share(data: bytes, leads: bytes) -> int:
+    """How many characters of UTF-8 `data` start with one of these bytes."""
+    return len(data) - len(data.translate(None, leads))

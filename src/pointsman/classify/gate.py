@@ -1,0 +1,63 @@
+"""The capability gate: which tiers could serve this request at all, whatever they score.
+
+An undeclared capability fits and is listed, so that it can be counted: refusing what nobody has said would break
+every minimal configuration. A tier fits if any of its pools does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from pointsman.core.decision import GateView
+from pointsman.core.request import Needs
+from pointsman.core.settings import PoolSettings, TierSettings
+
+_FLAGS: tuple[tuple[str, str], ...] = (
+    ("tools", "tools"), ("json_schema", "JSON schema"), ("vision", "vision"), ("logprobs", "logprobs"),
+)
+
+
+def lacks(needs: Needs, pool: PoolSettings, allowed: Collection[str] | None = None) -> tuple[str, ...]:
+    """What keeps this pool from serving, in words; empty = it fits."""
+    found: list[str] = []
+    capabilities = pool.capabilities
+    if pool.embeddings:
+        found.append("it serves embeddings only")
+    if allowed is not None and pool.name not in allowed:
+        found.append("the caller may not use it")
+    if capabilities.context is not None and needs.context > capabilities.context:
+        found.append(f"context of {capabilities.context:,} tokens, about {needs.context:,} needed")
+    for field, words in _FLAGS:
+        if getattr(needs, field) and getattr(capabilities, field) is False:
+            found.append(f"no {words}")
+    return tuple(found)
+
+
+def unknown(needs: Needs, pool: PoolSettings) -> tuple[str, ...]:
+    """Needed capabilities that the pool does not declare."""
+    capabilities = pool.capabilities
+    names = [field for field, _ in _FLAGS if getattr(needs, field) and getattr(capabilities, field) is None]
+    return ("context", *names) if capabilities.context is None and needs.context else tuple(names)
+
+
+def fitting_pools(
+    needs: Needs, tier: TierSettings, pools: Mapping[str, PoolSettings], allowed: Collection[str] | None = None
+) -> tuple[str, ...]:
+    """Names of the tier's pools that pass, in the order of the configuration."""
+    return tuple(name for name in tier.pools if not lacks(needs, pools[name], allowed))
+
+
+def check(
+    needs: Needs, tier: TierSettings, pools: Mapping[str, PoolSettings], allowed: Collection[str] | None = None
+) -> GateView:
+    """May this tier serve the request? `allowed`: names of pools the caller may use, None = all."""
+    missing: list[str] = []
+    for name in tier.pools:
+        pool = pools[name]
+        reasons = lacks(needs, pool, allowed)
+        if not reasons:
+            holes = unknown(needs, pool)
+            return GateView(tier.name, True, f"undeclared: {', '.join(holes)}" if holes else "fits", holes)
+        words = " and ".join(reasons)
+        missing.append(words if len(tier.pools) == 1 else f"{name}: {words}")
+    return GateView(tier.name, False, "; ".join(missing) or "it has no pool")

@@ -1,0 +1,67 @@
+"""Scores and prices to a choice: the cheapest fitting tier that clears the quality target.
+
+Prices order the tiers only when every fitting tier has one; a single unknown price would be a guess, and then the
+ladder's own order is the order of cost. When none clears, the best fitting tier serves, the highest rung on ties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from pointsman.core.decision import GateView, Scores
+from pointsman.errors import NothingFits
+
+
+class Choice(msgspec.Struct, frozen=True, gc=False):
+    """A tier, and why."""
+
+    tier: str
+    reason: str
+    confidence: float
+
+
+def choose(
+    scores: Scores, gate: Sequence[GateView], quality: float, prices: Mapping[str, float | None], route: str = ""
+) -> Choice:
+    """The cheapest fitting tier whose p reaches `quality`. Raises NothingFits when no tier passes the gate.
+
+    `gate` has one view per tier in ladder order; a tier without a score counts as p = 0.
+    """
+    fitting = [view.tier for view in gate if view.fits]
+    if not fitting:
+        raise nothing_fits(route, gate)
+    by_tier = scores.by_tier
+    p = {tier: by_tier[tier].p if tier in by_tier else 0.0 for tier in fitting}
+    for tier in _by_price(fitting, prices):
+        if p[tier] >= quality:
+            return Choice(tier, f"cheapest tier with P(acceptable) {p[tier]:.2f} >= {quality:g}", p[tier])
+    best = max(reversed(fitting), key=p.__getitem__)
+    return Choice(best, f"no fitting tier reaches {quality:g}; {best} has the best score, {p[best]:.2f}", p[best])
+
+
+def nearest(wanted: str, gate: Sequence[GateView], route: str = "") -> str:
+    """The fitting tier nearest to `wanted`: itself, then upwards, then downwards. Raises NothingFits.
+
+    A tier that is not on the ladder counts as below its first rung.
+    """
+    names = [view.tier for view in gate]
+    at = names.index(wanted) if wanted in names else 0
+    for view in (*gate[at:], *reversed(gate[:at])):
+        if view.fits:
+            return view.tier
+    raise nothing_fits(route, gate)
+
+
+def nothing_fits(route: str, gate: Sequence[GateView]) -> NothingFits:
+    """The error, naming what each tier lacks."""
+    lacking = "; ".join(f"{view.tier}: {view.reason}" for view in gate)
+    return NothingFits(f"no tier of route {route!r} can serve this request ({lacking or 'its ladder is empty'}); "
+                       "ask for less or add a tier that can", param="model")
+
+
+def _by_price(tiers: list[str], prices: Mapping[str, float | None]) -> list[str]:
+    """Cheapest first; sorting is stable, so that the ladder breaks ties."""
+    known = {tier: price for tier in tiers if (price := prices.get(tier)) is not None}
+    return sorted(tiers, key=known.__getitem__) if len(known) == len(tiers) else tiers

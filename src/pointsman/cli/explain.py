@@ -1,0 +1,93 @@
+"""`pointsman explain "..."`: where a prompt would go, and why. Calls no model."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from pointsman.classify.decider import Decider, build_decider
+from pointsman.classify.words import words
+from pointsman.core.decision import Decision
+from pointsman.core.fleet import Capabilities, EndpointSpec
+from pointsman.core.price import GpuPrice
+from pointsman.core.request import ChatRequest, Kind, Message, Needs
+from pointsman.core.settings import PoolSettings, RouteSettings, Settings, TierSettings
+from pointsman.errors import PointsmanError
+
+_BUILT_IN = (("small", "RTX 4090", 0.51, 1000.0), ("medium", "A100", 1.43, 500.0), ("large", "H100", 2.40, 400.0))
+"""Published on-demand prices and midpoints of throughput, April 2026."""
+
+
+def explain(
+    prompt: Annotated[str, typer.Argument(help="The user's text; - reads it from standard input.")],
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; without it a built-in ladder.")] = None,
+    route: Annotated[str, typer.Option(help="Route to decide for.")] = "auto",
+    system: Annotated[str | None, typer.Option(help="A system prompt that comes with it.")] = None,
+    tools: Annotated[int, typer.Option(min=0, help="How many tools the request offers.")] = 0,
+    quality: Annotated[float | None, typer.Option(min=0, max=1, help="Quality target instead of the route's.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="The Decision as JSON, as POST /v1/route answers it.")] = False,
+) -> None:
+    """Show which tier a prompt would go to, and every stage's view of it."""
+    text = sys.stdin.read() if prompt == "-" else prompt
+    try:
+        settings = built_in_settings() if config is None else _loaded(config)
+        decider = build_decider(settings, route, time.perf_counter)
+        decision = decider.decide(a_chat(text, system=system, tools=tools), quality)
+    except PointsmanError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    if json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(decision), indent=2).decode())
+        return
+    if config is None:
+        typer.echo("no --config: a built-in ladder of three tiers (small, medium, large)\n")
+    _show(decision, decider, quality)
+
+
+def a_chat(text: str, *, system: str | None = None, tools: int = 0) -> ChatRequest:
+    """A chat request as a client would send it, as far as deciding reads it."""
+    messages = [Message("system", system)] if system else []
+    messages.append(Message("user", text))
+    # Not the client's text as such: a terminal may hand us bytes that are no UTF-8, as lone surrogates.
+    shown = [{"role": m.role, "content": m.text.encode("utf-8", "replace").decode()} for m in messages]
+    body = msgspec.json.encode({"model": "auto", "messages": shown})
+    return ChatRequest(Kind.CHAT, body, "auto", tuple(messages), tools=tools,
+                       needs=Needs(context=len(body) // 3, tools=tools > 0))
+
+
+def built_in_settings() -> Settings:
+    """Three tiers on rented GPUs with nothing declared but prices: enough to show how deciding works."""
+    names = tuple(name for name, *_ in _BUILT_IN)
+    pools = {name: PoolSettings(name, f"{name}-model", (_endpoint(name, gpu, usd, speed),), Capabilities())
+             for name, gpu, usd, speed in _BUILT_IN}
+    return Settings(tiers={name: TierSettings(name, (name,)) for name in names}, pools=pools,
+                    routes={"auto": RouteSettings("auto", ladder=names, default_tier=names[-1])})
+
+
+def _endpoint(pool: str, gpu: str, usd_per_hour: float, tokens_per_s: float) -> EndpointSpec:
+    return EndpointSpec(id=f"{pool}/0", pool=pool, url="http://127.0.0.1:9/v1", model=f"{pool}-model",
+                        price=GpuPrice(gpu, usd_per_hour, 1, tokens_per_s))
+
+
+def _loaded(path: Path) -> Settings:
+    from pointsman.config.load import load  # pydantic and YAML only when a file is read
+
+    return load(path, os.environ)
+
+
+def _show(decision: Decision, decider: Decider, quality: float | None) -> None:
+    target = decider.route.quality if quality is None else quality
+    text = Text(words(decision, decider.prices, target))
+    text.highlight_regex(r"(?m)^\S.*?->.*$", "bold")
+    text.highlight_regex(r"█+", "green")
+    text.highlight_regex(r"<- chosen", "bold green")
+    text.highlight_regex(r"does not fit|failed", "red")
+    Console(soft_wrap=True).print(text)

@@ -1,0 +1,77 @@
+"""`pointsman`: one group, a module for each command.
+
+Why lazy? `pointsman --help` and a shell's completion should not wait for an HTTP stack; a command's module is
+imported when that command runs (or its own help is asked for). `COMMANDS` is all that the overview needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from pointsman import __version__
+from pointsman.errors import ConfigError
+
+COMMANDS: Final = {
+    "serve": "Run the router.",
+    "check": "Check a configuration file and show what it says.",
+    "explain": "Show how a prompt would be routed, and why.",
+    "demo": "Three simulated tiers, the router and a client: see it work.",
+    "simulate": "Run simulated model servers.",
+}
+"""Name -> one line. The command itself is the function of that name in `pointsman.cli.<name>`."""
+
+
+class LazyCommand(TyperCommand):
+    """Stands in the overview; becomes the real command when it is called."""
+
+    def real(self) -> Any:
+        """The command itself, imported now."""
+        name = str(self.name)
+        function = getattr(importlib.import_module(f"pointsman.cli.{name}"), name)
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        app.command(name)(function)
+        return typer.main.get_command(app)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        return self.real().make_context(*args, **kwargs)
+
+
+class LazyGroup(TyperGroup):
+    """Knows its commands by name only."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name, line in COMMANDS.items():
+            self.add_command(LazyCommand(name, callback=None, help=line, rich_markup_mode=None))
+
+
+app = typer.Typer(cls=LazyGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pointsman {__version__}")
+        raise typer.Exit
+
+
+@app.callback(no_args_is_help=True)
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Sends each query to the cheapest model that can answer it, and proves what it saved."""
+
+
+def main() -> None:
+    """The console script. A configuration that cannot be used is printed, not traced."""
+    try:
+        app()
+    except ConfigError as exc:
+        typer.echo(str(exc), err=True)
+        sys.exit(1)

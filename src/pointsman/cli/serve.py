@@ -1,0 +1,114 @@
+"""`pointsman serve`: run the router until a signal says stop."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+import uvloop
+from rich.console import Console
+
+from pointsman.config.load import find, load
+from pointsman.core.settings import Settings
+from pointsman.errors import ConfigError, PointsmanError
+from pointsman.telemetry.logs import configure_logging
+from pointsman.wiring import Service
+
+_log = logging.getLogger(__name__)
+
+
+def serve(
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file [default: $POINTSMAN_CONFIG or pointsman.yaml].")] = None,
+    host: Annotated[str | None, typer.Option(help="Listen here instead of server.host.")] = None,
+    port: Annotated[int | None, typer.Option(help="Listen here instead of server.port.")] = None,
+    log_requests: Annotated[bool, typer.Option("--log-requests/--no-log-requests", help="One JSON line per request on standard output.")] = True,
+    log_level: Annotated[str, typer.Option(help="How much the router itself says: debug, info, warning, error.")] = "info",
+    log_format: Annotated[Literal["text", "json"], typer.Option(help="Its own messages on standard error as text or json.")] = "text",
+) -> None:
+    """Run the router.
+
+    SIGHUP reads the configuration again (a bad file keeps the old one). SIGTERM or Ctrl-C drains: no new requests,
+    streams under way end; a second one ends them at once.
+    """
+    console = Console(stderr=True)
+    path = find(config)
+    read = functools.partial(_read, path, host, port)
+    try:
+        settings = read()
+        configure_logging(log_level, log_format)
+        uvloop.run(_run(settings, read, 1 if log_requests else None, console))
+    except ConfigError as error:
+        for problem in error.problems:
+            console.print(problem, style="red", markup=False, highlight=False)
+        console.print(f"{len(error.problems)} problem(s); nothing was started", markup=False)
+        raise typer.Exit(1) from None
+    except PointsmanError as error:
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from None
+
+
+def _read(path: Path, host: str | None, port: int | None) -> Settings:
+    """The file's settings with the command line's on top."""
+    settings = load(path)
+    changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    if not changes:
+        return settings
+    return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, **changes))
+
+
+async def _run(settings: Settings, read: functools.partial[Settings], log_fd: int | None, console: Console) -> None:
+    service = Service(settings, load=read, log_fd=log_fd)
+    stop = asyncio.Event()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def asked_to_stop() -> None:
+        if stop.is_set():
+            service.hurry()
+        stop.set()
+
+    def asked_to_reload() -> None:
+        task = asyncio.get_running_loop().create_task(_reload(service))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked_to_stop)
+    loop.add_signal_handler(signal.SIGHUP, asked_to_reload)
+    await service.start()
+    if sys.stderr.isatty():
+        _banner(console, service)
+    else:
+        _log.info("serving on http://%s:%d/v1, admin on port %d", settings.server.host, service.port, service.admin_port)
+    await stop.wait()
+    service.drain()
+    if service.gateway.in_flight:
+        _log.info("draining: %d request(s) under way; signal again to cut them", service.gateway.in_flight)
+    await service.aclose()
+
+
+async def _reload(service: Service) -> None:
+    try:
+        done = await service.reload()
+    except ConfigError as error:
+        _log.error("the new configuration is not used; the old one stays:\n%s", error)
+        return
+    for name in done.get("needs_restart", ()):
+        _log.warning("%s has changed; that takes a restart", name)
+
+
+def _banner(console: Console, service: Service) -> None:
+    settings = service.settings
+    console.print(f"[bold]Pointsman[/] serves [cyan]http://{settings.server.host}:{service.port}/v1[/]")
+    for route in settings.routes.values():
+        console.print(f"  model [bold]{route.name}[/]: {' → '.join(route.ladder)}  (quality {route.quality:g})")
+    token = service.admin_token_file or "the one in the configuration"
+    console.print(f"  admin http://{settings.admin.host}:{service.admin_port}  token: {token}")
+    console.print("  Ctrl-C drains and stops; SIGHUP reads the configuration again")

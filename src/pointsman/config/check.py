@@ -1,0 +1,249 @@
+"""What no field can know by itself: do the names exist, do the parts fit together, is it safe to serve?
+
+Also called with what is left of a file whose broken parts were taken out, so that all problems come in one report;
+`Names` therefore holds what the file declares, broken or not.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import Counter
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+from pointsman.config.names import PlacedPool, check_names, placed_pools, routes_of
+from pointsman.config.problems import Loc, Report, near
+from pointsman.config.rules import check_rules
+from pointsman.config.schema import Endpoint, Root, Route, Tier
+
+NOMINAL_GPUS: Final = ("4090", "A100", "H100")
+"""Words in a GPU's name that `money/catalogue.py` has a published throughput for (a test compares the two)."""
+STAGES: Final = ("rules", "heuristic", "published", "largest")
+"""Stages without an argument; `pinned:<tier>` and `random:<share>` have one."""
+
+
+class Names(msgspec.Struct, frozen=True):
+    """What the file declares, and which places of it are already known to be broken."""
+
+    tiers: frozenset[str]
+    pools: frozenset[str]
+    routes: frozenset[str]
+    broken: frozenset[Loc] = frozenset()
+
+    def is_sound(self, *loc: str | int) -> bool:
+        """Nothing at or below this place was taken out."""
+        return not any(bad[: len(loc)] == loc for bad in self.broken)
+
+
+def names_in(data: Any, broken: frozenset[Loc] = frozenset()) -> Names:
+    """Reads the declared names from plain data, however broken."""
+    sections: dict[str, dict[str, Any]] = {
+        key: data[key] if isinstance(data, dict) and isinstance(data.get(key), dict) else {}
+        for key in ("tiers", "pools", "routes")
+    }
+    inline = {name for name, tier in sections["tiers"].items() if not (isinstance(tier, dict) and "pools" in tier)}
+    return Names(
+        tiers=frozenset(sections["tiers"]), pools=frozenset(sections["pools"]) | inline,
+        routes=frozenset(sections["routes"] or ("auto",)), broken=broken,
+    )
+
+
+def check(root: Root, names: Names, report: Report) -> None:
+    """Everything that takes more than one field to see."""
+    _check_listeners(root, names, report)
+    _check_keys(root, names, report)
+    for name, tier in root.tiers.items():
+        _check_tier(name, tier, root, names, report)
+    for pool in placed_pools(root):
+        _check_pool(pool, report)
+    for name, route in routes_of(root).items():
+        _check_route(name, route, root, names, report)
+    check_names(root, report)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Listeners and keys
+
+
+def is_loopback(host: str) -> bool:
+    """Only this machine can reach it."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_listeners(root: Root, names: Names, report: Report) -> None:
+    server, admin = root.server, root.admin
+    if server.workers != 1:
+        report.problem(("server", "workers"), "only 1 is supported: several processes come with shared state "
+                       "(load, budgets and health would each be counted per process)", "write 1, or remove the key")
+    if not is_loopback(server.host) and not root.auth.keys and names.is_sound("auth"):
+        report.problem(("server", "host"), f"{server.host!r} can be reached from a network, but there are no client keys",
+                       "add auth.keys, or bind 127.0.0.1")
+    if server.port == admin.port != 0 and server.host == admin.host:
+        report.problem(("admin", "port"), f"{admin.port} is already the port of `server`", "give admin its own port")
+
+
+def _check_keys(root: Root, names: Names, report: Report) -> None:
+    values: dict[str, int] = {}
+    seen: dict[str, int] = {}
+    for i, key in enumerate(root.auth.keys):
+        loc: Loc = ("auth", "keys", i)
+        if (first := values.setdefault(key.key.get_secret_value(), i)) != i:
+            report.problem((*loc, "key"), f"the same key as auth.keys[{first}]", "each client gets its own key")
+        if (first := seen.setdefault(key.name, i)) != i:
+            report.problem((*loc, "name"), f"the same name as auth.keys[{first}]", "records tell keys apart by name")
+        for j, route in enumerate(key.routes):
+            _exists(route, "route", names.routes, (*loc, "routes", j), report)
+
+
+def _exists(name: str, what: str, known: frozenset[str], loc: Loc, report: Report) -> None:
+    if name not in known:
+        report.problem(loc, f"{what} {name!r} does not exist", near(name, known))
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Tiers, pools, endpoints
+
+
+def _check_tier(name: str, tier: Tier, root: Root, names: Names, report: Report) -> None:
+    loc: Loc = ("tiers", name)
+    inline = [key for key in ("model", "endpoints", "capabilities", "health") if getattr(tier, key) is not None]
+    if tier.pools is not None:
+        if inline:
+            report.problem(loc, f"has both `pools` and `{inline[0]}`", "an inline pool is the tier's only one: keep `pools`,"
+                           " or move the inline pool under `pools:`")
+        for i, pool in enumerate(tier.pools):
+            _exists(pool, "pool", names.pools, (*loc, "pools", i), report)
+        for twice in _twice(tier.pools):
+            report.problem((*loc, "pools"), f"names pool {twice!r} twice", "keep one")
+    elif names.is_sound(*loc):
+        missing = [key for key in ("model", "endpoints") if getattr(tier, key) is None]
+        if missing:
+            report.problem(loc, f"has no `{'` and no `'.join(missing)}`", "give `pools: [...]`, or `model` and `endpoints`")
+    if inline and name in root.pools:
+        report.problem(("pools", name), "is also the inline pool of the tier of that name", "rename this pool")
+    low, high = tier.sla.ttft_target, tier.sla.ttft_p95_max
+    if low is not None and high is not None and low > high:
+        report.problem((*loc, "sla", "ttft_target"), "is above `ttft_p95_max`", "aim at less than what is at most allowed")
+
+
+def _check_pool(pool: PlacedPool, report: Report) -> None:
+    urls: dict[tuple[str, str, int | None, str], int] = {}
+    for i, endpoint in enumerate(pool.endpoints):
+        loc: Loc = (*pool.loc, "endpoints", i)
+        address = _check_url(endpoint.url, (*loc, "url"), report)
+        if address is not None and (first := urls.setdefault(address, i)) != i:
+            report.problem((*loc, "url"), f"the same URL as endpoints[{first}] of this pool",
+                           "one is enough: `slots` says how much it takes")
+        _check_price(endpoint, loc, report)
+
+
+def _check_url(url: str, loc: Loc, report: Report) -> tuple[str, str, int | None, str] | None:
+    """What makes two URLs equal, or None after saying what is wrong. The URL is not repeated: it may hold a secret."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as exc:
+        report.problem(loc, "is not a URL", _url_hint() if "Port" not in str(exc) else "the port is 1 to 65535")
+        return None
+    wrong = _url_fault(url, parts)
+    if wrong:
+        report.problem(loc, wrong[0], wrong[1])
+        return None
+    usual = 443 if parts.scheme == "https" else 80
+    return parts.scheme, (parts.hostname or "").lower(), port or usual, parts.path.rstrip("/")
+
+
+def _url_fault(url: str, parts: SplitResult) -> tuple[str, str] | None:
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return "holds spaces, control or non-ASCII characters", "write the host in ASCII (punycode) and escape the path"
+    if "$" in url:
+        return "holds a `$`: only whole secrets are filled in from the environment", "write the URL out"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "must start with http:// or https:// and name a host", _url_hint()
+    if parts.username is not None or parts.password is not None:
+        return "must not hold credentials", "use `api_key` with a secret reference"
+    if "?" in url or "#" in url:
+        return "must not have a query or a fragment", "keys belong in `api_key`"
+    return None
+
+
+def _url_hint() -> str:
+    return "such as http://10.0.0.10:8001/v1"
+
+
+def _check_price(endpoint: Endpoint, loc: Loc, report: Report) -> None:
+    gpu = endpoint.gpu
+    if gpu is not None and endpoint.usd_per_million is not None:
+        report.problem((*loc, "gpu"), "the endpoint has two prices: `gpu` and `usd_per_million`", "keep one")
+    elif gpu is None and endpoint.usd_per_million is None:
+        report.warning(loc, "has no price: its answers are counted as unpriced, never as free",
+                       "give `usd_per_million` or `gpu`")
+    if gpu is None or gpu.tokens_per_s is not None:
+        return
+    if not has_nominal_throughput(gpu.type):
+        report.problem((*loc, "gpu", "type"), f"no nominal throughput is known for {gpu.type!r}",
+                       f"give `tokens_per_s` (known are {', '.join(NOMINAL_GPUS)})")
+    else:
+        report.warning((*loc, "gpu"), "`tokens_per_s` is not given: costs use the catalogue's nominal figure",
+                       "measure it and write it down")
+
+
+def has_nominal_throughput(gpu_type: str) -> bool:
+    """The catalogue can stand in for `tokens_per_s`."""
+    return any(re.search(rf"(?<!\d){word}(?!\d)", gpu_type, re.IGNORECASE) for word in NOMINAL_GPUS)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Routes
+
+
+def _check_route(name: str, route: Route, root: Root, names: Names, report: Report) -> None:
+    loc: Loc = ("routes", name)
+    ladder = route.ladder if route.ladder is not None else list(root.tiers)
+    for key, tiers in (("ladder", route.ladder or []), ("fallbacks", route.fallbacks)):
+        for i, tier in enumerate(tiers):
+            _exists(tier, "tier", names.tiers, (*loc, key, i), report)
+        for twice in _twice(tiers):
+            report.problem((*loc, key), f"names tier {twice!r} twice", "keep one")
+    if route.default_tier is not None:
+        place = (*loc, "default_tier")
+        if route.default_tier not in names.tiers:
+            _exists(route.default_tier, "tier", names.tiers, place, report)
+        elif names.is_sound(*loc, "ladder") and route.default_tier not in ladder and route.ladder is not None:
+            report.problem(place, f"tier {route.default_tier!r} is not on this route's ladder", near(
+                route.default_tier, ladder))
+    for twice in _twice(route.pipeline):
+        report.problem((*loc, "pipeline"), f"names stage {twice!r} twice", "keep one")
+    for i, stage in enumerate(route.pipeline):
+        _check_stage(stage, names, (*loc, "pipeline", i), report)
+    models = {model for pool in placed_pools(root) for model in pool.model_names}
+    check_rules(route.rules, (*loc, "rules"), names.tiers, names.pools, frozenset(models), names.broken, report)
+
+
+def _check_stage(stage: str, names: Names, loc: Loc, report: Report) -> None:
+    name, colon, argument = stage.partition(":")
+    if name == "pinned" and colon:
+        _exists(argument, "tier", names.tiers, loc, report)
+    elif name == "random" and colon:
+        if not _is_share(argument):
+            report.problem(loc, f"{stage[:40]!r} needs a share from 0 to 1", "such as random:0.3")
+    elif stage not in STAGES:
+        report.problem(loc, f"stage {stage[:40]!r} does not exist", near(
+            stage, (*STAGES, "pinned:<tier>", "random:<share>")))
+
+
+def _is_share(text: str) -> bool:
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False
+
+
+def _twice(names: list[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]

@@ -1,0 +1,149 @@
+"""From a file to settings, or to every problem at once. The only place that reads the environment.
+
+Steps: read the file, take the text apart (`document`), hold it against the schema, check the whole, resolve it. A file
+that fails the schema is checked as well, with its broken parts taken out: a typo in one place does not hide another.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from pydantic import ValidationError
+
+from pointsman.config.check import check, names_in
+from pointsman.config.document import MAX_BYTES, Document
+from pointsman.config.faults import place_of, problems_of
+from pointsman.config.problems import Loc, Problem, Report, render
+from pointsman.config.schema import Root
+from pointsman.config.secrets import Secrets
+from pointsman.config.settings import settings_of
+from pointsman.core.settings import Settings
+from pointsman.errors import ConfigError
+
+DEFAULT_FILE: Final = "pointsman.yaml"
+FILE_VARIABLE: Final = "POINTSMAN_CONFIG"
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """A usable configuration and what to think about."""
+
+    settings: Settings
+    warnings: tuple[str, ...] = ()
+
+
+def find(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Path:
+    """The file to read: the one named, else `$POINTSMAN_CONFIG`, else `pointsman.yaml` in the working directory."""
+    return path or Path((os.environ if environ is None else environ).get(FILE_VARIABLE) or DEFAULT_FILE)
+
+
+def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings of a file. Raises `ConfigError` with every problem as `file:line: path: sentence; hint`."""
+    return load_with_warnings(path, environ).settings
+
+
+def load_with_warnings(path: Path | str, environ: Mapping[str, str] | None = None) -> Loaded:
+    """As `load`, with the warnings that `pointsman check` prints."""
+    file = Path(path)
+    return _loaded(_read(file), str(path), file.parent, environ)
+
+
+def load_text(text: str, source: str = "configuration", environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings of a text; `source` names it in problems, `file:` secrets are relative to the working directory."""
+    return load_text_with_warnings(text, source, environ).settings
+
+
+def load_text_with_warnings(
+    text: str, source: str = "configuration", environ: Mapping[str, str] | None = None
+) -> Loaded:
+    """As `load_text`, with warnings."""
+    return _loaded(text, source, Path(), environ)
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) and exc.strerror else "not a usable path"
+        hint = f"name one with --config, {FILE_VARIABLE}, or write {DEFAULT_FILE}"
+        raise ConfigError((f"{file}:1: file: cannot be read: {why}; {hint}",)) from exc
+    if len(raw) > MAX_BYTES:
+        raise ConfigError((f"{file}:1: file: is larger than {MAX_BYTES} bytes; is it the right file?",))
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = raw.count(b"\n", 0, exc.start) + 1
+        raise ConfigError((f"{file}:{line}: file: is not UTF-8 text; save it as UTF-8",)) from exc
+
+
+def _loaded(text: str, source: str, base: Path, environ: Mapping[str, str] | None) -> Loaded:
+    document = Document(text)
+    report = Report(problems=list(document.problems))
+    secrets = Secrets(os.environ if environ is None else environ, base)
+    root = _validated(document, secrets, report)
+    if root is None or report.problems:
+        raise ConfigError(render(report.problems, source, document.lines))
+    return Loaded(settings_of(root, source), render(report.warnings, source, document.lines))
+
+
+def _validated(document: Document, secrets: Secrets, report: Report) -> Root | None:
+    """The root, which is incomplete when `report` has problems; None when nothing is left of it."""
+    if not isinstance(document.data, dict):
+        if not report.problems:
+            what = "is empty" if document.data is None else "is not a mapping"
+            report.problems.append(Problem((), f"the file {what}", "start with `tiers:`"))
+        return None
+    unread = {problem.loc for problem in report.problems}
+    data, broken, first = document.data, set(unread), True
+    while True:
+        try:
+            root = Root.model_validate(data, context={"secrets": secrets})
+            break
+        except ValidationError as exc:
+            if first:
+                # A value that could not be read is absent now; its absence is no second problem.
+                report.problems += [p for p in problems_of(exc) if p.loc not in unread]
+            first = False
+            places = {place_of(error["loc"]) for error in exc.errors(include_url=False)}
+            broken |= places
+            pruned = _without(data, places)
+            if pruned is None:
+                return None
+            data = pruned
+    check(root, names_in(document.data, frozenset(broken)), report)
+    return root
+
+
+def _without(data: dict[str, Any], places: set[Loc]) -> dict[str, Any] | None:
+    """The data without the mapping entries that hold these places; None when a required section is gone.
+
+    Lists lose nothing but themselves: taking one item out would give the others wrong numbers.
+    """
+    data = copy.deepcopy(data)
+    entries = [_entry_of(data, place) for place in places]
+    for entry in entries:
+        if entry is None:
+            return None
+        holder, key = entry
+        holder.pop(key, None)
+    return data
+
+
+def _entry_of(data: dict[str, Any], place: Loc) -> tuple[dict[str, Any], str] | None:
+    """The innermost existing mapping entry at or above a place; a missing key blames the mapping without it."""
+    entry: tuple[dict[str, Any], str] | None = None
+    here: Any = data
+    for part in place:
+        if isinstance(here, dict) and isinstance(part, str) and part in here:
+            entry = (here, part)
+            here = here[part]
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+            here = here[part]
+        else:
+            return entry
+    return entry

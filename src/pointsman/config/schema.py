@@ -1,0 +1,341 @@
+"""The file an operator writes, field by field: meaning, unit, default and why that default.
+
+The reference page is generated from the docstrings here. What one field cannot know by itself (does that tier
+exist?) is in `check.py`. Why pydantic here and msgspec elsewhere? It reports every wrong field, not the first.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from pointsman.config import units
+from pointsman.config.secrets import BadReference, Secrets
+
+
+def _duration(value: object) -> float:
+    try:
+        return units.parse_duration(value)
+    except units.NotAQuantity as exc:
+        raise PydanticCustomError("quantity", "{why}", {"why": str(exc)}) from exc
+
+
+def _size(value: object) -> int:
+    try:
+        return units.parse_size(value)
+    except units.NotAQuantity as exc:
+        raise PydanticCustomError("quantity", "{why}", {"why": str(exc)}) from exc
+
+
+def _secret(value: object, info: ValidationInfo) -> SecretStr:
+    secrets: Secrets = (info.context or {})["secrets"]
+    try:
+        return SecretStr(secrets.resolve(value))
+    except BadReference as exc:
+        raise PydanticCustomError("secret", "{why}", {"why": str(exc)}) from exc
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+DAY = 86_400.0
+Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=DAY)]
+Size = Annotated[int, BeforeValidator(_size), Field(ge=1024, le=1024**3)]
+Secret = Annotated[SecretStr, BeforeValidator(_secret)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""Names of tiers, pools, routes and providers stand in labels, headers and `a/b` model names."""
+ModelName = Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,254}[!-~])?$")]
+Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Words = Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], BeforeValidator(_one_or_more)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Section(BaseModel):
+    """One mapping of the file: unknown keys are problems, nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class Server(Section):
+    """Where clients connect."""
+
+    host: str = "127.0.0.1"
+    """Address to bind. Loopback by default: opening the router to a network is a decision, and needs `auth.keys`."""
+    port: Port = 4000
+    """TCP port; 0 lets the system choose. 4000, where clients of other LLM proxies already look."""
+    workers: int = 1
+    """Processes. Only 1 in this version: several need shared load, budgets and health, which come with shared state."""
+    max_body: Size = 32 * 1024 * 1024
+    """Largest request body, in bytes with a unit. 32MiB: a long conversation with several images, as base64."""
+    max_depth: int = Field(default=64, ge=4, le=256)
+    """Deepest JSON nesting of a request body. 64: real tool schemas stay below 20; the bound keeps parsing cheap."""
+    hosts: list[Annotated[str, Field(min_length=1, max_length=255)]] = []
+    """More names accepted in the Host header. Loopback names, `host` and literal addresses always are; others get
+    a 421, which stops DNS rebinding. Empty by default: add the names your clients use."""
+
+
+class Admin(Section):
+    """The admin listener: state, records, reload, drain."""
+
+    host: str = "127.0.0.1"
+    """Address to bind. Loopback: the admin API can drain the router."""
+    port: Port = 4001
+    """TCP port; 0 lets the system choose. Its own listener, so that a firewall can tell it from the clients'."""
+    token: Secret | None = None
+    """Bearer token, a secret reference. Absent: one is generated at start and written to `token_file`."""
+    token_file: str = Field(default=".pointsman/admin.token", min_length=1)
+    """Where a generated token is written, mode 0600, relative to the working directory."""
+
+
+class Key(Section):
+    """One client key. Only its SHA-256 stays in memory."""
+
+    name: Name
+    """What logs and records call this key."""
+    key: Secret
+    """The key itself, a secret reference. Clients send it as `Authorization: Bearer` or `x-api-key`."""
+    tenant: Annotated[str, Field(max_length=128)] = ""
+    """Who pays. Taken from the key and never from a header, which anyone could write. Empty: no tenant."""
+    routes: list[str] = []
+    """Route names this key may use. Empty: all of them, and every model by name."""
+
+
+class Auth(Section):
+    """Who may ask."""
+
+    keys: list[Key] = []
+    """Client keys. Empty: everybody may, and then only a loopback `server.host` is allowed."""
+
+
+class Records(Section):
+    """The row every request leaves."""
+
+    path: str = Field(default=".pointsman/records.db", min_length=1)
+    """SQLite file, relative to the working directory. In a folder of its own, beside the spool and the generated token."""
+    content: Literal["none", "all"] = "none"
+    """Whether prompt and answer text are stored. `none`: they are other people's words; `all` is for training data."""
+
+
+class Sla(Section):
+    """What a tier promises, in time to the first token."""
+
+    ttft_target: Duration | None = None
+    """Time to first token aimed at. Reported only. Absent: nothing is promised."""
+    ttft_p95_max: Duration | None = None
+    """95th percentile of the last 60 s above which the tier counts as saturated. Absent: time never saturates it."""
+
+
+class Gpu(Section):
+    """A price by the GPU-hour, for endpoints you run."""
+
+    type: str = Field(min_length=1, max_length=64)
+    """GPU model, such as `RTX 4090`, `A100`, `H100`, `H200`: the catalogue's nominal throughput goes by it."""
+    count: int = Field(default=1, ge=1, le=1024)
+    """GPUs behind this one endpoint. 1: most replicas run on one."""
+    usd_per_hour: Dollars
+    """Dollars one GPU costs for an hour. No default: an invented price would make every saving untrue."""
+    tokens_per_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Tokens (in and out) the endpoint does in a second. Absent: the catalogue's midpoint, and costs say `gpu-nominal`."""
+
+
+class TokenPrices(Section):
+    """A price by the token, in dollars per million."""
+
+    input: Dollars
+    """Prompt tokens. No default: unknown is unpriced, never free."""
+    output: Dollars
+    """Generated tokens. No default, as `input`."""
+    cached_input: Dollars | None = None
+    """Prompt tokens read from the provider's cache. Absent: they cost the input price."""
+
+
+class Endpoint(Section):
+    """One URL serving a pool's model."""
+
+    url: str
+    """Base URL with the API prefix: `http://10.0.0.10:8001/v1`. No credentials or query in it."""
+    provider: Name | None = None
+    """Whose it is, such as `together`; makes `<provider>/<pool model>` a model name. Absent: your own."""
+    engine: Literal["openai", "vllm", "sglang", "tgi", "llamacpp", "ollama"] = "openai"
+    """What runs there. `openai`: anything compatible, nothing assumed about its metrics."""
+    model: ModelName | None = None
+    """The name this endpoint knows the model by. Absent: the pool's `model`."""
+    api_key: Secret | None = None
+    """Our credential there, a secret reference. Absent: none is sent; the client's never is."""
+    slots: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Requests it runs at once; more in flight counts as saturated. Absent: unknown, and never saturated by count."""
+    usd_per_million: TokenPrices | None = None
+    """Token price. Give this or `gpu`; with neither the endpoint is unpriced, which is counted and warned about."""
+    gpu: Gpu | None = None
+    """GPU-hour price. Give this or `usd_per_million`."""
+    connect_timeout: Duration = 2.0
+    """Wait for the TCP (and TLS) connection. 2s: a reachable host answers within one; nothing was sent yet, so
+    giving up early costs only the next try."""
+
+
+class CapabilityList(Section):
+    """What a model can do. Absent is asked from the endpoint's `/v1/models` where it tells, else unknown:
+    allowed, and counted."""
+
+    context: int | None = Field(default=None, ge=1, le=100_000_000)
+    """Tokens in and out together. Absent: asked, else unknown."""
+    tools: bool | None = None
+    """Can call tools. Absent: unknown."""
+    json_schema: bool | None = None
+    """Can follow a JSON schema. Absent: unknown."""
+    vision: bool | None = None
+    """Reads images. Absent: unknown."""
+    logprobs: bool | None = None
+    """Returns log-probabilities. Absent: unknown."""
+    embeddings: bool = False
+    """Serves `/v1/embeddings`. False: most models talk, and an embedding request to one of them is a mistake."""
+
+
+class Health(Section):
+    """When an endpoint is ejected, and for how long."""
+
+    eject_after: int = Field(default=5, ge=1, le=1000)
+    """Failures in a row. 5, as Envoy: rides out one bad restart."""
+    eject_share: float = Field(default=0.5, gt=0, le=1, allow_inf_nan=False)
+    """Share of failures that ejects, once there are enough. 0.5: worse than a coin is no endpoint."""
+    eject_share_min: int = Field(default=20, ge=1, le=100_000)
+    """Requests before the share counts. 20: below, one failure moves it by more than 5 points."""
+    eject_for: Duration = 10.0
+    """First ejection; doubles with each next one. 10s: an engine restart without loading weights."""
+    eject_max: Duration = 120.0
+    """Longest ejection. 120s: a repaired endpoint is back within two minutes."""
+    cooldown_max: Duration = 60.0
+    """Longest rest after a 429, whatever Retry-After says. 60s: one minute is the usual rate window."""
+
+
+class Pool(Section):
+    """Interchangeable endpoints of one model."""
+
+    model: ModelName
+    """The model's name here: clients may ask for it, and endpoints get it unless they have their own."""
+    capabilities: CapabilityList = CapabilityList()
+    """What the model can do."""
+    endpoints: list[Endpoint] = Field(min_length=1, max_length=1000)
+    """Where it is served. Interchangeable: any of them may answer any request of the pool."""
+    health: Health = Health()
+    """When endpoints of this pool are ejected."""
+
+
+class Tier(Section):
+    """A rung: one or more pools of about the same ability and price. With `model` and `endpoints` in place it is
+    also a pool of the same name."""
+
+    pools: list[str] | None = Field(default=None, min_length=1)
+    """Pools in order: the first that passes the gate and has a healthy endpoint serves. Or give `model` and `endpoints`."""
+    sla: Sla = Sla()
+    """What the tier promises."""
+    model: ModelName | None = None
+    """Inline pool: the model's name."""
+    endpoints: list[Endpoint] | None = Field(default=None, min_length=1, max_length=1000)
+    """Inline pool: where it is served."""
+    capabilities: CapabilityList | None = None
+    """Inline pool: what the model can do."""
+    health: Health | None = None
+    """Inline pool: when its endpoints are ejected."""
+
+
+class When(Section):
+    """Conditions of a rule: all that are given must hold. Text is matched within its first 32 KiB, by RE2."""
+
+    regex: str | None = None
+    """RE2 pattern searched in the last user message."""
+    text: str | None = None
+    """RE2 pattern searched in the text of any message."""
+    keywords: Words = []
+    """Any of these as a whole word in the last user message, ignoring case."""
+    path: str | None = None
+    """RE2 pattern searched in the request path."""
+    header: dict[str, str] = {}
+    """Header name -> RE2 pattern that must match the whole value. Credentials and cookies are never seen by rules."""
+    metadata: dict[str, str] = {}
+    """Key of the body's `metadata` -> RE2 pattern that must match the whole value."""
+    tenant: Words = []
+    """The caller's tenant is one of these."""
+    tools: bool | None = None
+    """Whether the request offers tools."""
+    min_chars: int | None = Field(default=None, ge=0)
+    """The last user message has at least this many characters."""
+    max_chars: int | None = Field(default=None, ge=0)
+    """The last user message has at most this many characters."""
+    all: list[When] = []
+    """Every one of these conditions holds."""
+    any: list[When] = []
+    """At least one of these conditions holds."""
+    not_: When | None = Field(default=None, alias="not")
+    """This condition does not hold."""
+
+
+class RouteRule(Section):
+    """If `when` holds, the request goes to exactly one of `tier`, `pool` and `model`. The first rule that holds wins."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=64)
+    """How the decision names this rule. Absent: `rule-1`, `rule-2`, ... by place."""
+    when: When
+    """The conditions."""
+    tier: str | None = None
+    """Go to this tier."""
+    pool: str | None = None
+    """Go to this pool."""
+    model: str | None = None
+    """Go to the pool of this model (`<pool model>` or `<provider>/<pool model>`)."""
+    system: str | None = Field(default=None, min_length=1, max_length=32768)
+    """Extra system prompt for whoever answers: a specialised agent. Absent: none."""
+    reason: str = Field(default="", max_length=256)
+    """Why, in the words your users will read in headers and records. Empty: the rule's name."""
+
+
+class Route(Section):
+    """What a client may put into `model`: a ladder, and how to choose on it."""
+
+    ladder: list[str] | None = Field(default=None, min_length=1)
+    """Tiers from the cheapest and weakest to the dearest and strongest. Absent: all tiers in the order of the file."""
+    default_tier: str | None = None
+    """Serves when every stage abstains. Absent: the last of the ladder, since a needless dollar beats a wrong answer."""
+    quality: float = Field(default=0.8, ge=0, le=1, allow_inf_nan=False)
+    """Probability of an acceptable answer that a tier must reach to be chosen. 0.8: the cheapest tier that is right
+    four times in five; raise it to pay for more."""
+    fallbacks: list[str] = []
+    """Tiers tried, in order, when the ladder above the chosen tier has nothing left. Empty: only the ladder is climbed."""
+    deadline: Duration = 600.0
+    """The whole request, all attempts included. 600s, the official SDK's own timeout."""
+    ttft_timeout: Duration = 60.0
+    """Streamed: one attempt, to its first content-bearing event. 60s: a full queue with a long prompt still makes it."""
+    stall_timeout: Duration = 30.0
+    """Streamed: between two events. 30s: engines pause for seconds under preemption, not for half a minute."""
+    answer_timeout: Duration = 120.0
+    """Plain: one attempt, to the last byte. 120s: some 4,000 tokens at the speed of a busy 70B."""
+    open_after: Duration = 15.0
+    """Streamed: headers and keep-alive comments go out when nothing has been answered after this. 15s: half of the
+    shortest idle timeout of common proxies."""
+    pipeline: list[str] = ["rules", "heuristic"]
+    """Stages in order: `rules`, `heuristic`, `published`, `pinned:<tier>`, `random:<share>`, `largest`. The default
+    costs under a millisecond and needs no training."""
+    rules: list[RouteRule] = Field(default=[], max_length=500)
+    """Rules in order, at most 500: the first that holds decides."""
+
+
+class Root(Section):
+    """Its sections. Only `tiers` is required."""
+
+    server: Server = Server()
+    """Where clients connect."""
+    admin: Admin = Admin()
+    """The admin listener."""
+    auth: Auth = Auth()
+    """Who may ask."""
+    records: Records = Records()
+    """The row every request leaves."""
+    tiers: dict[Name, Tier] = Field(min_length=1)
+    """Rungs by name, cheapest first."""
+    pools: dict[Name, Pool] = {}
+    """Pools by name, for tiers with several and for embeddings."""
+    routes: dict[Name, Route] = {}
+    """Routes by name. Absent: one route `auto` over all tiers."""

@@ -1,0 +1,124 @@
+"""The checked file as `core.settings`: names resolved, units gone, secrets in place, client keys hashed."""
+
+from __future__ import annotations
+
+import hashlib
+
+from pydantic import SecretStr
+
+from pointsman.config.names import PlacedPool, placed_pools, pools_of, routes_of
+from pointsman.config.schema import CapabilityList, Endpoint, Health, Key, Root, Route, RouteRule, Tier, When
+from pointsman.core.fleet import Capabilities, EndpointSpec
+from pointsman.core.price import GpuPrice, Price, TokenPrice
+from pointsman.core.settings import (
+    AdminSettings,
+    Condition,
+    HealthSettings,
+    KeySettings,
+    PoolSettings,
+    RecordsSettings,
+    RouteSettings,
+    Rule,
+    ServerSettings,
+    Settings,
+    SlaSettings,
+    TierSettings,
+)
+
+
+def settings_of(root: Root, source: str) -> Settings:
+    """For a root that `check` found no problem with."""
+    return Settings(
+        tiers={name: _tier(name, tier) for name, tier in root.tiers.items()},
+        pools={pool.name: _pool(pool) for pool in placed_pools(root)},
+        routes={name: _route(name, route, tuple(root.tiers)) for name, route in routes_of(root).items()},
+        server=ServerSettings(
+            host=root.server.host, port=root.server.port, max_body=root.server.max_body,
+            max_depth=root.server.max_depth, hosts=tuple(host.lower() for host in root.server.hosts),
+        ),
+        admin=AdminSettings(
+            host=root.admin.host, port=root.admin.port, token=_revealed(root.admin.token),
+            token_file=root.admin.token_file,
+        ),
+        keys=tuple(_key(key) for key in root.auth.keys),
+        records=RecordsSettings(path=root.records.path, content=root.records.content),
+        source=source,
+    )
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def _key(key: Key) -> KeySettings:
+    digest = hashlib.sha256(key.key.get_secret_value().encode()).digest()
+    return KeySettings(name=key.name, sha256=digest, tenant=key.tenant, routes=tuple(key.routes))
+
+
+def _tier(name: str, tier: Tier) -> TierSettings:
+    sla = SlaSettings(ttft_target_s=tier.sla.ttft_target, ttft_p95_max_s=tier.sla.ttft_p95_max)
+    return TierSettings(name=name, pools=pools_of(name, tier), sla=sla)
+
+
+def _pool(pool: PlacedPool) -> PoolSettings:
+    declared = pool.source.capabilities or CapabilityList()
+    return PoolSettings(
+        name=pool.name, model=pool.model,
+        endpoints=tuple(_endpoint(pool, i, endpoint) for i, endpoint in enumerate(pool.endpoints)),
+        capabilities=Capabilities(
+            context=declared.context, tools=declared.tools, json_schema=declared.json_schema,
+            vision=declared.vision, logprobs=declared.logprobs,
+        ),
+        provider=pool.provider, embeddings=declared.embeddings, health=_health(pool.source.health or Health()),
+    )
+
+
+def _health(health: Health) -> HealthSettings:
+    return HealthSettings(
+        eject_after=health.eject_after, eject_share=health.eject_share, eject_share_min=health.eject_share_min,
+        eject_s=health.eject_for, eject_max_s=health.eject_max, cooldown_max_s=health.cooldown_max,
+    )
+
+
+def _endpoint(pool: PlacedPool, index: int, endpoint: Endpoint) -> EndpointSpec:
+    return EndpointSpec(
+        id=f"{pool.name}/{index}", pool=pool.name, url=endpoint.url.rstrip("/"), model=endpoint.model or pool.model,
+        api_key=_revealed(endpoint.api_key), engine=endpoint.engine, provider=endpoint.provider, slots=endpoint.slots,
+        price=_price(endpoint), connect_timeout_s=endpoint.connect_timeout,
+    )
+
+
+def _price(endpoint: Endpoint) -> Price | None:
+    if (tokens := endpoint.usd_per_million) is not None:
+        return TokenPrice(input=tokens.input, output=tokens.output, cached_input=tokens.cached_input)
+    if (gpu := endpoint.gpu) is not None:
+        return GpuPrice(type=gpu.type, usd_per_hour=gpu.usd_per_hour, count=gpu.count, tokens_per_s=gpu.tokens_per_s)
+    return None
+
+
+def _route(name: str, route: Route, all_tiers: tuple[str, ...]) -> RouteSettings:
+    ladder = all_tiers if route.ladder is None else tuple(route.ladder)
+    return RouteSettings(
+        name=name, ladder=ladder, default_tier=route.default_tier or ladder[-1], quality=route.quality,
+        fallbacks=tuple(route.fallbacks), deadline_s=route.deadline, ttft_timeout_s=route.ttft_timeout,
+        stall_timeout_s=route.stall_timeout, answer_timeout_s=route.answer_timeout, open_after_s=route.open_after,
+        pipeline=tuple(route.pipeline), rules=tuple(_rule(i, rule) for i, rule in enumerate(route.rules, start=1)),
+    )
+
+
+def _rule(number: int, rule: RouteRule) -> Rule:
+    return Rule(
+        name=rule.name or f"rule-{number}", when=condition_of(rule.when), tier=rule.tier, pool=rule.pool,
+        model=rule.model, system=rule.system, reason=rule.reason,
+    )
+
+
+def condition_of(when: When) -> Condition:
+    """Header names in lower case, the rest as written."""
+    return Condition(
+        regex=when.regex, text=when.text, keywords=tuple(when.keywords), path=when.path,
+        header={name.lower(): pattern for name, pattern in when.header.items()}, metadata=dict(when.metadata),
+        tenant=tuple(when.tenant), tools=when.tools, min_chars=when.min_chars, max_chars=when.max_chars,
+        all=tuple(condition_of(inner) for inner in when.all), any=tuple(condition_of(inner) for inner in when.any),
+        not_=None if when.not_ is None else condition_of(when.not_),
+    )

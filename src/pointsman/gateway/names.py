@@ -1,0 +1,91 @@
+"""What a client may put into `model`, and what it means.
+
+Looked up in this order: route, `auto:<route>`, tier, pool model name, `<provider>/<pool model>`. A name with two
+meanings is a configuration error (`config/check.py`), so the order never decides between them.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+import msgspec
+
+from pointsman.core.request import Caller
+from pointsman.core.settings import PoolSettings, RouteSettings, Settings
+from pointsman.errors import Forbidden, RequestError, UnknownModel
+
+
+class Meaning(msgspec.Struct, frozen=True, gc=False):
+    """A route to decide on, or (`tier` or `pools` set) the client's own choice."""
+
+    route: str
+    """The route whose timeouts apply."""
+    tier: str = ""
+    pools: tuple[str, ...] = ()
+
+    @property
+    def is_route(self) -> bool:
+        return not self.tier and not self.pools
+
+
+class Names:
+    """The table of one configuration."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._table: dict[str, Meaning] = {}
+        first = next(iter(settings.routes))
+        tier_of = {pool: tier.name for tier in reversed(settings.tiers.values()) for pool in tier.pools}
+        for pool in reversed(settings.pools.values()):
+            home = self._route_of(tier_of.get(pool.name), first)
+            for name in (f"{pool.provider}/{pool.model}" if pool.provider else "", pool.model):
+                if name:
+                    earlier = self._table.get(name)
+                    pools = (pool.name, *(earlier.pools if earlier else ()))
+                    self._table[name] = Meaning(home, pools=pools)
+        for tier in settings.tiers.values():
+            self._table[tier.name] = Meaning(self._route_of(tier.name, first), tier=tier.name)
+        for route in settings.routes.values():
+            self._table[f"auto:{route.name}"] = self._table[route.name] = Meaning(route.name)
+
+    def _route_of(self, tier: str | None, default: str) -> str:
+        return next((r.name for r in self._settings.routes.values() if tier in r.ladder), default)
+
+    def look_up(self, model: str, caller: Caller) -> Meaning:
+        """Raises UnknownModel with near names, or Forbidden when the key may not use it."""
+        meaning = self._table.get(model)
+        if meaning is None:
+            raise UnknownModel(model, self._near(model))
+        if caller.routes and (not meaning.is_route or meaning.route not in caller.routes):
+            raise Forbidden(f"key {caller.name!r} may not use model {model!r}; it may use: {', '.join(caller.routes)}",
+                            param="model")
+        return meaning
+
+    def _near(self, model: str) -> tuple[str, ...]:
+        lower = {name.lower(): name for name in self._table}
+        found = [lower[name] for name in get_close_matches(model.lower(), lower, n=3, cutoff=0.5)]
+        return tuple(found) or tuple(self._settings.routes)[:1]
+
+    def embedding_pool(self, model: str, caller: Caller) -> PoolSettings:
+        """The pool of an embeddings request: always a named one. Raises RequestError naming those that there are."""
+        pools = [p for p in self._settings.pools.values() if p.embeddings]
+        known = ", ".join(repr(p.model) for p in pools) or "none is configured (capabilities: {embeddings: true})"
+        if model in self._table and self._table[model].is_route:
+            raise RequestError(f"embeddings are not routed: vectors of different models do not compare. "
+                               f"Name an embedding model: {known}", param="model")
+        meaning = self.look_up(model, caller)
+        names = meaning.pools or self._settings.tiers[meaning.tier].pools
+        found = [self._settings.pools[name] for name in names if self._settings.pools[name].embeddings]
+        if not found:
+            raise RequestError(f"model {model!r} makes no embeddings; these do: {known}", param="model")
+        return found[0]
+
+    def listed(self, caller: Caller) -> list[tuple[str, Meaning]]:
+        """What `/v1/models` shows this caller: routes first, then tiers and models, each once."""
+        shown = [(name, m) for name, m in self._table.items() if not name.startswith("auto:")]
+        if caller.routes:
+            shown = [(name, m) for name, m in shown if m.is_route and m.route in caller.routes]
+        return sorted(shown, key=lambda item: (not item[1].is_route, not item[1].tier))
+
+    def route(self, meaning: Meaning) -> RouteSettings:
+        return self._settings.routes[meaning.route]

@@ -1,0 +1,99 @@
+"""One request on its way: what has been decided, tried and spent so far, and the one Record it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pointsman.core.decision import Decision
+from pointsman.core.record import Attempt, Escalation, Outcome, Record
+from pointsman.core.reply import Usage
+from pointsman.core.request import ChatRequest
+from pointsman.core.settings import RouteSettings
+from pointsman.errors import ClientGone, PointsmanError, RequestError, UpstreamError
+from pointsman.gateway.port import Facts
+from pointsman.money.ledger import sum_costs
+
+
+class Trip:
+    """Filled in as the request goes; read once, when it ends."""
+
+    def __init__(self, id: str, request: ChatRequest, route: RouteSettings, *, now: float, wall: float,
+                 simulated: bool = False) -> None:
+        self.id, self.request, self.route = id, request, route
+        self.arrived, self.wall, self.simulated = now, wall, simulated
+        self.decision: Decision | None = None
+        self.pools: Mapping[str, tuple[str, ...]] = {}
+        """Per rung: the pools that pass the gate, in order of preference."""
+        self.models: Mapping[str, str] = {}
+        """Pool -> its model's name, for the facts."""
+        self.ladder: tuple[str, ...] = route.ladder
+        self.attempts: list[Attempt] = []
+        self.escalations: tuple[Escalation, ...] = ()
+        self.committed_at: float | None = None
+        self.usage: Usage | None = None
+        self.prompt: str | None = None
+        self.answer: str | None = None
+
+    @property
+    def request_id(self) -> str:
+        return self.request.client_request_id or self.id
+
+    def rung(self, tier: str) -> int:
+        """1-based place on the ladder; 0 for a tier or pool that is not on it."""
+        return self.ladder.index(tier) + 1 if tier in self.ladder else 0
+
+    def cost(self) -> tuple[int | None, str]:
+        return sum_costs(self.attempts)
+
+    def facts(self, *, tier: str = "", pool: str = "", attempts: int | None = None, cost_nano_usd: int | None = None,
+              cost_basis: str = "unpriced") -> Facts:
+        """What to tell the client now."""
+        decision = self.decision
+        return Facts(
+            record_id=self.id, request_id=self.request_id, route=self.route.name,
+            tier=tier, rung=self.rung(tier), model=self.models.get(pool, ""),
+            decided_by=decision.decided_by if decision else "", reason=self.reason(tier),
+            attempts=len(self.attempts) if attempts is None else attempts,
+            cost_nano_usd=cost_nano_usd, cost_basis=cost_basis, simulated=self.simulated,
+        )
+
+    def reason(self, tier: str) -> str:
+        """Why this tier: the decision's reason, and the escalation's when it was another tier in the end."""
+        if self.decision is None:
+            return ""
+        if not tier or tier == self.decision.tier or not self.escalations:
+            return self.decision.reason
+        last = self.escalations[-1]
+        return f"{self.decision.reason}; {last.from_tier} -> {last.to_tier}: {last.reason}"
+
+    def record(self, now: float, error: PointsmanError | None, status: int, *, kind: str = "") -> Record:
+        """The row. `error` None: answered."""
+        request, decision = self.request, self.decision
+        last = self.attempts[-1] if self.attempts else None
+        original = decision.tier if decision else ""
+        tier = last.tier if last else original
+        nano, basis = self.cost()
+        return Record(
+            id=self.id, at=self.wall, kind=kind or request.kind.value, requested_model=request.model[:200],
+            route=self.route.name, tenant=request.caller.tenant, key=request.caller.name, stream=request.stream,
+            outcome=self._outcome(error), status=status, duration_s=now - self.arrived,
+            ttft_s=None if self.committed_at is None else self.committed_at - self.arrived,
+            routing_tier=tier, original_tier=original if original != tier else "", rung=self.rung(tier),
+            pool=last.pool if last else "", model_id=self.models.get(last.pool, "") if last else "",
+            endpoint=last.endpoint if last else "", decision=decision, attempts=tuple(self.attempts),
+            escalations=self.escalations, usage=self.usage, cost_nano_usd=nano, cost_basis=basis,
+            error=error.code if error else None, error_message=str(error)[:500] if error else None,
+            client_request_id=request.client_request_id, prompt=self.prompt, answer=self.answer,
+            request_bytes=len(request.body), messages=len(request.messages), tools=request.tools,
+            images=request.images, simulated=self.simulated,
+        )
+
+    def _outcome(self, error: PointsmanError | None) -> Outcome:
+        if error is None:
+            return "answered"
+        if isinstance(error, ClientGone):
+            return "cancelled"
+        seen = any(attempt.sent for attempt in self.attempts)
+        if isinstance(error, RequestError) or (isinstance(error, UpstreamError) and not seen):
+            return "rejected"
+        return "failed"

@@ -1,0 +1,108 @@
+"""Fits the table of the stage `heuristic` on public outcome data: `python -m pointsman.learn.heuristic_table DATA`.
+
+DATA holds `outcomes/*.parquet` (a prompt and a quality in [0, 1] per model) and `traffic/prompts.parquet`.
+
+What is fitted: the weights of a logistic model of "a small model fails here", every source weighing the same and
+having its own intercept (a benchmark's base rate says nothing about your traffic). Signs are held to what a
+feature means, and weights are pulled towards a hand-made prior as strongly as `PRIOR_ROWS` rows would: multiple choice
+tests contain no proofs, no tools and no long conversations, so there the prior stands.
+
+What is not fitted: where the tiers part. Failure rates of benchmarks are those of hard tests. The offsets are
+quantiles of the difficulty over a reference mix of 60 % short support and assistant requests, 25 % ordinary
+instructions and 15 % hard tasks, placed so that at `quality: 0.8` three rungs share that mix 60/25/15.
+So a score ranks requests honestly, but is a probability only by convention: `calibrated` stays false.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from pointsman.classify.features import NAMES
+from pointsman.classify.heuristic import Table
+from pointsman.learn.outcomes import Sample, contrast, outcome_sample, reference_mix
+
+# Logits; the sign is a bound as well. (0 = free: the fit may choose either sign.)
+PRIOR: dict[str, float] = {
+    "length": 2.5, "lines": 0.4, "digits": 0.3, "asks": 0.3,
+    "code": 0.9, "code_task": 1.0, "code_error": 0.9, "algorithm": 1.0,
+    "latex": 0.9, "maths": 0.8, "proof": 2.2, "equation": 0.4,
+    "steps": 0.7, "analysis": 0.7, "thorough": 0.6, "constraints": 0.4, "puzzle": 0.8, "writing": 0.6, "expert": 0.6,
+    "question": -0.5, "daily": -0.8, "greeting": -0.5, "simple_task": -0.4, "choices": 0.0,
+    "turns": 0.4, "tools": 0.6, "schema": 0.1, "images": 0.3,
+}
+PRIOR_ROWS = 0.0001
+"""Strength of the prior: each weight is pulled as by this share of all labelled mass."""
+SHARES = (0.60, 0.85, 0.99)
+"""Quantiles of the reference mix up to which the first, middle and last rung clear the target."""
+QUALITY = 0.8
+"""The target at which the shares hold: the default of `route.quality`."""
+
+
+def fit(samples: list[Sample], steps: int = 3000) -> tuple[np.ndarray, float]:
+    """Weights and log loss: proximal gradient on the equally weighted sources, signs projected."""
+    prior = np.array([PRIOR[name] for name in NAMES])
+    weights, intercepts = prior.copy(), np.zeros(len(samples))
+    rate = 1.0
+    loss = 0.0
+    for _ in range(steps):
+        gradient, loss = np.zeros(len(NAMES)), 0.0
+        for index, sample in enumerate(samples):
+            p = 1 / (1 + np.exp(-(sample.features @ weights + intercepts[index])))
+            residual = (p - sample.failed) / len(p)
+            gradient += sample.features.T @ residual / len(samples)
+            intercepts[index] -= rate * residual.sum()
+            loss -= float(np.mean(sample.failed * np.log(p + 1e-9) + (1 - sample.failed) * np.log(1 - p + 1e-9)))
+        weights -= rate * (gradient + PRIOR_ROWS * (weights - prior))
+        weights = np.where(prior > 0, np.maximum(weights, 0), np.where(prior < 0, np.minimum(weights, 0), weights))
+    return weights, loss / len(samples)
+
+
+def table(samples: list[Sample], mix: Sample) -> Table:
+    """The whole table: weights, and offsets from the quantiles of the mix."""
+    weights, loss = fit(samples)
+    difficulty = np.sort(mix.features @ weights)
+    bias = -float(np.interp(SHARES[0], mix.cumulative(mix.features @ weights), difficulty))
+    clears = float(np.log(QUALITY / (1 - QUALITY)))
+    offsets = []
+    for share in SHARES:
+        at = float(np.interp(share, mix.cumulative(mix.features @ weights), difficulty)) + bias
+        offsets.append(round(at + clears, 4))
+    return Table(
+        weights={name: round(float(w), 4) for name, w in zip(NAMES, weights, strict=True)},
+        bias=round(bias, 4), places=(0.0, 0.5, 1.0), offsets=tuple(offsets),
+        evidence=sum(len(sample.failed) for sample in samples),
+        provenance={
+            "made_by": "pointsman.learn.heuristic_table",
+            "weights": "logistic fit of failure of small models on train splits, equal weight per source, own intercepts, "
+                       "signs held, pulled to a hand-made prior",
+            "offsets": "quantiles .60/.85/.99 of a reference mix clear 0.8 on first/middle/last rung; "
+                       "relative to that mix, not a measured probability",
+            "log_loss": round(loss, 4),
+            "rows": {sample.name: float(len(sample.failed)) for sample in samples},
+            "mix_rows": float(len(mix.failed)),
+        },
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line: writes the JSON table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("data", type=Path, help="directory with outcomes/ and traffic/")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "classify" / "heuristic_table.json")
+    options = parser.parse_args(argv)
+    prompts = options.data / "traffic" / "prompts.parquet"
+    samples = [outcome_sample(options.data / "outcomes", name) for name in
+               ("mmlu_pro", "reasoning_gym", "llmrouter", "routerbench")]
+    made = table([*samples, contrast(prompts)], reference_mix(prompts, options.data / "outcomes"))
+    options.out.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=2) + b"\n")
+    sys.stderr.write(f"{options.out.name}: {made.evidence} rows, log loss {made.provenance['log_loss']}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,180 @@
+"""Where records are kept and asked for: SQLite in one file, or another database by URL.
+
+All that only SQLite understands stands in `_sqlite` and `_insert_or_ignore`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, Select, create_engine, delete, event, func, insert, select, update
+from sqlalchemy.dialects import postgresql
+
+from pointsman.core.record import Record
+from pointsman.errors import ConfigError
+from pointsman.records.rows import METADATA, RECORDS, SPOOLS, VERSIONS, Row, record_of
+
+SCHEMA_VERSION = 1
+
+BUSY_TIMEOUT_S = 5.0
+"""How long SQLite waits for another writer (a person's shell, a backup) before the importer tries again later."""
+
+GROUPS = ("routing_tier", "route", "tenant", "key", "model_id", "endpoint", "decided_by", "outcome", "cost_basis")
+"""What `totals` can be split by."""
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """What a group of records adds up to."""
+
+    group: str
+    """The value they share; "" when there is one group."""
+    requests: int
+    answered: int
+    escalated: int
+    input_tokens: int
+    output_tokens: int
+    cost_nano_usd: int
+    """Of those whose cost is known."""
+    unknown_costs: int
+    """How many are missing from `cost_nano_usd`."""
+    unknown_usage: int
+    """How many are missing from the token sums."""
+
+
+class Store:
+    """Records by id, by time, in sums. Safe to use from several threads; every call may wait for the disk.
+
+    Raises SQLAlchemy's errors when the database does not answer.
+    """
+
+    def __init__(self, place: str | Path) -> None:
+        """`place`: a file, or a database URL (`postgresql+psycopg://...`). Nothing is opened yet."""
+        text = str(place)
+        self._file = None if "://" in text else Path(text)
+        self._engine = create_engine(text, pool_pre_ping=True) if self._file is None else _sqlite(self._file)
+        self._insert = _insert_or_ignore(self._engine)
+        self._opened = False
+
+    def open(self) -> None:
+        """Creates file (0600), directory (0700) and tables where they are missing. Raises `ConfigError` when the
+        database was written by a newer Pointsman. Idempotent."""
+        if self._opened:
+            return
+        if self._file is not None:
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with self._engine.begin() as db:
+            METADATA.create_all(db)
+            version = db.scalar(select(func.max(VERSIONS.c.version)))
+            if version is None:
+                db.execute(insert(VERSIONS).values(version=SCHEMA_VERSION))
+            elif version > SCHEMA_VERSION:
+                raise ConfigError((
+                    f"records.path: {self._file or self._engine.url!r} has schema {version}, this version of Pointsman "
+                    f"knows {SCHEMA_VERSION}; use the newer one, or another file",))
+        self._opened = True
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def add(self, rows: Sequence[Row], *, file: str, position: int) -> int:
+        """Inserts rows and remembers how far `file` has been read, together or not at all.
+
+        Rows whose id is already there are left alone. Returns how many were new.
+        """
+        self.open()
+        with self._engine.begin() as db:
+            added = self._insert(db, rows) if rows else 0
+            moved = db.execute(update(SPOOLS).where(SPOOLS.c.file == file).values(position=position)).rowcount
+            if not moved:
+                db.execute(insert(SPOOLS).values(file=file, position=position))
+        return added
+
+    def position(self, file: str) -> int:
+        """How far `file` has been imported, in bytes."""
+        self.open()
+        with self._engine.connect() as db:
+            return int(db.scalar(select(SPOOLS.c.position).where(SPOOLS.c.file == file)) or 0)
+
+    def forget(self, file: str) -> None:
+        """`file` is gone; so is its position."""
+        with self._engine.begin() as db:
+            db.execute(delete(SPOOLS).where(SPOOLS.c.file == file))
+
+    def get(self, id: str) -> Record | None:
+        """The whole record, or None when there is no such id."""
+        found = self._records(select(*_WHOLE).where(RECORDS.c.id == id))
+        return found[0] if found else None
+
+    def recent(self, limit: int = 50, *, before: float | None = None, **equal: str) -> list[Record]:
+        """The newest records first, at most `limit`; `before` a wall-clock time; `equal` names a column: `route="auto"`."""
+        query = select(*_WHOLE).order_by(RECORDS.c.at.desc(), RECORDS.c.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(RECORDS.c.at < before)
+        for column, value in equal.items():
+            query = query.where(RECORDS.c[column] == value)
+        return self._records(query)
+
+    def totals(self, *, since: float | None = None, until: float | None = None, by: str | None = None) -> list[Totals]:
+        """Sums over [since, until), split `by` one of `GROUPS`, the largest group first. No records: an empty list."""
+        if by is not None and by not in GROUPS:
+            raise ValueError(f"records can be split by {', '.join(GROUPS)}; not by {by!r}")
+        c = RECORDS.c
+        group = c[by] if by else None
+        query: Select[Any] = select(
+            *([group] if group is not None else []),
+            func.count(), func.count().filter(c.outcome == "answered"), func.count().filter(c.original_tier != ""),
+            func.coalesce(func.sum(c.input_tokens), 0), func.coalesce(func.sum(c.output_tokens), 0),
+            func.coalesce(func.sum(c.cost_nano_usd), 0), func.count().filter(c.cost_nano_usd.is_(None)),
+            func.count().filter(c.input_tokens.is_(None)),
+        )
+        if since is not None:
+            query = query.where(c.at >= since)
+        if until is not None:
+            query = query.where(c.at < until)
+        if group is not None:
+            query = query.group_by(group).order_by(func.count().desc(), group)
+        self.open()
+        with self._engine.connect() as db:
+            rows = [tuple(row) if by else ("", *row) for row in db.execute(query)]
+        return [Totals(str(row[0]), *map(int, row[1:])) for row in rows if row[1]]
+
+    def _records(self, query: Select[Any]) -> list[Record]:
+        self.open()
+        with self._engine.connect() as db:
+            return [record_of(*row) for row in db.execute(query)]
+
+    def __repr__(self) -> str:
+        return f"<Store {self._file or repr(self._engine.url)}>"
+
+
+_WHOLE = (RECORDS.c.document, RECORDS.c.prompt, RECORDS.c.answer)
+
+
+def _sqlite(path: Path) -> Engine:
+    """WAL: readers never wait for the importer. `synchronous=NORMAL`: a power cut may take the last batch, `kill -9`
+    takes nothing."""
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: object) -> None:
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    return engine
+
+
+def _insert_or_ignore(engine: Engine) -> Callable[[Connection, Sequence[Row]], int]:
+    """Inserts rows, leaving those alone whose id is there; returns how many were new."""
+    if engine.dialect.name == "sqlite":
+        # As text, once: having SQLAlchemy arrange each row's values costs more than SQLite needs to insert it.
+        text = str(insert(RECORDS).prefix_with("OR IGNORE").compile(dialect=engine.dialect))
+        return lambda db, rows: db.exec_driver_sql(text, list(rows)).rowcount
+    statement = postgresql.insert(RECORDS).on_conflict_do_nothing(index_elements=["id"])
+    names = RECORDS.c.keys()
+    return lambda db, rows: db.execute(statement, [dict(zip(names, row, strict=True)) for row in rows]).rowcount

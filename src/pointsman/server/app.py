@@ -1,0 +1,89 @@
+"""The front door: one ASGI callable, a dict from (method, path) to handlers.
+
+Why not a framework here? Its routing and request objects cost more than the rest of the path together (bench/), and
+authorisation must be decided on the very table entry that is dispatched, not on a URL that was parsed twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from difflib import get_close_matches
+from urllib.parse import unquote
+
+from pointsman.errors import ClientGone, MethodNotAllowed, NoSuchPath, PointsmanError
+from pointsman.server.exchange import JSON, Exchange, Receive, Scope, Send
+from pointsman.server.listing import ListingEndpoints
+from pointsman.server.openai import OpenAIEndpoints
+from pointsman.server.problems import body_of, headers_of
+from pointsman.server.route import RouteEndpoints
+
+Handler = Callable[[Exchange], Awaitable[None]]
+_log = logging.getLogger(__name__)
+_BROKEN = PointsmanError("the router itself failed; its log has the traceback")
+
+
+class App:
+    """ASGI. Everything that a client can call is in `table`."""
+
+    def __init__(self, openai: OpenAIEndpoints, route: RouteEndpoints, listing: ListingEndpoints) -> None:
+        self._listing = listing
+        self.table: dict[tuple[str, str], Handler] = {
+            ("POST", "/v1/chat/completions"): openai.chat,
+            ("POST", "/v1/completions"): openai.completions,
+            ("POST", "/v1/embeddings"): openai.embeddings,
+            ("POST", "/v1/route"): route.route,
+            ("POST", "/classify"): route.classify,
+            ("GET", "/classify"): route.classify_without_body,
+            ("HEAD", "/classify"): route.classify_without_body,
+            ("GET", "/v1/models"): listing.models,
+            ("GET", "/health/liveness"): listing.liveness,
+            ("GET", "/health/liveliness"): listing.liveness,
+            ("GET", "/health/readiness"): listing.readiness,
+            ("GET", "/metrics"): listing.metrics,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return  # no lifespan, no websockets
+        exchange = Exchange(scope, receive, send)
+        try:
+            handler = self.table.get((scope["method"], scope["path"])) or self._other(exchange)
+            await handler(exchange)
+        except ClientGone:
+            return
+        except PointsmanError as error:
+            await refuse(exchange, error)
+        except Exception:
+            _log.exception("unexpected failure on %s %s", scope["method"], scope["path"])
+            if exchange.is_started:
+                raise  # the server cuts the connection: a half answer must not look whole
+            await refuse(exchange, _BROKEN)
+
+    def _other(self, exchange: Exchange) -> Handler:
+        """What is not in the table: one model by name, or a helpful 404/405."""
+        path, method = str(exchange.scope["path"]), exchange.method
+        if method == "GET" and path.startswith("/v1/models/"):
+            name = unquote(path.removeprefix("/v1/models/"))
+
+            async def one_model(exchange: Exchange) -> None:
+                await self._listing.model(exchange, name)
+
+            return one_model
+        allowed = sorted({m for m, p in self.table if p == path})
+        if allowed:
+            raise MethodNotAllowed(f"{path} takes {' or '.join(allowed)}, not {method[:20]}")
+        paths = sorted({p for _, p in self.table})
+        near = get_close_matches(path[:200], paths, n=2, cutoff=0.6) or paths
+        raise NoSuchPath(f"there is no {path[:200]!r} here; there is {', '.join(near)}")
+
+
+async def refuse(exchange: Exchange, error: PointsmanError) -> None:
+    """Answers with an error before anything else was answered."""
+    headers = [JSON, *headers_of(error)]
+    request_id = exchange.request_id
+    if request_id:
+        headers.append((b"x-request-id", request_id.encode()))
+    if exchange.headers.get(b"content-length", b"0") != b"0" and error.client_status in (401, 403, 413, 415, 421, 405, 404):
+        headers.append((b"connection", b"close"))  # the body is not read: the connection cannot be used again
+    await exchange.answer(error.client_status, body_of(error), headers)

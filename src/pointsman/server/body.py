@@ -1,0 +1,228 @@
+"""A client's bytes, read once: JSON in, `ChatRequest` out, every objection a 400 with its path.
+
+Only what routing needs is typed; fields that we do not know are the upstream's business and are not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from pointsman.core.request import Caller, ChatRequest, Kind, Message, Needs, Span
+from pointsman.core.scan import TooDeep, members
+from pointsman.errors import MalformedBody, UnsupportedField
+
+_REFUSED = {
+    "api_base": "endpoints come from the configuration only",
+    "base_url": "endpoints come from the configuration only",
+    "api_key": "credentials come from the configuration only",
+    "user_config": "endpoints come from the configuration only",
+    "models": "per-request model lists are not supported; name a route or a model in `model`",
+    "fallbacks": "per-request fallbacks are not supported; set `fallbacks` on the route",
+    "provider": "per-request provider preferences are not supported; order the pools of a tier instead",
+}
+_SPLICED = ("model", "stream_options", "messages", "prompt")
+_READ = frozenset((
+    "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "tools", "functions",
+    "response_format", "logprobs", "top_logprobs", "metadata", "prompt", "best_of", "input", *_REFUSED,
+))
+
+
+class _Part(msgspec.Struct, gc=False):
+    type: str = ""
+    text: str | None = None
+
+
+class _Turn(msgspec.Struct, gc=False):
+    role: str
+    content: str | list[_Part | str] | None = None
+
+
+class _StreamOptions(msgspec.Struct, gc=False):
+    include_usage: bool | None = None
+
+
+class _Format(msgspec.Struct, gc=False):
+    type: str = ""
+
+
+class _Common(msgspec.Struct, gc=False, kw_only=True):
+    model: str
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: int | None = None
+    n: int | None = None
+    metadata: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class _Chat(_Common, gc=False, kw_only=True):
+    messages: list[_Turn]
+    max_completion_tokens: int | None = None
+    tools: list[msgspec.Raw] | None = None
+    functions: list[msgspec.Raw] | None = None
+    response_format: _Format | None = None
+    logprobs: bool | None = None
+
+
+class _Completion(_Common, gc=False, kw_only=True):
+    prompt: str | list[str | int | list[int]] | None = None
+    best_of: int | None = None
+    logprobs: int | bool | None = None
+
+
+class _Embedding(msgspec.Struct, gc=False, kw_only=True):
+    model: str
+    input: str | list[str | int | list[int]]
+
+
+_decode = {
+    Kind.CHAT: msgspec.json.Decoder(_Chat).decode,
+    Kind.COMPLETION: msgspec.json.Decoder(_Completion).decode,
+    Kind.EMBEDDING: msgspec.json.Decoder(_Embedding).decode,
+}
+_IMAGES = frozenset(("image_url", "input_image", "image"))
+_PATHS = {Kind.CHAT: "/v1/chat/completions", Kind.COMPLETION: "/v1/completions", Kind.EMBEDDING: "/v1/embeddings"}
+
+
+_ANYONE = Caller()
+
+
+def parse(
+    body: bytes,
+    kind: Kind,
+    *,
+    caller: Caller = _ANYONE,
+    headers: dict[str, str] | None = None,
+    client_request_id: str = "",
+    max_depth: int = 64,
+) -> ChatRequest:
+    """Reads one request. Raises MalformedBody or UnsupportedField, whose `param` is the path of the culprit."""
+    wire = _typed(body, kind)
+    spans, fields_end = _spans(body, max_depth)
+    common: dict[str, Any] = {
+        "kind": kind, "body": body, "model": wire.model, "spans": spans, "fields_end": fields_end,
+        "caller": caller, "headers": headers or {}, "path": _PATHS[kind], "client_request_id": client_request_id,
+    }
+    if isinstance(wire, _Chat):
+        return _chat(wire, body, common)
+    if isinstance(wire, _Completion):
+        return _completion(wire, body, common)
+    return ChatRequest(**common, inputs=_count(wire.input), needs=Needs(context=len(body) // 3))
+
+
+def _typed(body: bytes, kind: Kind) -> Any:
+    try:
+        body.decode()
+        return _decode[kind](body)
+    except UnicodeDecodeError as exc:
+        raise MalformedBody(f"the body is not UTF-8: byte {exc.start} is invalid") from exc
+    except msgspec.ValidationError as exc:
+        raise _with_path(str(exc)) from exc
+    except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as exc:
+        said = "it is nested too deeply" if isinstance(exc, RecursionError) else str(exc)
+        raise MalformedBody(f"the body is not valid JSON: {said}") from exc
+
+
+_AT_PATH = re.compile(r"^(?P<what>.*?) - at `\$\.?(?P<path>.*)`$")
+_MISSING = re.compile(r"required field `(?P<field>[^`]+)`")
+
+
+def _with_path(text: str) -> MalformedBody:
+    """msgspec's sentence with its path as an OpenAI client writes it (`messages[0].role`)."""
+    match = _AT_PATH.match(text)
+    what, path = (match["what"], match["path"]) if match else (text, "")
+    missing = _MISSING.search(what)
+    if missing:
+        path = f"{path}.{missing['field']}" if path else missing["field"]
+    if not path:
+        return MalformedBody(f"the body must be a JSON object: {what}")
+    return MalformedBody(f"{path}: {what}", param=path)
+
+
+def _spans(body: bytes, max_depth: int) -> tuple[dict[str, Span], int]:
+    try:
+        fields, end = members(body, max_depth=max_depth)
+    except TooDeep as exc:
+        raise MalformedBody(f"the body is nested deeper than {max_depth} levels") from exc
+    spans: dict[str, Span] = {}
+    seen: set[str] = set()
+    for key, _, start, stop in fields:
+        if key not in _READ:
+            continue
+        if key in seen:
+            raise MalformedBody(f"{key}: the field appears more than once", param=key)
+        seen.add(key)
+        if key in _REFUSED:
+            raise UnsupportedField(f"{key}: {_REFUSED[key]}", param=key)
+        if key in _SPLICED:
+            spans[key] = Span(start, stop)
+    return spans, end
+
+
+def _chat(wire: _Chat, body: bytes, common: dict[str, Any]) -> ChatRequest:
+    images = 0
+    turns = []
+    for turn in wire.messages:
+        content = turn.content
+        if not isinstance(content, str):
+            images += _images(content)
+            content = _flat(content)
+        turns.append(Message(turn.role, content))
+    tools = len(wire.tools or ()) + len(wire.functions or ())
+    max_tokens = wire.max_completion_tokens if wire.max_completion_tokens is not None else wire.max_tokens
+    schema = wire.response_format is not None and wire.response_format.type == "json_schema"
+    return ChatRequest(
+        **common, messages=tuple(turns), max_tokens=max_tokens, choices=_positive(wire.n), tools=tools, images=images,
+        needs=Needs(_context(body, max_tokens), tools > 0, schema, images > 0, bool(wire.logprobs)),
+        metadata=_metadata(wire.metadata), stream=bool(wire.stream), include_usage=_wants_usage(wire),
+    )
+
+
+def _completion(wire: _Completion, body: bytes, common: dict[str, Any]) -> ChatRequest:
+    prompt = wire.prompt
+    text = prompt if isinstance(prompt, str) else "\n".join(p for p in prompt or () if isinstance(p, str))
+    prompts = 1 if prompt is None else _count(prompt)
+    return ChatRequest(
+        **common, messages=(Message("user", text),), max_tokens=wire.max_tokens, choices=_positive(wire.n) * prompts,
+        needs=Needs(_context(body, wire.max_tokens), logprobs=bool(wire.logprobs)), metadata=_metadata(wire.metadata),
+        stream=bool(wire.stream), include_usage=_wants_usage(wire),
+    )
+
+
+def _metadata(raw: msgspec.Raw) -> dict[str, str]:
+    """The string members of `metadata`; anything else in it is the upstream's business."""
+    if bytes(raw)[:1] != b"{":
+        return {}
+    values = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    return {key: msgspec.json.decode(value, type=str) for key, value in values.items() if bytes(value)[:1] == b'"'}
+
+
+def _wants_usage(wire: _Common) -> bool:
+    return wire.stream_options is not None and bool(wire.stream_options.include_usage)
+
+
+def _context(body: bytes, max_tokens: int | None) -> int:
+    """Tokens in and out: a token is at least three bytes of JSON on average, so this errs high."""
+    return len(body) // 3 + max(0, max_tokens or 0)
+
+
+def _positive(n: int | None) -> int:
+    return n if n is not None and n > 0 else 1
+
+
+def _images(content: list[_Part | str] | None) -> int:
+    return sum(1 for part in content or () if isinstance(part, _Part) and part.type in _IMAGES)
+
+
+def _flat(content: list[_Part | str] | None) -> str:
+    texts = (part if isinstance(part, str) else part.text for part in content or ())
+    return "\n".join(text for text in texts if text)
+
+
+def _count(value: str | list[Any]) -> int:
+    """How many inputs: one string or one list of token ids is one."""
+    if isinstance(value, str) or not value or isinstance(value[0], int):
+        return 1
+    return len(value)

@@ -1,0 +1,147 @@
+"""One HTTP exchange over ASGI: read the request, write the answer, notice when the client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from pointsman.errors import BodyTimeout, BodyTooLarge, ClientGone, MalformedBody, UnsupportedMediaType
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+BODY_TIMEOUT_S = 30.0
+WATCH_AFTER_S = 0.05
+"""When the watch for a leaving client starts. Most failures and all decisions are over before; starting it at once
+would cost every request a task for nothing, and 50 ms still leaves 200 of the 250 ms that cancelling may take."""
+
+_ID = re.compile(r"[^A-Za-z0-9._:-]")
+
+
+class Exchange:
+    """What the handlers see of HTTP."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope, self._receive, self._send = scope, receive, send
+        self.headers: dict[bytes, bytes] = {}
+        """Lower-case name -> first value."""
+        for name, value in scope["headers"]:
+            if name not in self.headers:
+                self.headers[name] = value
+        self.is_started = False
+        self.is_gone = False
+
+    @property
+    def method(self) -> str:
+        return str(self.scope["method"])
+
+    @property
+    def peer(self) -> str:
+        client = self.scope.get("client")
+        return str(client[0]) if client else ""
+
+    @property
+    def request_id(self) -> str:
+        """The client's own X-Request-ID, harmless: at most 128 of `A-Z a-z 0-9 . _ : -`."""
+        value = self.headers.get(b"x-request-id")
+        return _ID.sub("", value.decode("latin-1")[:128]) if value else ""
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body. Raises BodyTooLarge, BodyTimeout, UnsupportedMediaType, ClientGone, MalformedBody."""
+        self._check_media_type()
+        length = self.headers.get(b"content-length")
+        if length is not None and length.isdigit() and int(length) > limit:
+            raise _too_large(limit)
+        message = await self._first_part()
+        body: bytes = message.get("body", b"")
+        if message.get("more_body"):
+            body = await self._rest(body, limit)
+        if len(body) > limit:
+            raise _too_large(limit)
+        if not body:
+            raise MalformedBody("the body is empty; send a JSON object")
+        return body
+
+    def _check_media_type(self) -> None:
+        media = self.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if media != b"application/json":
+            raise UnsupportedMediaType(f"send `Content-Type: application/json`, not {media.decode('latin-1')[:80]!r}")
+        if b"content-encoding" in self.headers and self.headers[b"content-encoding"].lower() != b"identity":
+            raise UnsupportedMediaType("compressed bodies are not accepted; send the JSON as it is")
+
+    async def _first_part(self) -> MutableMapping[str, Any]:
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                message = await self._receive()
+        except TimeoutError as exc:
+            raise BodyTimeout(f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from exc
+        if message["type"] == "http.disconnect":
+            self.is_gone = True
+            raise ClientGone
+        return message
+
+    async def _rest(self, first: bytes, limit: int) -> bytes:
+        parts, size = [first], len(first)
+        while True:
+            message = await self._first_part()
+            part = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                raise _too_large(limit)
+            if not message.get("more_body"):
+                return b"".join(parts)
+
+    async def start(self, status: int, headers: Headers) -> None:
+        self.is_started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def finish(self, data: bytes = b"") -> None:
+        await self._send({"type": "http.response.body", "body": data})
+
+    async def answer(self, status: int, body: bytes, headers: Headers) -> None:
+        """A whole response."""
+        await self.start(status, [*headers, (b"content-length", b"%d" % len(body))])
+        await self.finish(body)
+
+    def watch(self, task: asyncio.Task[Any]) -> Watch:
+        return Watch(self, task)
+
+    async def disconnected(self) -> None:
+        """Returns when the client has left. Call it only once the body has been read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.is_gone = True
+
+
+class Watch:
+    """While open: cancels `task` as soon as the client leaves."""
+
+    def __init__(self, exchange: Exchange, task: asyncio.Task[Any]) -> None:
+        self._exchange, self._task = exchange, task
+        self._watching: asyncio.Task[None] | None = None
+        self._starting = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._start)
+
+    def _start(self) -> None:
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    async def _watch(self) -> None:
+        await self._exchange.disconnected()
+        self._task.cancel()
+
+    def close(self) -> None:
+        self._starting.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is larger than {limit} bytes; `server.max_body` sets the limit")

@@ -1,0 +1,64 @@
+"""What every request of a client passes first: host, key, body. Swapped as a whole on reload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from pointsman.core.request import Caller, ChatRequest, Kind
+from pointsman.core.settings import Condition, Settings
+from pointsman.server.auth import Hosts, Keys
+from pointsman.server.body import parse
+from pointsman.server.exchange import Exchange
+
+_NEVER_SEEN = frozenset(("authorization", "x-api-key", "cookie", "proxy-authorization"))
+
+
+class Opened(NamedTuple):
+    """A request that may come in."""
+
+    caller: Caller
+    body: bytes
+
+
+class Front:
+    """Host allow-list, client keys, body limits of one configuration."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._keys, self._hosts = Keys(settings), Hosts(settings.server)
+        self._rule_headers = tuple(
+            (name, name.encode("latin-1")) for name in sorted(_headers_in_rules(settings) - _NEVER_SEEN)
+        )
+
+    def admit(self, exchange: Exchange) -> Caller:
+        """Raises MisdirectedHost, Unauthorized or Forbidden."""
+        headers = exchange.headers
+        self._hosts.check(headers.get(b"host", b"localhost"))
+        return self._keys.caller(headers.get(b"authorization"), headers.get(b"x-api-key"), exchange.peer)
+
+    async def open(self, exchange: Exchange) -> Opened:
+        caller = self.admit(exchange)
+        return Opened(caller, await exchange.body(self.settings.server.max_body))
+
+    async def read(self, exchange: Exchange, kind: Kind) -> ChatRequest:
+        """Admits, reads and parses one request."""
+        caller, body = await self.open(exchange)
+        return parse(body, kind, caller=caller, headers=self._seen_by_rules(exchange),
+                     client_request_id=exchange.request_id, max_depth=self.settings.server.max_depth)
+
+    def _seen_by_rules(self, exchange: Exchange) -> dict[str, str]:
+        """Only the headers that some rule asks for; credentials and cookies never."""
+        found = exchange.headers
+        return {name: found[raw].decode("latin-1") for name, raw in self._rule_headers if raw in found}
+
+
+def _headers_in_rules(settings: Settings) -> set[str]:
+    conditions = (rule.when for route in settings.routes.values() for rule in route.rules)
+    return {name.lower() for condition in _all_parts(conditions) for name in condition.header}
+
+
+def _all_parts(conditions: Iterable[Condition]) -> Iterable[Condition]:
+    for condition in conditions:
+        yield condition
+        yield from _all_parts((*condition.all, *condition.any, *((condition.not_,) if condition.not_ else ())))

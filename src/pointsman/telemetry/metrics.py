@@ -1,0 +1,248 @@
+"""Counting records, and showing the counts to Prometheus.
+
+Why not prometheus_client's own counters? They take a lock and look up children by label at each call, twenty times
+per request. Here a record is a handful of dictionary additions; the library renders them at scrape.
+
+Why are label values looked up? A label value that a client can choose is a way to fill a Prometheus. Names that the
+configuration does not know become `other`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+
+from pointsman import errors
+from pointsman.core.decision import Decision
+from pointsman.core.price import NANO
+from pointsman.core.record import Attempt, Record
+from pointsman.core.settings import Settings
+from pointsman.telemetry.series import SERIES, VOCABULARY, Series
+
+OTHER = "other"
+
+Labels = tuple[str, ...]
+Rows = Iterator[tuple[Labels, float]]
+
+
+class Known(dict[str, str]):
+    """Label values that may show: a known name is itself, "" stays empty, anything else is `other`."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__((name, name) for name in ("", OTHER, *names))
+
+    def __missing__(self, name: str) -> str:
+        return OTHER
+
+
+def known(settings: Settings) -> dict[str, Known]:
+    """Label -> its values: the configuration's names, the fixed vocabularies, the error codes."""
+    pools = tuple(settings.pools)
+    tiers = Known((*settings.tiers, *pools))  # a pinned pool stands where a tier would
+    routes = settings.routes.values()
+    names = {label: Known(values) for label, values in VOCABULARY.items()}
+    return names | {
+        "tier": tiers, "routing_tier": tiers, "original_tier": tiers, "from_tier": tiers, "to_tier": tiers,
+        "route": Known(tuple(settings.routes)),
+        "pool": Known(pools),
+        "endpoint": Known(tuple(e.id for pool in settings.pools.values() for e in pool.endpoints)),
+        "model_id": Known(tuple(pool.model for pool in settings.pools.values())),
+        "stage": Known(tuple(stage for route in routes for stage in route.pipeline)),
+        "error": Known(_error_codes()),
+    }
+
+
+def _error_codes(family: type[errors.PointsmanError] = errors.PointsmanError) -> tuple[str, ...]:
+    return (family.code, *(code for child in family.__subclasses__() for code in _error_codes(child)))
+
+
+class Histogram(dict[Labels, list[float]]):
+    """Labels -> one count per bucket, one for +Inf, then the sum."""
+
+    def __init__(self, buckets: tuple[float, ...]) -> None:
+        super().__init__()
+        self.buckets = buckets
+
+    def observe(self, labels: Labels, value: float) -> None:
+        cells = self.get(labels)
+        if cells is None:
+            cells = self[labels] = [0] * (len(self.buckets) + 1) + [0.0]
+        cells[bisect_left(self.buckets, value)] += 1
+        cells[-1] += value
+
+
+class Metrics:
+    """A Sink that counts, and the page that Prometheus reads.
+
+    `fleet_status` gives the endpoints at scrape, each a mapping with pool, endpoint, state, in_flight. `readings`
+    gives the value of series without labels that somebody else counts (`pointsman_records_dropped_total`).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        version: str = "",
+        fleet_status: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+        readings: Mapping[str, Callable[[], float]] | None = None,
+    ) -> None:
+        self._fleet_status, self._version = fleet_status, version
+        self._readings = dict(readings or {})
+        self._counters: dict[str, dict[Labels, float]] = {
+            s.name: {} if s.labels else {(): 0} for s in SERIES if s.kind == "counter"}
+        self._histograms = {s.name: Histogram(s.buckets) for s in SERIES if s.kind == "histogram"}
+        self._labels = {s.name: s.labels for s in SERIES}
+        self.configure(settings)
+        self._registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self._registry)
+        self._registry.register(_Page(self))
+
+    def configure(self, settings: Settings) -> None:
+        """Learns the names of a (new) configuration; what was counted stays."""
+        self._known = known(settings)
+
+    def count(self, name: str, *labels: str, by: float = 1) -> None:
+        """Adds to a counter that no record carries. Labels in the order in which `SERIES` declares them."""
+        allowed = self._labels[name]
+        if len(labels) != len(allowed):
+            raise ValueError(f"{name} has the labels {allowed}, got {labels}")
+        self._add(name, tuple(self._known[label][value] for label, value in zip(allowed, labels, strict=True)), by)
+
+    def write(self, record: Record) -> None:
+        """Counts one record. `decide` records (no dispatch) count as decisions, not as requests."""
+        names = self._known
+        route, tier = names["route"][record.route], names["tier"][record.routing_tier]
+        if record.kind != "decide":
+            self._request(record, route, tier)
+        if record.decision is not None:
+            self._decision(record.decision, route)
+        for attempt in record.attempts:
+            self._attempt(attempt)
+        for climb in record.escalations:
+            self._add("pointsman_escalations_total", (
+                route, names["tier"][climb.from_tier], names["tier"][climb.to_tier], names["reason"][climb.reason]))
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """(page, content type) for an `Accept` header: the text format unless OpenMetrics is asked for."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+    def _request(self, record: Record, route: str, tier: str) -> None:
+        names, seconds = self._known, record.duration_s
+        original = names["tier"][record.original_tier]
+        self._add("llm_router_requests_total", (
+            tier, "true" if original else "false", original, names["model_id"][record.model_id]))
+        self._add("pointsman_requests_total", (
+            route, tier, names["outcome"][record.outcome], names["status_class"][f"{record.status // 100}xx"]))
+        self._histograms["llm_router_latency_ms"].observe((tier,), seconds * 1000)
+        self._histograms["pointsman_request_duration_seconds"].observe((route, tier), seconds)
+        if record.stream and record.ttft_s is not None:
+            self._histograms["pointsman_time_to_first_token_seconds"].observe((tier,), record.ttft_s)
+
+    def _decision(self, decision: Decision, route: str) -> None:
+        names = self._known
+        self._histograms["pointsman_decision_duration_seconds"].observe((route,), decision.duration_s)
+        for view in decision.stages:
+            stage = names["stage"][view.stage]
+            self._add("pointsman_stage_results_total", (route, stage, names["outcome"][view.outcome]))
+            if view.outcome != "skipped":
+                self._histograms["pointsman_stage_duration_seconds"].observe((stage,), view.duration_s)
+        if decision.decided_by == "default":
+            reason = decision.reason.partition(":")[0]
+            self._add("pointsman_defaults_total", (route, names["reason"][reason]))
+        for gate in decision.gate:
+            if gate.unknown and gate.tier == decision.tier:
+                for capability in gate.unknown:
+                    self._add("pointsman_capability_unknown_total", (
+                        names["tier"][gate.tier], names["capability"][capability]))
+
+    def _attempt(self, attempt: Attempt) -> None:
+        names = self._known
+        tier, usage, answered = names["tier"][attempt.tier], attempt.usage, attempt.outcome == "answered"
+        self._add("pointsman_attempts_total", (
+            tier, names["pool"][attempt.pool], names["endpoint"][attempt.endpoint], names["outcome"][attempt.outcome],
+            names["error"][attempt.error or ""]))
+        if usage is not None:
+            self._add("pointsman_tokens_total", (tier, "input"), usage.input_tokens)
+            self._add("pointsman_tokens_total", (tier, "output"), usage.output_tokens)
+            if usage.cached_tokens:
+                self._add("pointsman_tokens_total", (tier, "cached"), usage.cached_tokens)
+        elif answered:
+            self._add("pointsman_usage_missing_total", ())
+        if attempt.cost_nano_usd is not None:
+            # Whole nano-dollars until they are rendered: floats would lose cents after a busy month.
+            self._add("pointsman_cost_usd_total", (tier,), attempt.cost_nano_usd)
+        elif attempt.sent:
+            self._add("pointsman_unpriced_attempts_total", ())
+
+    def _add(self, name: str, labels: Labels, by: float = 1) -> None:
+        rows = self._counters[name]
+        rows[labels] = rows.get(labels, 0) + by
+
+    def collect(self) -> Iterator[Metric]:
+        """The families of `SERIES`, in its order, as they stand now."""
+        fleet = list(self._fleet_status())
+        for series in SERIES:
+            if series.kind == "histogram":
+                yield self._histogram(series)
+            elif series.kind == "counter":
+                counter = CounterMetricFamily(series.name, series.help, labels=series.labels)
+                for labels, value in self._counted(series.name):
+                    counter.add_metric(labels, value)
+                yield counter
+            else:
+                gauge = GaugeMetricFamily(series.name, series.help, labels=series.labels)
+                for labels, value in self._gauge(series.name, fleet):
+                    gauge.add_metric(labels, value)
+                yield gauge
+
+    def _counted(self, name: str) -> Rows:
+        reading = self._readings.get(name)
+        scale = NANO if name == "pointsman_cost_usd_total" else 1
+        for labels, value in list(self._counters[name].items()):
+            yield labels, (value + reading() if reading else value) / scale
+
+    def _gauge(self, name: str, fleet: list[Mapping[str, Any]]) -> Rows:
+        if name == "pointsman_build_info":
+            yield (self._version,), 1
+        elif name == "pointsman_endpoint_in_flight":
+            for endpoint in fleet:
+                yield (endpoint["pool"], endpoint["endpoint"]), endpoint["in_flight"]
+        elif name == "pointsman_endpoint_state":
+            for endpoint in fleet:
+                for state in VOCABULARY["state"]:
+                    yield (endpoint["pool"], endpoint["endpoint"], state), float(endpoint["state"] == state)
+        elif name in self._readings:
+            yield (), self._readings[name]()
+
+    def _histogram(self, series: Series) -> HistogramMetricFamily:
+        family = HistogramMetricFamily(series.name, series.help, labels=series.labels)
+        bounds = [*map(repr, series.buckets), "+Inf"]
+        for labels, cells in list(self._histograms[series.name].items()):
+            total, buckets = 0.0, []
+            for bound, count in zip(bounds, cells, strict=False):
+                total += count
+                buckets.append((bound, total))
+            family.add_metric(labels, buckets, cells[-1])
+        return family
+
+    def __repr__(self) -> str:
+        return f"<Metrics [{sum(map(len, self._counters.values()))} counters, {sum(map(len, self._histograms.values()))} histograms]>"
+
+
+class _Page:
+    """What the registry asks at scrape; apart from `Metrics` so that registering collects nothing."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        return self._metrics.collect()

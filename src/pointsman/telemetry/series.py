@@ -1,0 +1,79 @@
+"""Every series of `/metrics`, on one screen: name, kind, labels, what it tells.
+
+Base units throughout (seconds, tokens, dollars); only `llm_router_*` keep the names and units that dashboards written
+for it expect. Every label takes its values from the configuration or from a fixed list; anything else is `other`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Kind = Literal["counter", "histogram", "gauge"]
+
+
+class Series(msgspec.Struct, frozen=True):
+    name: str
+    """As scraped; counters end in `_total`."""
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+    buckets: tuple[float, ...] = ()
+    """Upper bounds of a histogram, without +Inf."""
+
+
+MILLISECONDS = (50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
+REQUEST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+FIRST_TOKEN = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
+DECISION = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 1.0)
+
+SERIES: tuple[Series, ...] = (
+    Series("llm_router_requests_total", "counter", ("routing_tier", "escalated", "original_tier", "model_id"),
+           "Requests by the tier that answered; original_tier is empty unless escalated."),
+    Series("llm_router_latency_ms", "histogram", ("routing_tier",), "End to end, in milliseconds.", MILLISECONDS),
+    Series("pointsman_requests_total", "counter", ("route", "tier", "outcome", "status_class"),
+           "Requests by how they ended: answered, rejected, failed, cancelled."),
+    Series("pointsman_request_duration_seconds", "histogram", ("route", "tier"),
+           "From the request's arrival to its last byte.", REQUEST),
+    Series("pointsman_time_to_first_token_seconds", "histogram", ("tier",),
+           "Streamed requests: from arrival to the first content-bearing event handed on.", FIRST_TOKEN),
+    Series("pointsman_decision_duration_seconds", "histogram", ("route",), "Choosing the tier, all stages.", DECISION),
+    Series("pointsman_stage_duration_seconds", "histogram", ("stage",), "One stage of a pipeline.", DECISION),
+    Series("pointsman_stage_results_total", "counter", ("route", "stage", "outcome"),
+           "What a stage said: decided, refined, abstained, failed, skipped."),
+    Series("pointsman_defaults_total", "counter", ("route", "reason"),
+           "Requests served by default_tier because nobody decided."),
+    Series("pointsman_capability_unknown_total", "counter", ("tier", "capability"),
+           "Requests allowed although nobody declared that the tier can do what they need."),
+    Series("pointsman_attempts_total", "counter", ("tier", "pool", "endpoint", "outcome", "error"),
+           "Calls to endpoints; error is empty when answered."),
+    Series("pointsman_escalations_total", "counter", ("route", "from_tier", "to_tier", "reason"), "Climbs of the ladder."),
+    Series("pointsman_tokens_total", "counter", ("tier", "direction"),
+           "Tokens as the upstreams counted them, all attempts: input, output, cached (part of input)."),
+    Series("pointsman_cost_usd_total", "counter", ("tier",), "Dollars of all attempts with a known cost."),
+    Series("pointsman_unpriced_attempts_total", "counter", (), "Sent attempts whose cost is unknown."),
+    Series("pointsman_usage_missing_total", "counter", (), "Answered attempts without usage, charged by estimate."),
+    Series("pointsman_records_dropped_total", "counter", (), "Records that could not be kept."),
+    Series("pointsman_records_lag_bytes", "gauge", (), "Bytes of records in the spool, not yet in the store."),
+    Series("pointsman_log_lines_dropped_total", "counter", (), "Request log lines that nobody took in time."),
+    Series("pointsman_classify_no_body_total", "counter", (),
+           "Calls of /classify without a body, answered with the default."),
+    Series("pointsman_endpoint_state", "gauge", ("pool", "endpoint", "state"), "1 for the state an endpoint is in."),
+    Series("pointsman_endpoint_in_flight", "gauge", ("pool", "endpoint"), "Attempts an endpoint now serves."),
+    Series("pointsman_build_info", "gauge", ("version",), "Always 1."),
+)
+
+# ---------------------------------------------------------------------------------------------------------
+# Labels with a fixed vocabulary; the others (tier, route, pool, ...) take theirs from the configuration.
+
+VOCABULARY: dict[str, tuple[str, ...]] = {
+    "escalated": ("true", "false"),
+    "status_class": ("1xx", "2xx", "3xx", "4xx", "5xx"),
+    "outcome": ("answered", "rejected", "failed", "cancelled", "decided", "refined", "abstained", "skipped"),
+    "direction": ("input", "output", "cached"),
+    "capability": ("context", "tools", "json_schema", "vision", "logprobs", "embeddings"),
+    "state": ("healthy", "ejected", "probing", "draining"),
+    "reason": ("saturated", "sla", "verifier", "failed", "session", "fallback", "last_resort", "abstained", "late",
+               "out_of_distribution"),
+}

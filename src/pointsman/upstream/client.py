@@ -1,0 +1,239 @@
+"""Calls to models: one wire for http, one for https, and one way of reading what comes back.
+
+Foreign trouble becomes an error of `pointsman.errors` here and in the transports, nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+
+from pointsman.core.fleet import EndpointSpec
+from pointsman.core.protocols import ReplyStream
+from pointsman.core.reply import Batch, Reply
+from pointsman.core.request import ChatRequest
+from pointsman.errors import AnswerTimeout, BadAnswer, FirstTokenTimeout, StreamStalled, UpstreamError
+from pointsman.upstream.exchange import (
+    EVENTS,
+    JSON,
+    MAX_BODY_BYTES,
+    MAX_ERROR_BYTES,
+    Exchange,
+    OutOfTime,
+    Target,
+    Transport,
+)
+from pointsman.upstream.formats.openai import PATHS, check_encoding, read_reply
+from pointsman.upstream.formats.openai_convert import as_events
+from pointsman.upstream.formats.openai_errors import from_status
+from pointsman.upstream.formats.openai_stream import StreamReader
+from pointsman.upstream.plain import PlainTransport
+from pointsman.upstream.sse import Decoder, EventTooLarge
+from pointsman.upstream.tls import TlsTransport
+
+AFTER_FINISH_S = 1.0
+"""How long usage or `[DONE]` may follow a complete answer."""
+TARGETS_MAX = 4096
+"""Endpoints remembered before the table starts anew (reloads leave old ones behind)."""
+
+
+class HttpUpstream:
+    """Satisfies `core.protocols.Upstream` for OpenAI-compatible endpoints.
+
+    `tls` None: certificates are verified against the system's authorities.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._plain: Transport = PlainTransport()
+        self._tls: Transport = TlsTransport(tls)
+        self._targets: dict[tuple[str, str | None], Target] = {}
+
+    async def ask(self, endpoint: EndpointSpec, request: ChatRequest, body: Sequence[bytes], *, until: float) -> Reply:
+        """A plain call; see the protocol."""
+        exchange: Exchange | None = None
+        try:
+            exchange = await self._send(endpoint, b"POST", PATHS[request.kind], JSON, body, True, until)
+            answer = await _whole(endpoint, exchange, until)
+            reply = read_reply(endpoint.id, request, answer)
+        except OutOfTime as exc:
+            _abort(exchange)
+            raise AnswerTimeout(f"endpoint {endpoint.id} did not answer in time") from exc
+        except BaseException:  # cancelled, failed or no answer: the connection is not kept
+            _abort(exchange)
+            raise
+        exchange.finish()
+        return reply
+
+    async def stream(
+        self, endpoint: EndpointSpec, request: ChatRequest, body: Sequence[bytes], *, until: float
+    ) -> ReplyStream:
+        """A streamed call; see the protocol."""
+        exchange: Exchange | None = None
+        try:
+            exchange = await self._send(endpoint, b"POST", PATHS[request.kind], EVENTS, body, False, until)
+            kind = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+            if exchange.status == 200 and kind == EVENTS:
+                check_encoding(endpoint.id, exchange.headers)
+                return HttpReplyStream(endpoint, request, exchange)
+            answer = await _whole(endpoint, exchange, until)
+            if kind != JSON:
+                raise BadAnswer(f"endpoint {endpoint.id} answered a stream with {kind[:60]!r}",
+                                upstream_status=exchange.status)
+            reply = read_reply(endpoint.id, request, answer)
+        except OutOfTime as exc:
+            _abort(exchange)
+            raise FirstTokenTimeout(f"endpoint {endpoint.id} sent no headers in time") from exc
+        except BaseException:  # cancelled, failed or no answer: the connection is not kept
+            _abort(exchange)
+            raise
+        exchange.finish()
+        return WholeReplyStream(reply, as_events(request, answer))
+
+    async def get(self, endpoint: EndpointSpec, suffix: str, *, until: float) -> bytes:
+        """The JSON body of a GET below the endpoint's URL (`/models`)."""
+        exchange: Exchange | None = None
+        try:
+            exchange = await self._send(endpoint, b"GET", suffix, JSON, (), True, until)
+            answer = await _whole(endpoint, exchange, until)
+        except OutOfTime as exc:
+            _abort(exchange)
+            raise AnswerTimeout(f"endpoint {endpoint.id} did not answer {suffix} in time") from exc
+        except BaseException:  # cancelled or failed: the connection is not kept
+            _abort(exchange)
+            raise
+        exchange.finish()
+        return answer
+
+    def __repr__(self) -> str:
+        return f"<HttpUpstream {self._plain!r}>"
+
+    async def aclose(self) -> None:
+        await self._plain.aclose()
+        await self._tls.aclose()
+
+    async def _send(
+        self, endpoint: EndpointSpec, method: bytes, suffix: str, accept: bytes, body: Sequence[bytes], whole: bool,
+        until: float,
+    ) -> Exchange:
+        key = (endpoint.url, endpoint.api_key)
+        target = self._targets.get(key)
+        if target is None:
+            if len(self._targets) >= TARGETS_MAX:
+                self._targets.clear()
+            target = self._targets[key] = Target(endpoint)
+        transport = self._tls if target.tls else self._plain
+        return await transport.send(endpoint, target, method, suffix, accept, body, whole=whole, until=until)
+
+
+class HttpReplyStream:
+    """Satisfies `ReplyStream` over an exchange."""
+
+    __slots__ = ("_decoder", "_endpoint", "_exchange", "_finish_by", "_over", "_reader")
+
+    def __init__(self, endpoint: EndpointSpec, request: ChatRequest, exchange: Exchange) -> None:
+        self._endpoint = endpoint
+        self._exchange = exchange
+        self._decoder = Decoder()
+        self._reader = StreamReader(endpoint.id, request)
+        self._finish_by: float | None = None  # set once every choice is finished
+        self._over = False  # finished or aborted: the connection may serve somebody else by now
+
+    @property
+    def reply(self) -> Reply:
+        return self._reader.reply
+
+    async def next(self, until: float) -> Batch | None:
+        """See the protocol. Events before a failure are handed out first."""
+        try:
+            return await self._next(until)
+        except OutOfTime as exc:
+            self._end(reusable=False)
+            if self._reader.began:
+                raise StreamStalled(f"endpoint {self._endpoint.id} stalled in the middle of its answer") from exc
+            raise FirstTokenTimeout(f"endpoint {self._endpoint.id} sent no content in time") from exc
+        except BaseException:  # cancelled or failed: the socket goes now
+            self._end(reusable=False)
+            raise
+
+    async def _next(self, until: float) -> Batch | None:
+        reader = self._reader
+        while True:
+            if reader.failure is not None:
+                raise reader.failure
+            if reader.done:
+                self._end(reusable=True)
+                return None
+            data = await self._read(until)
+            if data is None:
+                self._end(reusable=False)  # complete, but the upstream would not end
+                reader.done = True
+                return None
+            if not data:
+                reader.end()
+                reader.done = True
+                continue
+            try:
+                events = self._decoder.feed(data)
+            except EventTooLarge as exc:
+                raise BadAnswer(f"endpoint {self._endpoint.id} sent {exc}") from exc
+            if events and (batch := reader.feed(events)).events:
+                return batch
+
+    async def _read(self, until: float) -> bytes | None:
+        """Body bytes; None when a complete answer's usage and end did not follow in time or broke off."""
+        if not self._reader.finished:
+            return await self._exchange.read(until)
+        if self._finish_by is None:
+            self._finish_by = asyncio.get_running_loop().time() + AFTER_FINISH_S
+        try:
+            return await self._exchange.read(min(until, self._finish_by))
+        except (OutOfTime, UpstreamError):
+            return None
+
+    def close(self) -> None:
+        self._end(reusable=self._reader.done and self._reader.failure is None)
+
+    def _end(self, *, reusable: bool) -> None:
+        if not self._over:
+            self._over = True
+            if reusable:
+                self._exchange.finish()
+            else:
+                self._exchange.abort()
+
+
+class WholeReplyStream:
+    """Satisfies `ReplyStream` for an upstream that answered a streamed request in one piece."""
+
+    __slots__ = ("_events", "reply")
+
+    def __init__(self, reply: Reply, events: list[bytes]) -> None:
+        self.reply = Reply(b"", reply.usage, reply.model, reply.finish_reasons, reply.output_chars)
+        self._events = events
+
+    async def next(self, until: float) -> Batch | None:
+        events, self._events = self._events, []
+        return Batch(events, True) if events else None
+
+    def close(self) -> None:
+        self._events = []
+
+
+async def _whole(endpoint: EndpointSpec, exchange: Exchange, until: float) -> bytes:
+    """The body of a 2xx; raises what any other status means."""
+    if not 200 <= exchange.status < 300:
+        body, complete = await exchange.rest(MAX_ERROR_BYTES, until)
+        if complete:
+            exchange.finish()
+        raise from_status(endpoint.id, exchange.status, exchange.headers, body)
+    check_encoding(endpoint.id, exchange.headers)
+    body, complete = await exchange.rest(MAX_BODY_BYTES, until)
+    if not complete:
+        raise BadAnswer(f"endpoint {endpoint.id} answered with more than {MAX_BODY_BYTES} bytes")
+    return body
+
+
+def _abort(exchange: Exchange | None) -> None:
+    if exchange is not None:
+        exchange.abort()

@@ -1,0 +1,239 @@
+"""Settings -> a running service: the only file that knows every concrete class.
+
+Parsing a configuration starts nothing; this does. A reload builds the next graph beside the running one and swaps
+references, so that requests under way end on the graph they began with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+
+from pointsman import __version__
+from pointsman.classify.decider import build_decider
+from pointsman.core.clock import SystemClock
+from pointsman.core.protocols import Sink
+from pointsman.core.record import Record
+from pointsman.core.settings import Settings
+from pointsman.errors import UpstreamError
+from pointsman.gateway.gateway import Gateway
+from pointsman.gateway.graph import Graph
+from pointsman.pools.balancers.power_of_two import PowerOfTwo
+from pointsman.pools.fleet import Fleet
+from pointsman.records.importer import Importer
+from pointsman.records.sink import Fanout
+from pointsman.records.spool import Spool, spool_directory
+from pointsman.records.store import Store
+from pointsman.server.admin import admin_app, admin_token
+from pointsman.server.app import App
+from pointsman.server.auth import Hosts
+from pointsman.server.front import Front
+from pointsman.server.listener import Listener
+from pointsman.server.listing import ListingEndpoints
+from pointsman.server.openai import OpenAIEndpoints
+from pointsman.server.route import RouteEndpoints
+from pointsman.telemetry.logs import LogSink
+from pointsman.telemetry.metrics import Metrics
+from pointsman.upstream.client import HttpUpstream
+from pointsman.upstream.models import fetch_models
+
+_log = logging.getLogger(__name__)
+ASK_MODELS_TIMEOUT_S = 3.0
+ASK_MODELS_AGAIN_S = 60.0
+"""How often engines that have not told their context length are asked again. Not in the request path."""
+
+
+def build_graph(settings: Settings, old: Graph | None = None) -> Graph:
+    """The live objects of one configuration; endpoints that stay keep their health and their leases."""
+    fleet = Fleet(settings, PowerOfTwo)
+    if old is not None:
+        fleet.adopt(old.fleet)
+    clock = SystemClock()
+    deciders = {name: build_decider(settings, name, clock.now) for name in settings.routes}
+    return Graph(settings, fleet, deciders, old.generation + 1 if old else 1)
+
+
+class Service:
+    """A router: gateway, listeners, records. `start`, then `reload` and `drain` as you like, then `aclose`."""
+
+    def __init__(self, settings: Settings, *, load: Callable[[], Settings] | None = None, log_fd: int | None = None,
+                 seed: int | None = None) -> None:
+        self.settings = settings
+        self._load = load
+        self._clock = SystemClock()
+        self._metrics = Metrics(settings, version=__version__, fleet_status=self._fleet_status,
+                                readings={"pointsman_records_dropped_total": self._dropped})
+        path = settings.records.path
+        self._spool = Spool(spool_directory(path))
+        self._store = Store(path)
+        self._importer = Importer(self._spool.directory, self._store)
+        self._log_sink = LogSink(log_fd) if log_fd is not None else None
+        sinks: list[Sink] = [self._spool, self._metrics]
+        if self._log_sink is not None:
+            sinks.append(self._log_sink)
+        self._upstream = HttpUpstream()
+        self.gateway = Gateway(build_graph(settings), self._upstream, Fanout(*sinks), self._clock, Random(seed))
+        self._front = Front(settings)
+        self._listeners: list[Listener] = []
+        self._asking: asyncio.Task[None] | None = None
+        self.admin_token_file: Path | None = None
+        self.port = self.admin_port = 0
+
+    # -- life ----------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Listens and serves. Raises CannotListen; whatever had been started is stopped again."""
+        settings = self.settings
+        token, self.admin_token_file = admin_token(settings.admin, Path(settings.records.path).parent)
+        front = Listener(self._app(), settings.server.host, settings.server.port)
+        self._listeners.append(front)
+        try:
+            admin = Listener(admin_app(self, token, Hosts(settings.server)), settings.admin.host, settings.admin.port,
+                             setting="admin", grace_s=5)
+            self._listeners.append(admin)
+            self._importer.start()
+            for listener in self._listeners:
+                await listener.start()
+        except BaseException:
+            await self.aclose(at_once=True)
+            raise
+        self.port, self.admin_port = front.port, admin.port
+        self._asking = asyncio.get_running_loop().create_task(self._ask_for_contexts())
+        gc.collect()
+        gc.freeze()  # what lives as long as the process need not be visited again
+
+    def _app(self) -> App:
+        front = self._current_front
+        return App(
+            OpenAIEndpoints(self.gateway, front),
+            RouteEndpoints(self.gateway, front, lambda: self._metrics.count("pointsman_classify_no_body_total")),
+            ListingEndpoints(self.gateway, front, self._clock, self.metrics, self._spool.health),
+        )
+
+    def _current_front(self) -> Front:
+        return self._front
+
+    def drain(self) -> None:
+        """Takes no new requests; those under way end. Readiness says `draining`."""
+        self.gateway.is_draining = True
+
+    def hurry(self) -> None:
+        """What still runs is cut."""
+        for listener in self._listeners:
+            listener.hurry()
+
+    async def aclose(self, *, at_once: bool = False) -> None:
+        """Ends requests under way (at once, or within the grace), then everything else. Idempotent."""
+        self.drain()
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+            self._asking = None
+        for listener in self._listeners:
+            await listener.stop(at_once=at_once)
+        self._listeners.clear()
+        await self._upstream.aclose()
+        self._spool.close()
+        await asyncio.to_thread(self._importer.stop)
+        self._store.close()
+        if self._log_sink is not None:
+            self._log_sink.close()
+
+    # -- what the operator may do --------------------------------------------------------------------------
+
+    async def reload(self) -> dict[str, Any]:
+        """Reads the file again and swaps the graph. Raises ConfigError and keeps the old one."""
+        if self._load is None:
+            return {"reloaded": False, "why": "this router was started without a file"}
+        settings = await asyncio.to_thread(self._load)
+        fixed = [name for name in ("server.host", "server.port", "admin", "records.path")
+                 if _at(self.settings, name) != _at(settings, name)]
+        self._swap(settings)
+        _log.info("configuration reloaded, generation %d", self.gateway.graph.generation)
+        return {"reloaded": True, "generation": self.gateway.graph.generation, "needs_restart": fixed}
+
+    def _swap(self, settings: Settings) -> None:
+        graph, front = build_graph(settings, self.gateway.graph), Front(settings)
+        self.settings, self._front = settings, front
+        self._metrics.configure(settings)
+        self.gateway.graph = graph
+
+    def state(self) -> dict[str, Any]:
+        """The fleet as it is, for the operator."""
+        graph, now = self.gateway.graph, self._clock.now()
+        return {
+            "version": __version__, "generation": graph.generation, "draining": self.gateway.is_draining,
+            "in_flight": self.gateway.in_flight, "source": graph.settings.source,
+            "pools": {name: pool.status(now) for name, pool in graph.fleet.pools.items()},
+            "routes": {name: {"ladder": route.ladder, "quality": route.quality, "pipeline": route.pipeline}
+                       for name, route in graph.settings.routes.items()},
+            "records": self._spool.health() | self._importer.health(),
+        }
+
+    async def record(self, id: str) -> Record | None:
+        """A record by id, as soon as it is in the store; what the spool still holds is imported first."""
+        found = await asyncio.to_thread(self._store.get, id)
+        if found is None:
+            await asyncio.to_thread(self._importer.flush)
+            found = await asyncio.to_thread(self._store.get, id)
+        return found
+
+    def metrics(self) -> tuple[bytes, str]:
+        return self._metrics.render()
+
+    def _fleet_status(self) -> list[dict[str, Any]]:
+        now = self._clock.now()
+        return [endpoint | {"pool": name} for name, pool in self.gateway.graph.fleet.pools.items()
+                for endpoint in pool.status(now)["endpoints"]]
+
+    def _dropped(self) -> float:
+        return float(self._spool.dropped)
+
+    # -- what nobody has declared is asked for ---------------------------------------------------------------
+
+    async def _ask_for_contexts(self) -> None:
+        """Context lengths that the configuration leaves out are asked from the engines' `/v1/models`."""
+        while True:
+            asked = self.gateway.graph.settings
+            silent = [pool for pool in asked.pools.values() if pool.capabilities.context is None]
+            if not silent:
+                return
+            found = {pool.name: await self._context_of(asked, pool.name) for pool in silent}
+            learned = {name: context for name, context in found.items() if context is not None}
+            if learned and self.gateway.graph.settings is asked:
+                self._swap(_with_contexts(asked, learned))
+            await asyncio.sleep(ASK_MODELS_AGAIN_S)
+
+    async def _context_of(self, settings: Settings, pool: str) -> int | None:
+        """The smallest context that the pool's endpoints report; None = nobody says."""
+        contexts = []
+        for endpoint in settings.pools[pool].endpoints:
+            try:
+                cards = await fetch_models(endpoint, ASK_MODELS_TIMEOUT_S)
+            except UpstreamError as error:
+                _log.info("%s does not list its models: %s", endpoint.id, error)
+                continue
+            contexts += [card.context for card in cards if card.context and card.id == endpoint.model]
+        return min(contexts) if contexts else None
+
+
+def _with_contexts(settings: Settings, contexts: dict[str, int]) -> Settings:
+    pools = dict(settings.pools)
+    for name, context in contexts.items():
+        known = msgspec.structs.replace(pools[name].capabilities, context=context)
+        pools[name] = msgspec.structs.replace(pools[name], capabilities=known)
+    return msgspec.structs.replace(settings, pools=pools)
+
+
+def _at(settings: Settings, path: str) -> Any:
+    value: Any = settings
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value

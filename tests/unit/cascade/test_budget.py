@@ -1,0 +1,104 @@
+"""How many retries the fleet can bear."""
+
+from __future__ import annotations
+
+from pointsman.cascade.budget import RetryBudget, pool_of
+
+SMALL = ("small/0", "small/1")
+
+
+def open_many(budget, count, now, endpoints=SMALL):
+    return [budget.open_retry(endpoints, now, first=False) for _ in range(count)]
+
+
+def test_a_quiet_pool_may_have_three_retries_in_flight():
+    assert open_many(RetryBudget(), 4, 100.0) == ["small", "small", "small", None]
+
+
+def test_a_closed_retry_makes_room():
+    budget = RetryBudget()
+    open_many(budget, 3, 100.0)
+    budget.close_retry("small", 100.0, sent=True)
+    assert open_many(budget, 2, 100.0) == ["small", None]
+
+
+def test_a_fifth_of_the_last_ten_seconds_attempts_may_be_retries():
+    budget = RetryBudget()
+    for i in range(50):
+        budget.started("small", 100.0 + i / 10)
+    assert open_many(budget, 11, 105.0) == ["small"] * 10 + [None]
+
+
+def test_retries_that_are_over_count_until_they_leave_the_window():
+    budget = RetryBudget()
+    for _ in range(50):
+        budget.started("small", 100.0)
+    for _ in range(10):
+        pool = budget.open_retry(SMALL, 100.0, first=False)
+        budget.close_retry(pool, 100.0, sent=True)
+    assert open_many(budget, 4, 100.0) == ["small"] * 3 + [None]  # only the floor is left
+
+
+def test_attempts_leave_the_window_after_ten_seconds():
+    budget = RetryBudget()
+    for _ in range(100):
+        budget.started("small", 100.0)
+    assert open_many(budget, 5, 109.9) == ["small"] * 5
+    assert open_many(budget, 1, 110.0) == [None]
+
+
+def test_a_long_silence_empties_the_window_at_once():
+    budget = RetryBudget()
+    for second in range(10):
+        for _ in range(100):
+            budget.started("small", 100.0 + second)
+    assert open_many(budget, 4, 10_000.0)[-1] is None
+
+
+def test_unsent_retries_consume_nothing():
+    budget = RetryBudget()
+    for _ in range(50):
+        budget.started("small", 100.0)
+    for _ in range(1000):
+        pool = budget.open_retry(SMALL, 100.0, first=False)
+        budget.close_retry(pool, 100.0, sent=False)
+    assert open_many(budget, 10, 100.0) == ["small"] * 10
+
+
+def test_the_first_retry_onto_an_endpoint_that_answered_lately_is_always_allowed():
+    budget = RetryBudget()
+    open_many(budget, 3, 100.0)
+    budget.answered("small/1", 95.0)
+
+    assert budget.open_retry(SMALL, 100.0, first=True) == "small"
+    assert budget.open_retry(SMALL, 100.0, first=False) is None
+    assert budget.open_retry(("small/0",), 100.0, first=True) is None
+    assert budget.open_retry(SMALL, 105.1, first=True) is None
+
+
+def test_pools_have_budgets_of_their_own():
+    budget = RetryBudget()
+    open_many(budget, 3, 100.0)
+    assert budget.open_retry(("large/0",), 100.0, first=False) == "large"
+
+
+def test_a_tier_of_two_pools_pays_from_the_first_that_can():
+    budget = RetryBudget()
+    assert open_many(budget, 7, 100.0, ("a/0", "b/0")) == ["a"] * 3 + ["b"] * 3 + [None]
+
+
+def test_a_clock_that_stands_or_steps_back_breaks_nothing():
+    budget = RetryBudget()
+    for now in (100.0, 50.0, 100.0):
+        budget.started("small", now)
+    assert open_many(budget, 3, 20.0) == ["small"] * 3
+
+
+def test_repr_tells_what_is_in_flight():
+    budget = RetryBudget()
+    open_many(budget, 2, 100.0)
+    assert repr(budget) == "<RetryBudget [small 2 in flight]>"
+
+
+def test_pool_names_may_contain_a_slash():
+    assert pool_of("acme/small/12") == "acme/small"

@@ -1,0 +1,168 @@
+"""What takes more than one field to see."""
+
+import pytest
+
+from pointsman.config.check import has_nominal_throughput, is_loopback
+from pointsman.money.catalogue import nominal_tokens_per_s
+
+
+def test_a_valid_file_has_no_problem_and_no_warning(problems, warnings, valid):
+    assert problems(valid) == []
+    assert warnings(valid) == []
+
+
+def test_a_typo_in_a_ladder_is_named_with_line_and_hint(problems, valid):
+    assert problems(valid.replace("[small, large], default_tier: large", "[small, lrage]")) == [
+        "router.yaml:13: routes.auto.ladder[1]: tier 'lrage' does not exist; did you mean 'large'?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("default_tier: large", "default_tier: lage"), "routes.auto.default_tier: tier 'lage' does not exist"),
+        (("ladder: [small, large]", "ladder: [small]"), "routes.auto.default_tier: tier 'large' is not on this route's ladder"),
+        (("default_tier: large", "fallbacks: [big]"), "routes.auto.fallbacks[0]: tier 'big' does not exist"),
+        (("[small, large]", "[small, large, small]"), "routes.auto.ladder: names tier 'small' twice"),
+        (("pools: [llama-70b]", "pools: [llama-7b]"), "tiers.large.pools[0]: pool 'llama-7b' does not exist; did you mean"),
+        (("{pools: [llama-70b]}", "{}"), "tiers.large: has no `model` and no `endpoints`"),
+        (("    model: qwen-7b\n", ""), "tiers.small: has no `model`"),
+        (("{pools: [llama-70b]}", "{pools: [llama-70b], model: x}"), "tiers.large: has both `pools` and `model`"),
+        (("  llama-70b:\n", "  small:\n"), "pools.small: is also the inline pool"),
+        (("model: qwen-7b", "model: q\n    sla: {ttft_target: 2s, ttft_p95_max: 500ms}"), "tiers.small.sla.ttft_target: is above"),
+    ],
+)
+def test_names_and_parts_fit_together(problems, valid, change, sentence):
+    said = problems(valid.replace(*change))
+
+    assert any(f" {sentence}" in line for line in said), said
+
+
+@pytest.mark.parametrize(
+    ("stage", "sentence"),
+    [
+        ("heuristics", "stage 'heuristics' does not exist; did you mean 'heuristic'?"),
+        ("'pinned:lrage'", "tier 'lrage' does not exist; did you mean 'large'?"),
+        ("'random:2'", "'random:2' needs a share from 0 to 1"),
+        ("'random:nan'", "needs a share"),
+        ("'largest:x'", "does not exist"),
+    ],
+)
+def test_stages_exist(problems, valid, stage, sentence):
+    [said] = problems(valid.replace("default_tier: large", f"pipeline: [rules, {stage}]"))
+
+    assert said.startswith("router.yaml:13: routes.auto.pipeline[1]: ")
+    assert sentence in said
+
+
+def test_all_stages_of_this_version_are_taken(problems, valid):
+    stages = "[rules, heuristic, published, 'pinned:small', 'random:0.3', largest]"
+
+    assert problems(valid.replace("default_tier: large", f"pipeline: {stages}")) == []
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Endpoints
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("ftp://10.0.0.1/v1", "must start with http:// or https://"),
+        ("10.0.0.1:8001/v1", "must start with http:// or https://"),
+        ("http:///v1", "must start with http:// or https:// and name a host"),
+        ("http://user:hunter2@10.0.0.1/v1", "must not hold credentials"),
+        ("http://10.0.0.1/v1?key=hunter2", "must not have a query"),
+        ("http://10.0.0.1/v1#x", "must not have a query or a fragment"),
+        ("http://10.0.0.1:99999/v1", "is not a URL; the port"),
+        ("http://[1/v1", "is not a URL"),
+        ("http://10.0.0.1/ v1", "holds spaces"),
+        ("http://${HOST}/v1", "only whole secrets are filled in"),
+    ],
+)
+def test_urls_are_plain_addresses_and_never_repeated(problems, valid, url, sentence):
+    [said] = problems(valid.replace("http://10.0.0.1:8001/v1", url))
+
+    assert said.startswith("router.yaml:5: tiers.small.endpoints[0].url: ")
+    assert sentence in said
+    assert "hunter2" not in said
+
+
+def test_one_url_stands_in_a_pool_once_however_it_is_spelt(problems, valid):
+    twice = '      - {url: "https://API.example.com:443/v1/", usd_per_million: {input: 1, output: 1}}\nroutes:'
+    [said] = problems(valid.replace("routes:", twice))
+
+    assert said.startswith("router.yaml:12: pools.llama-70b.endpoints[1].url: the same URL as endpoints[0]")
+
+
+def test_two_prices_are_a_problem(problems, valid):
+    [said] = problems(valid.replace("gpu: {", "usd_per_million: {input: 1, output: 1}, gpu: {"))
+
+    assert "the endpoint has two prices" in said
+
+
+def test_no_price_is_a_warning(problems, warnings, valid):
+    text = valid.replace(", usd_per_million: {input: 0.88, output: 0.88}", "")
+
+    assert problems(text) == []
+    assert warnings(text)[0].startswith("router.yaml:11: pools.llama-70b.endpoints[0]: has no price")
+
+
+def test_an_unknown_gpu_needs_its_throughput(problems, warnings, valid):
+    without = valid.replace(", tokens_per_s: 1000", "")
+
+    assert "nominal figure" in warnings(without)[0]
+    [said] = problems(without.replace("RTX 4090", "TPU v5"))
+    assert said.startswith("router.yaml:5: tiers.small.endpoints[0].gpu.type: no nominal throughput is known for 'TPU v5'")
+    assert problems(valid.replace("RTX 4090", "TPU v5")) == []
+
+
+@pytest.mark.parametrize("gpu", ["RTX 4090", "rtx4090", "A100 80 GB SXM4", "a100", "H100", "NVIDIA H100 PCIe", "H200", "L4", "14090"])
+def test_nominal_throughput_is_known_where_the_catalogue_knows_it(gpu):
+    assert has_nominal_throughput(gpu) == (nominal_tokens_per_s(gpu) is not None)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Listeners and keys
+
+
+@pytest.mark.parametrize(("host", "is_local"), [
+    ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True),
+    ("0.0.0.0", False), ("::", False), ("10.0.0.1", False), ("router.example.com", False), ("", False),
+])
+def test_loopback_is_known_by_address(host, is_local):
+    assert is_loopback(host) is is_local
+
+
+def test_a_network_address_needs_client_keys(problems, valid):
+    opened = valid + "server: {host: 0.0.0.0}\n"
+
+    assert problems(opened) == [
+        "router.yaml:14: server.host: '0.0.0.0' can be reached from a network, but there are no client keys; "
+        "add auth.keys, or bind 127.0.0.1"
+    ]
+    assert problems(opened + "auth: {keys: [{name: app, key: '${A_KEY}'}]}\n") == []
+
+
+def test_more_workers_are_refused_saying_why(problems, valid):
+    [said] = problems(valid + "server: {workers: 4}\n")
+
+    assert "server.workers: only 1 is supported: several processes come with shared state" in said
+
+
+def test_two_listeners_on_one_port_are_a_problem(problems, valid):
+    assert "admin.port: 4000 is already the port of `server`" in problems(valid + "admin: {port: 4000}\n")[0]
+    assert problems(valid + "server: {port: 0}\nadmin: {port: 0}\n") == []
+
+
+def test_keys_differ_in_value_and_name_and_name_routes_that_exist(problems, valid):
+    keys = ("auth:\n  keys:\n    - {name: app, key: '${A_KEY}'}\n    - {name: app, key: '${B_KEY}'}\n"
+            "    - {name: web, key: os.environ/A_KEY, routes: [atuo]}\n")
+    said = problems(valid + keys)
+
+    assert said == [
+        "router.yaml:17: auth.keys[1].name: the same name as auth.keys[0]; records tell keys apart by name",
+        "router.yaml:18: auth.keys[2].key: the same key as auth.keys[0]; each client gets its own key",
+        "router.yaml:18: auth.keys[2].routes[0]: route 'atuo' does not exist; did you mean 'auto'?",
+    ]
+    assert "key-a" not in "".join(said)

@@ -1,0 +1,82 @@
+import hashlib
+
+from pointsman.core.fleet import Capabilities
+from pointsman.core.price import GpuPrice, TokenPrice
+from pointsman.core.settings import Condition, HealthSettings, RouteSettings, Rule, SlaSettings, TierSettings
+
+
+def test_an_inline_tier_is_a_pool_of_its_name(settings, valid):
+    found = settings(valid)
+
+    assert found.tiers["small"] == TierSettings("small", pools=("small",))
+    [endpoint] = found.pools["small"].endpoints
+    assert (endpoint.id, endpoint.pool, endpoint.model) == ("small/0", "small", "qwen-7b")
+    assert endpoint.price == GpuPrice("RTX 4090", 0.51, 1, 1000.0)
+    assert found.pools["llama-70b"].endpoints[0].price == TokenPrice(0.88, 0.88)
+
+
+def test_without_routes_there_is_auto_over_all_tiers_with_the_last_as_default(settings, valid):
+    found = settings(valid[: valid.index("routes:")])
+
+    assert found.routes == {"auto": RouteSettings("auto", ladder=("small", "large"), default_tier="large")}
+
+
+def test_an_absent_default_tier_is_the_last_of_the_ladder(settings, valid):
+    found = settings(valid.replace("[small, large], default_tier: large", "[large, small]"))
+
+    assert found.routes["auto"].default_tier == "small"
+
+
+def test_a_client_key_is_kept_as_its_digest_only(settings, valid):
+    [key] = settings(valid + "auth: {keys: [{name: app, key: '${A_KEY}', tenant: acme, routes: [auto]}]}\n").keys
+
+    assert key.sha256 == hashlib.sha256(b"key-a").digest()
+    assert (key.name, key.tenant, key.routes) == ("app", "acme", ("auto",))
+    assert "key-a" not in repr(key)
+
+
+def test_an_absent_admin_token_stays_none(settings, valid):
+    assert settings(valid).admin.token is None
+    assert settings(valid + "admin: {token: '${A_KEY}'}\n").admin.token == "key-a"
+
+
+def test_units_capabilities_and_health_arrive_resolved(settings, valid):
+    text = valid.replace("model: qwen-7b", "model: qwen-7b\n    sla: {ttft_target: 200ms, ttft_p95_max: 500ms}\n"
+                         "    capabilities: {context: 8192, tools: true, embeddings: true}\n"
+                         "    health: {eject_after: 3, eject_for: 5s}").replace("8001/v1\"", "8001/v1/\", connect_timeout: 500ms")
+    found = settings(text + "server: {max_body: 1MiB, hosts: [Router.Example]}\n")
+
+    assert found.tiers["small"].sla == SlaSettings(0.2, 0.5)
+    pool = found.pools["small"]
+    assert pool.capabilities == Capabilities(context=8192, tools=True)
+    assert pool.embeddings is True
+    assert pool.health == HealthSettings(eject_after=3, eject_s=5.0)
+    assert (pool.endpoints[0].url, pool.endpoints[0].connect_timeout_s) == ("http://10.0.0.1:8001/v1", 0.5)
+    assert (found.server.max_body, found.server.hosts) == (1024**2, ("router.example",))
+
+
+def test_defaults_are_those_of_the_settings_that_serving_reads(settings, valid):
+    found = settings(valid)
+    route = found.routes["auto"]
+
+    assert route == RouteSettings("auto", ladder=("small", "large"), default_tier="large")
+    assert found.server == type(found.server)()
+    assert found.admin == type(found.admin)()
+    assert found.records == type(found.records)()
+    assert found.pools["small"].health == HealthSettings()
+    assert found.pools["small"].endpoints[0].connect_timeout_s == 2.0
+
+
+def test_rules_are_named_by_place_and_conditions_nest(settings, valid):
+    rules = """rules: [
+      {when: {keywords: refund, not: {tools: true}, any: [{header: {X-Team: legal}}, {tenant: [acme]}]}, tier: large,
+       system: Be brief., reason: money},
+      {name: long, when: {min_chars: 10}, pool: small}]"""
+
+    first, second = settings(valid.replace("default_tier: large", rules)).routes["auto"].rules
+    assert first == Rule(
+        name="rule-1", tier="large", system="Be brief.", reason="money",
+        when=Condition(keywords=("refund",), not_=Condition(tools=True),
+                       any=(Condition(header={"x-team": "legal"}), Condition(tenant=("acme",)))),
+    )
+    assert second == Rule(name="long", when=Condition(min_chars=10), pool="small")

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from pointsman.core.record import Record
+from pointsman.records.sink import Fanout
+
+RECORD = Record("r1", 0.0, "chat", "auto", "auto", "", "", False, "answered", 200, 0.5, None)
+
+
+class Keeps:
+    def __init__(self) -> None:
+        self.kept: list[Record] = []
+
+    def write(self, record: Record) -> None:
+        self.kept.append(record)
+
+
+class Breaks:
+    def write(self, record: Record) -> None:
+        raise RuntimeError("no")
+
+
+def test_every_sink_gets_the_record() -> None:
+    one, other = Keeps(), Keeps()
+    Fanout(one, other).write(RECORD)
+
+    assert one.kept == other.kept == [RECORD]
+
+
+def test_a_sink_that_raises_stops_nobody_and_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    last = Keeps()
+    fanout = Fanout(Breaks(), last)
+    with caplog.at_level(logging.ERROR):
+        fanout.write(RECORD)
+
+    assert last.kept == [RECORD]
+    assert fanout.failed == 1
+    assert "Breaks could not take record r1" in caplog.text
