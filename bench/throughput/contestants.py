@@ -124,6 +124,15 @@ def cpu_s(pid: int | None) -> float | None:
     return ticks / os.sysconf("SC_CLK_TCK") if known else None
 
 
+def core_busy_s(core: int | None) -> float | None:
+    """CPU seconds that all processes together have used on one core (user, nice, system); None when unpinned."""
+    for line in Path("/proc/stat").read_text().splitlines() if core is not None else ():
+        name, *ticks = line.split()
+        if name == f"cpu{core}":
+            return sum(map(int, ticks[:3])) / os.sysconf("SC_CLK_TCK")
+    return None
+
+
 # ---- contestants -----------------------------------------------------------------------------------------------------
 
 
@@ -174,10 +183,10 @@ def nginx_config(folder: Path, port: int, upstream_port: int, connections: int) 
     user = "user root;\n" if os.geteuid() == 0 else ""
     return f"""{user}daemon off;
 worker_processes 1;
-worker_rlimit_nofile {connections * 2 + 1000};
+worker_rlimit_nofile {connections * 2 + 3000};
 pid {folder}/nginx.pid;
 error_log {folder}/error.log warn;
-events {{ worker_connections {connections * 2 + 200}; }}
+events {{ worker_connections {connections * 2 + 2500}; }}
 http {{
 {temp}  access_log off;
   keepalive_requests 100000000;

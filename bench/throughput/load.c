@@ -161,14 +161,12 @@ static void finish(Connection *c, int is_error) {
     all_requests++;
     int in_window = rate > 0 ? c->began >= measure_from && c->began < measure_to
                              : now >= measure_from && now < measure_to;
-    if (in_window) {
-        if (is_error) errors++;
-        else if (c->status < 200 || c->status > 299) non_2xx++;
-        else {
-            requests++;
-            keep(&latencies, now - c->began);
-            if (c->first) keep(&firsts, c->first - c->began);
-        }
+    if (is_error) errors++;   /* faults count in the warm-up too */
+    else if (c->status < 200 || c->status > 299) non_2xx++;
+    else if (in_window) {
+        requests++;
+        keep(&latencies, now - c->began);
+        if (c->first) keep(&firsts, c->first - c->began);
     }
     if (is_error || c->closes) disconnect(c);
     set_idle(c);

@@ -23,6 +23,7 @@ from contestants import (
     DidNotStart,
     Fleet,
     Processes,
+    core_busy_s,
     cpu_s,
     free_port,
     nginx_binary,
@@ -35,22 +36,26 @@ from rich.progress import Progress
 
 CONCURRENCY = (1, 32, 256)
 KINDS = ("plain", "segment", "burst")
-LAYER_CONCURRENCY = 32
 WARMUP_S = 0.2
 OPEN_LOOP_RATE = 100
 STREAM_STEPS = (1000, 2000, 4000, 8000)
 STARTS = 5
 
+
 Cell = tuple[str, int]
 """(kind of request, concurrency)"""
+
+CELLS: list[Cell] = [*((kind, c) for kind in KINDS for c in CONCURRENCY), ("paced", 256), ("paced", 512)]
+LAYER_CELLS: list[Cell] = [*((kind, 32) for kind in KINDS), ("paced", 256)]
+"""Where the layers are measured too; the echo has nothing to be paced by and stays out of the last one."""
 
 
 @dataclass
 class Memory:
-    """Open streams of one contestant: (streams open, RSS) with the RSS before the first."""
+    """Open streams of one contestant: (streams asked for, streams open, RSS), and the RSS before the first."""
 
     before: int | None
-    steps: list[tuple[int, int | None]] = field(default_factory=list)
+    steps: list[tuple[int, int, int | None]] = field(default_factory=list)
 
 
 @dataclass
@@ -64,6 +69,9 @@ class Results:
     start_rss: dict[str, list[int | None]] = field(default_factory=dict)
     memory: dict[str, Memory] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    strangers_s: float = 0.0
+    """CPU seconds that processes other than the contestant took of its core while it was measured."""
+    measured_s: float = 0.0
 
 
 class Bench:
@@ -134,9 +142,8 @@ class Bench:
 
     def _plan(self) -> list[tuple[Cell, Contestant]]:
         """One round: cell by cell, the contestants of a cell one after another."""
-        cells: list[Cell] = [(kind, c) for kind in KINDS for c in CONCURRENCY] + [("paced", 256)]
-        return [(cell, contestant) for cell in cells for contestant in self.contestants
-                if contestant.role != "layer" or (cell[1] == LAYER_CONCURRENCY and cell[0] in KINDS)]
+        return [(cell, contestant) for cell in CELLS for contestant in self.contestants
+                if contestant.role != "layer" or (cell in LAYER_CELLS and (cell[0] != "paced" or "echo" not in contestant.name))]
 
     # -- measuring
 
@@ -153,10 +160,13 @@ class Bench:
         return report
 
     def _sample(self, contestant: Contestant, kind: str, *more: str) -> Sample:
-        before = cpu_s(contestant.pid)
+        began, before, busy_before = time.monotonic(), cpu_s(contestant.pid), core_busy_s(self.contestant_core)
         report = self._load(contestant, kind, *more)
-        after = cpu_s(contestant.pid)
+        after, busy_after = cpu_s(contestant.pid), core_busy_s(self.contestant_core)
         used = after - before if before is not None and after is not None else None
+        if busy_before is not None and busy_after is not None and (used is not None or contestant.role == "direct"):
+            self.results.strangers_s += max(0.0, busy_after - busy_before - (used or 0.0))
+            self.results.measured_s += time.monotonic() - began
         return sample_of(report, cpu_s=used, rss_bytes=rss_bytes(contestant.pid), events_per_stream=workload.EVENTS)
 
     def _measure(self, cell: Cell, contestant: Contestant) -> None:
@@ -196,7 +206,7 @@ class Bench:
                 self.progress.update(self.task, description=f"{contestant.name}: {step:,} open streams")
                 is_open += self._hold(holders, contestant, step - before)
                 time.sleep(0.5)
-                memory.steps.append((is_open, rss_bytes(contestant.pid)))
+                memory.steps.append((step, is_open, rss_bytes(contestant.pid)))
                 self.progress.advance(self.task)
         finally:
             for holder in holders:

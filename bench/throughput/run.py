@@ -33,25 +33,29 @@ def _options() -> argparse.Namespace:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one round of 2 s cells")
     parser.add_argument("--rounds", type=int, help="interleaved rounds (5)")
-    parser.add_argument("--seconds", type=float, help="measured seconds of each cell (1.5)")
+    parser.add_argument("--seconds", type=float, help="measured seconds of each cell (1.2)")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this contestant besides direct; repeatable")
     parser.add_argument("--also", action="append", default=[], metavar="NAME=URL[#PID]", help="one more router, started by hand on loopback")
     parser.add_argument("--also-key", metavar="KEY", help="bearer token for --also")
     parser.add_argument("--write", action="store_true", help="write RESULTS.md beside run.py")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 5)
-    options.seconds = options.seconds or (2.0 if options.quick else 1.5)
+    options.seconds = options.seconds or (2.0 if options.quick else 1.2)
     return options
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    """The first signal ends the run; an impatient second one must not end the cleaning up."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 @contextmanager
 def _surroundings(console: Console) -> Iterator[tuple[Path, Processes, Progress]]:
     """A temporary folder, the processes in it and a progress bar; all gone afterwards, whatever happened."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     processes = Processes()
     columns = (TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with tempfile.TemporaryDirectory(prefix="bench-throughput-") as folder:

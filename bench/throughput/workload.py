@@ -14,7 +14,7 @@ PROMPTS = 64
 EVENTS = 66
 """Events of one stream: role, 64 content deltas, finish. [DONE] and injected usage chunks do not count."""
 PACE_US = 10_000
-"""Paced streams: 256 of them, one event each per 10 ms, offer 25,600 events/s, each its own read at the router."""
+"""Paced streams: 256 of them, one event each per 10 ms, offer 25,600 events/s (512: 51,200), each its own read at the router."""
 IDLE_PACE_US = 5_000_000
 """Open but idle streams: one event in 5 s, well inside every stall timeout."""
 

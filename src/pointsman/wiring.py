@@ -185,6 +185,10 @@ class Service:
             found = await asyncio.to_thread(self._store.get, id)
         return found
 
+    def import_records(self) -> bool:
+        """Moves what the spool holds into the store now."""
+        return self._importer.flush()
+
     def metrics(self) -> tuple[bytes, str]:
         return self._metrics.render()
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from openai import APIStatusError, OpenAI
 
-from pointsman.testing import model_server as ms
-from pointsman.testing.model_server import ModelServer
+from pointsman.testing import days
+from pointsman.testing.model_server import ModelServer, ServerThread
 
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
 
@@ -67,11 +67,11 @@ class Client:
 Talk = Callable[[ModelServer, Client], Awaitable[None]]
 
 
-def talk(talking: Talk, *days: ms.Day, **options: Any) -> None:
+def talk(talking: Talk, *script: days.Day, **options: Any) -> None:
     """Runs a dialogue between a client and a server with these days."""
 
     async def main() -> None:
-        async with asyncio.timeout(5), ModelServer(*days, **options) as server:
+        async with asyncio.timeout(5), ModelServer(*script, **options) as server:
             client = Client(*await asyncio.open_connection("127.0.0.1", server.port))
             try:
                 await talking(server, client)
@@ -93,7 +93,7 @@ def test_a_plain_answer_has_the_openai_shape() -> None:
         assert len(answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]) == 2
         assert answer["usage"]["completion_tokens"] == 2 * 3
 
-    talk(talking, ms.Answer("Hello there"))
+    talk(talking, days.Answer("Hello there"))
 
 
 def test_a_streamed_answer_is_one_chunk_per_event_and_counts_usage_only_when_asked() -> None:
@@ -111,7 +111,7 @@ def test_a_streamed_answer_is_one_chunk_per_event_and_counts_usage_only_when_ask
         assert with_usage[-1]["usage"]["completion_tokens"] == 3
         assert server.connections_total == 1
 
-    talk(talking, ms.Answer("Hello there"))
+    talk(talking, days.Answer("Hello there"))
 
 
 def test_requests_are_kept_as_they_came() -> None:
@@ -140,7 +140,7 @@ def test_days_are_played_in_order_and_the_last_one_stays() -> None:
 
         assert statuses == [429, 503, 200, 200]
 
-    talk(talking, ms.rate_limited("7"), ms.queue_full(), ms.Answer())
+    talk(talking, days.rate_limited("7"), days.queue_full(), days.Answer())
 
 
 def test_probes_are_answered_beside_the_script() -> None:
@@ -157,7 +157,7 @@ def test_probes_are_answered_beside_the_script() -> None:
         assert (status, health) == (404, 503)
         assert (len(server.probes), len(server.requests), len(server.days)) == (3, 0, 2)
 
-    talk(talking, ms.Reset(), ms.Answer())
+    talk(talking, days.Reset(), days.Answer())
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -171,7 +171,7 @@ def test_a_silent_server_says_nothing_and_notices_the_client_leaving(stream: boo
         assert server.requests[0].closed_by == "client"
         assert server.requests[0].answered_at is None
 
-    talk(talking, ms.Hang())
+    talk(talking, days.Hang())
 
 
 def test_a_server_that_does_not_read_still_notices_the_client_leaving() -> None:
@@ -183,7 +183,7 @@ def test_a_server_that_does_not_read_still_notices_the_client_leaving() -> None:
 
         assert server.requests == []
 
-    talk(talking, ms.AcceptOnly())
+    talk(talking, days.AcceptOnly())
 
 
 def test_close_at_once_ends_a_connection_before_anything_is_read() -> None:
@@ -191,11 +191,11 @@ def test_close_at_once_ends_a_connection_before_anything_is_read() -> None:
         assert await client.end() == b""
         assert server.requests == []
 
-    talk(talking, ms.CloseAtOnce())
+    talk(talking, days.CloseAtOnce())
 
 
-@pytest.mark.parametrize("day", [ms.Reset(), ms.CutAfter(1, "rst"), ms.Raw((b"HTTP/1.1 200", 0.0), then="reset")])
-def test_a_reset_reaches_the_client_as_one(day: ms.Day) -> None:
+@pytest.mark.parametrize("day", [days.Reset(), days.CutAfter(1, "rst"), days.Raw((b"HTTP/1.1 200", 0.0), then="reset")])
+def test_a_reset_reaches_the_client_as_one(day: days.Day) -> None:
     async def talking(server: ModelServer, client: Client) -> None:
         client.post(stream=True)
         with pytest.raises(ConnectionResetError):
@@ -206,7 +206,7 @@ def test_a_reset_reaches_the_client_as_one(day: ms.Day) -> None:
 
 def test_refuse_holds_the_port_until_somebody_listens() -> None:
     async def main() -> None:
-        async with ModelServer(ms.Refuse(), ms.Answer()) as server:
+        async with ModelServer(days.Refuse(), days.Answer()) as server:
             with pytest.raises(ConnectionRefusedError):
                 await asyncio.open_connection("127.0.0.1", server.port)
             await server.start_listening()
@@ -226,7 +226,7 @@ def test_a_script_may_come_to_refuse_later() -> None:
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", server.port)
 
-    talk(talking, ms.Answer(), ms.Refuse())
+    talk(talking, days.Answer(), days.Refuse())
 
 
 def test_a_restart_resets_connections_and_keeps_the_port() -> None:
@@ -253,7 +253,7 @@ def test_slow_headers_come_a_byte_at_a_time_and_end_right() -> None:
         assert rest.endswith(b"\r\n\r\n")
         assert json.loads(await read_json(client))["choices"]
 
-    talk(talking, ms.SlowHeaders(0.0005))
+    talk(talking, days.SlowHeaders(0.0005))
 
 
 def test_no_first_token_is_headers_and_silence() -> None:
@@ -265,18 +265,18 @@ def test_no_first_token_is_headers_and_silence() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(client.reader.read(1), 0.02)
 
-    talk(talking, ms.NoFirstToken())
+    talk(talking, days.NoFirstToken())
 
 
 @pytest.mark.parametrize(("day", "content", "clean"), [
-    (ms.CutAfter(2, "fin"), "Pari", False),
-    (ms.CutAfter(2, "chunked-truncated"), "Pari", False),
-    (ms.EndWithoutFinish(done=True), "Paris is the capital of France.", True),
-    (ms.EndWithoutFinish(done=False), "Paris is the capital of France.", True),
-    (ms.InBandError(after=2), "Pari", True),
-    (ms.GarbageSse(events=2), "Pari", True),
+    (days.CutAfter(2, "fin"), "Pari", False),
+    (days.CutAfter(2, "chunked-truncated"), "Pari", False),
+    (days.EndWithoutFinish(done=True), "Paris is the capital of France.", True),
+    (days.EndWithoutFinish(done=False), "Paris is the capital of France.", True),
+    (days.InBandError(after=2), "Pari", True),
+    (days.GarbageSse(events=2), "Pari", True),
 ])
-def test_spoilt_streams_are_spoilt_where_the_script_says(day: ms.Day, content: str, clean: bool) -> None:
+def test_spoilt_streams_are_spoilt_where_the_script_says(day: days.Day, content: str, clean: bool) -> None:
     async def talking(server: ModelServer, client: Client) -> None:
         client.post(stream=True)
         await client.head()
@@ -299,7 +299,7 @@ def test_an_in_band_error_ends_with_done_as_vllm_does() -> None:
         assert events[-1] == "[DONE]"
         assert len(events) == 1 + 2 + 2
 
-    talk(talking, ms.InBandError(after=2))
+    talk(talking, days.InBandError(after=2))
 
 
 def test_a_stall_keeps_the_socket_open_after_its_events() -> None:
@@ -313,7 +313,7 @@ def test_a_stall_keeps_the_socket_open_after_its_events() -> None:
             await asyncio.wait_for(client.reader.readuntil(b"\n\n"), 0.02)
         assert server.open_connections == 1
 
-    talk(talking, ms.StallAfter(2))
+    talk(talking, days.StallAfter(2))
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -329,7 +329,7 @@ def test_split_utf8_arrives_in_single_bytes_and_whole(stream: bool) -> None:
             text = json.loads(await read_json(client))["choices"][0]["message"]["content"]
         assert text == "Zürich, 東京 и Αθήνα: 👩‍🚀 नमस्ते ✓"
 
-    talk(talking, ms.SplitUtf8())
+    talk(talking, days.SplitUtf8())
 
 
 async def read_json(client: Client) -> bytes:
@@ -373,17 +373,17 @@ def test_bodies_may_be_short_long_empty_and_wrong() -> None:
         client.post(stream=True)
         assert json.loads((await client.reply())[1])["object"] == "chat.completion"
 
-    talk(short, ms.ShortBody())
-    talk(extra, ms.ExtraBytes())
-    talk(empty, ms.EmptyBody())
-    talk(html, ms.WrongContentType())
-    talk(error, ms.ErrorIn200())
-    talk(json_for_stream, ms.JsonForStream())
+    talk(short, days.ShortBody())
+    talk(extra, days.ExtraBytes())
+    talk(empty, days.EmptyBody())
+    talk(html, days.WrongContentType())
+    talk(error, days.ErrorIn200())
+    talk(json_for_stream, days.JsonForStream())
 
 
 def test_a_mistake_in_a_script_is_raised_at_the_end() -> None:
-    class Broken(ms.Day):
-        async def serve(self, exchange: ms.Exchange) -> None:
+    class Broken(days.Day):
+        async def serve(self, exchange: days.Exchange) -> None:
             raise ZeroDivisionError
 
     async def talking(server: ModelServer, client: Client) -> None:
@@ -405,8 +405,8 @@ def test_waiting_for_what_never_comes_times_out() -> None:
 
 def test_the_official_sdk_is_answered_from_a_thread() -> None:
     tools: Any = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
-    script = (ms.Answer("Hi"), ms.Answer("Hi"), ms.Answer(tool_calls=(("weather", '{"city":"Rome"}'),)), ms.Answer(), ms.Answer("x y"), ms.bad_request())
-    with ms.ServerThread(ModelServer(*script)) as thread, OpenAI(base_url=thread.server.url, api_key="k", max_retries=0) as client:
+    script = (days.Answer("Hi"), days.Answer("Hi"), days.Answer(tool_calls=(("weather", '{"city":"Rome"}'),)), days.Answer(), days.Answer("x y"), days.bad_request())
+    with ServerThread(ModelServer(*script)) as thread, OpenAI(base_url=thread.server.url, api_key="k", max_retries=0) as client:
         messages: Any = CHAT["messages"]
 
         assert client.chat.completions.create(model="m", messages=messages).choices[0].message.content == "Hi"

@@ -256,7 +256,7 @@ class Machine:
         refused = False
         passes = ((False, self._dead),) if self._best else ((False, self._dead), (True, self._dead_desperate))
         for desperate, dead in passes:
-            for i in self._order():
+            for i in self._order(0 if desperate else self._rung):
                 if not self._offers(i, dead):
                     continue
                 if self._pays(self._untried(i)):
@@ -269,9 +269,9 @@ class Machine:
             refused = True
         return self._finish(refused=refused)
 
-    def _order(self) -> Iterator[int]:
-        """Rungs to look at, best first."""
-        here, count = self._rung, len(self._rungs)
+    def _order(self, here: int) -> Iterator[int]:
+        """Rungs to look at, best first: round from `here`, or only upwards when there is an answer to improve on."""
+        count = len(self._rungs)
         if self._best is not None:
             return (i for i in range(here, count) if self._rungs[i].reason == FAILED)
         ring = (*range(here, count), *range(here))

@@ -81,7 +81,7 @@ class Heuristic:
         return Refine(Scores(scores, calibrated=False), self._reason(seen, hard))
 
     def difficulty(self, seen: Features) -> float:
-        """In logits: higher is harder, 0 is where the fit's smaller models fail every second time."""
+        """In logits: higher is harder. 0 is where the first rung just clears 0.8 (see the table's provenance)."""
         weights = self._table.weights
         total = self._table.bias
         for name, value in seen.values.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,8 @@ from rich.text import Text
 
 from pointsman.classify.decider import Decider, build_decider
 from pointsman.classify.words import words
+from pointsman.cli.options import ConfigOption
+from pointsman.config.load import find, load
 from pointsman.core.decision import Decision
 from pointsman.core.fleet import Capabilities, EndpointSpec
 from pointsman.core.price import GpuPrice
@@ -28,17 +29,17 @@ _BUILT_IN = (("small", "RTX 4090", 0.51, 1000.0), ("medium", "A100", 1.43, 500.0
 
 def explain(
     prompt: Annotated[str, typer.Argument(help="The user's text; - reads it from standard input.")],
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file; without it a built-in ladder.")] = None,
+    config: ConfigOption = None,
     route: Annotated[str, typer.Option(help="Route to decide for.")] = "auto",
     system: Annotated[str | None, typer.Option(help="A system prompt that comes with it.")] = None,
     tools: Annotated[int, typer.Option(min=0, help="How many tools the request offers.")] = 0,
     quality: Annotated[float | None, typer.Option(min=0, max=1, help="Quality target instead of the route's.")] = None,
     json: Annotated[bool, typer.Option("--json", help="The Decision as JSON, as POST /v1/route answers it.")] = False,
 ) -> None:
-    """Show which tier a prompt would go to, and every stage's view of it."""
+    """Show which tier a prompt would go to, and every stage's view of it. Without a configuration: a built-in ladder."""
     text = sys.stdin.read() if prompt == "-" else prompt
     try:
-        settings = built_in_settings() if config is None else _loaded(config)
+        settings = _settings(config)
         decider = build_decider(settings, route, time.perf_counter)
         decision = decider.decide(a_chat(text, system=system, tools=tools), quality)
     except PointsmanError as error:
@@ -47,8 +48,7 @@ def explain(
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(decision), indent=2).decode())
         return
-    if config is None:
-        typer.echo("no --config: a built-in ladder of three tiers (small, medium, large)\n")
+    typer.echo(f"{settings.source or 'no configuration: a built-in ladder of three tiers (small, medium, large)'}\n")
     _show(decision, decider, quality)
 
 
@@ -77,10 +77,10 @@ def _endpoint(pool: str, gpu: str, usd_per_hour: float, tokens_per_s: float) -> 
                         price=GpuPrice(gpu, usd_per_hour, 1, tokens_per_s))
 
 
-def _loaded(path: Path) -> Settings:
-    from pointsman.config.load import load  # pydantic and YAML only when a file is read
-
-    return load(path, os.environ)
+def _settings(config: Path | None) -> Settings:
+    """Of the file named, else of the usual one when it exists, else the built-in ones."""
+    path = find(config)
+    return built_in_settings() if config is None and not path.exists() else load(path)
 
 
 def _show(decision: Decision, decider: Decider, quality: float | None) -> None:

@@ -31,8 +31,9 @@ class PlacedPool(msgspec.Struct, frozen=True):
 
     @property
     def model_names(self) -> tuple[str, ...]:
-        """Names of this pool's model that clients and rules may use."""
-        return (self.model, f"{self.provider}/{self.model}") if self.provider else (self.model,)
+        """Names of this pool's model that clients and rules may use; `<provider>/<model>` for each of its providers."""
+        providers = dict.fromkeys(endpoint.provider for endpoint in self.endpoints if endpoint.provider)
+        return (self.model, *(f"{provider}/{self.model}" for provider in providers))
 
 
 def placed_pools(root: Root) -> list[PlacedPool]:

@@ -109,7 +109,7 @@ class Dispatch:
     def _lease(self, command: Call, trip: Trip, now: float, *, desperate: bool) -> Lease:
         """An endpoint of the rung's pools, in their order. Raises NoEndpoint."""
         names = trip.pools.get(command.tier, ())
-        lease = self._fleet.lease_among(command.tier, names, trip.request, command.exclude, now, self._rng,
+        lease = self._fleet.lease_among(command.tier, names, trip.request, command.exclude | trip.barred, now, self._rng,
                                         desperate=desperate)
         self._budget.started(lease.endpoint.pool, now)
         return lease

@@ -124,7 +124,7 @@ class _Handling:
         trip.models = graph.models
         trip.decision = graph.decide(request, meaning)
         way = graph.way(request, trip.decision, meaning)
-        trip.pools = way.pools
+        trip.pools, trip.barred = way.pools, way.barred
         if graph.settings.records.content == "all":
             trip.prompt = "\n\n".join(message.text for message in request.messages)
         await self._climb(route, way)
@@ -258,7 +258,8 @@ class _Handling:
         if trip.attempts and trip.usage is None:
             trip.usage = trip.attempts[-1].usage
         is_open = trip.committed_at is not None or self._is_open
-        status = 200 if error is None or (is_open and trip.request.stream) else error.client_status
+        is_seen = is_open and trip.request.stream and not isinstance(error, ClientGoneError)
+        status = 200 if error is None or is_seen else error.client_status
         self._sink.write(trip.record(self._clock.now(), error, status))
 
     def close(self) -> None:

@@ -32,6 +32,8 @@ class Way(msgspec.Struct, frozen=True, gc=False):
 
     rungs: tuple[Rung, ...]
     pools: dict[str, tuple[str, ...]]
+    barred: frozenset[EndpointId] = frozenset()
+    """Endpoints of these pools that the client's choice leaves out."""
 
 
 class Graph:
@@ -57,7 +59,7 @@ class Graph:
         """The rungs that may serve this request. Raises NothingFits when a named choice cannot."""
         if meaning.pools or decision.pool is not None:
             names = meaning.pools or (decision.pool or "",)
-            return self._pinned(request, decision.tier or names[0], names)
+            return self._pinned(request, decision.tier or names[0], names, meaning.provider)
         if meaning.tier:
             return self._pinned(request, meaning.tier, self.settings.tiers[meaning.tier].pools)
         route = self.settings.routes[meaning.route]
@@ -69,12 +71,17 @@ class Graph:
         endpoints = {tier: self._endpoints_of(names) for tier, names in pools.items()}
         return Way(plan_rungs(route.ladder, decision.tier, route.fallbacks, endpoints, pools), pools)
 
-    def _pinned(self, request: ChatRequest, tier: str, names: tuple[str, ...]) -> Way:
+    def _pinned(self, request: ChatRequest, tier: str, names: tuple[str, ...], provider: str = "") -> Way:
         fitting = self._fitting(request, names)
         if not fitting:
             raise NothingFits(f"{tier!r} cannot serve this request: it lacks a capability or context that it needs; "
                               "POST /v1/route shows which", param="model")
-        return Way((Rung(tier, self._endpoints_of(fitting), "chosen"),), {tier: fitting})
+        barred = frozenset(
+            endpoint.id for name in fitting for endpoint in self.settings.pools[name].endpoints
+            if provider and endpoint.provider != provider
+        )
+        endpoints = tuple(endpoint for endpoint in self._endpoints_of(fitting) if endpoint not in barred)
+        return Way((Rung(tier, endpoints, "chosen"),), {tier: fitting}, barred)
 
     def _fitting(self, request: ChatRequest, names: tuple[str, ...]) -> tuple[str, ...]:
         pools = self.settings.pools

@@ -22,6 +22,8 @@ class Meaning(msgspec.Struct, frozen=True, gc=False):
     """The route whose timeouts apply."""
     tier: str = ""
     pools: tuple[str, ...] = ()
+    provider: str = ""
+    """Of `pools`, only the endpoints of this provider (`<provider>/<pool model>`)."""
 
     @property
     def is_route(self) -> bool:
@@ -36,13 +38,11 @@ class Names:
         self._table: dict[str, Meaning] = {}
         first = next(iter(settings.routes))
         tier_of = {pool: tier.name for tier in reversed(settings.tiers.values()) for pool in tier.pools}
-        for pool in reversed(settings.pools.values()):
+        for pool in settings.pools.values():
             home = self._route_of(tier_of.get(pool.name), first)
-            for name in (f"{pool.provider}/{pool.model}" if pool.provider else "", pool.model):
-                if name:
-                    earlier = self._table.get(name)
-                    pools = (pool.name, *(earlier.pools if earlier else ()))
-                    self._table[name] = Meaning(home, pools=pools)
+            for provider in {endpoint.provider for endpoint in pool.endpoints if endpoint.provider}:
+                self._table[f"{provider}/{pool.model}"] = Meaning(home, pools=(pool.name,), provider=provider)
+            self._table[pool.model] = Meaning(home, pools=(pool.name,))
         for tier in settings.tiers.values():
             self._table[tier.name] = Meaning(self._route_of(tier.name, first), tier=tier.name)
         for route in settings.routes.values():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pointsman.core.decision import Decision
+from pointsman.core.fleet import EndpointId
 from pointsman.core.record import Attempt, Escalation, Outcome, Record
 from pointsman.core.reply import Usage
 from pointsman.core.request import ChatRequest
@@ -24,6 +25,8 @@ class Trip:
         self.decision: Decision | None = None
         self.pools: Mapping[str, tuple[str, ...]] = {}
         """Per rung: the pools that pass the gate, in order of preference."""
+        self.barred: frozenset[EndpointId] = frozenset()
+        """Endpoints that the client's choice leaves out."""
         self.models: Mapping[str, str] = {}
         """Pool -> its model's name, for the facts."""
         self.ladder: tuple[str, ...] = route.ladder

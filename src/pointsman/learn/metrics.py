@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np  # type: ignore[import-not-found, unused-ignore]  # offline half only
 from numpy.typing import NDArray  # type: ignore[import-not-found, unused-ignore]  # offline half only
 
-Floats = NDArray[np.float64]
+Floats: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Outcome tables as arrays: the features of each prompt, and how often small models failed on it.
+"""Outcome tables as arrays: the features of each prompt, and how much a large model adds to small ones on it.
 
 Only `train` splits are read here, and never a row that a public test also contains.
 """
@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
-import numpy as np
+import numpy as np  # type: ignore[import-not-found, unused-ignore]  # offline half only
 import pyarrow.parquet as pq
+from numpy.typing import NDArray  # type: ignore[import-not-found, unused-ignore]  # offline half only
 
 from pointsman.classify.features import read
 from pointsman.core.request import ChatRequest, Kind, Message
+
+Floats: TypeAlias = NDArray[np.float64]
 
 FAMILIES: dict[str, tuple[str, str, str]] = {
     "mmlu_pro": ("llama-3.1-8b-instruct", "llama-3.1-70b-instruct", "gemini-1.5-pro-002"),
@@ -33,9 +36,9 @@ SMALL: dict[str, tuple[str, ...]] = {
     "llmrouter": ("qwen2.5-7b-instruct", "llama-3.1-8b-instruct", "mistral-7b-instruct-v0.3"),
     "routerbench": ("mistral-7b-instruct-v0.1", "wizardlm-13b-v1.2"),
 }
-"""Small models of a source; their mean failure is steadier than one model's."""
+"""Small models of a source; their mean quality is steadier than one model's."""
 
-# How likely a small model is to disappoint, by what the label says; our reading, not a measurement.
+# How much a large model adds, by what the label says; our reading, not a measurement.
 _LEVELS = {"simple lifestyle knowledge": 0.15, "advanced lifestyle knowledge": 0.3, "formal education knowledge": 0.4,
            "major level knowledge": 0.6, "expert level knowledge": 0.8}
 _PUBLIC = ("mmlu", "gsm8k", "gpt-4 paper", "mt-bench", "truthfulqa")
@@ -43,17 +46,18 @@ _PUBLIC = ("mmlu", "gsm8k", "gpt-4 paper", "mt-bench", "truthfulqa")
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of one source: features (n × k), failure in [0, 1] (n), and the weight of each row (n)."""
+    """Rows of one source: features (n × k), need of a large model in [0, 1] (n), and the weight of each row (n)."""
 
     name: str
-    features: np.ndarray
-    failed: np.ndarray
-    weight: np.ndarray
+    features: Floats
+    need: Floats
+    weight: Floats
 
-    def cumulative(self, scores: np.ndarray) -> np.ndarray:
-        """Share of the weight up to each row, rows sorted by `scores`."""
-        weight = self.weight[np.argsort(scores, kind="stable")]
-        return np.asarray(np.cumsum(weight) / weight.sum())
+    def quantile(self, scores: Floats, share: float) -> float:
+        """The score up to which `share` of the weight lies."""
+        order = np.argsort(scores, kind="stable")
+        cumulative = np.cumsum(self.weight[order]) / self.weight.sum()
+        return float(np.interp(share, cumulative, scores[order]))
 
 
 def as_request(prompt: str) -> ChatRequest:
@@ -70,8 +74,14 @@ def outcome_sample(outcomes: Path, name: str) -> Sample:
     """`train` rows of a source that no public test contains."""
     kept = [row for row in rows(outcomes / f"{name}.parquet")
             if row["split"] == "train" and not row["overlaps_public_test"]]
-    labelled = [(row["prompt"], 1 - quality) for row in kept if (quality := _mean(row, SMALL[name])) is not None]
+    labelled = [(row["prompt"], need) for row in kept if (need := _need(row, name)) is not None]
     return _sample(name, labelled)
+
+
+def _need(row: dict[str, Any], name: str) -> float | None:
+    """What the large model adds to the small ones' mean quality, at least 0; None = one side was not run."""
+    small, large = _mean(row, SMALL[name]), _mean(row, (FAMILIES[name][2],))
+    return None if small is None or large is None else max(0.0, large - small)
 
 
 def contrast(prompts: Path) -> Sample:
@@ -85,7 +95,7 @@ def contrast(prompts: Path) -> Sample:
     size = min(len(easy), len(graded), len(hard))
     starts = ((0, len(easy)), (len(easy), len(graded)), (len(easy) + len(graded), len(hard)))
     index = np.concatenate([start + np.linspace(0, count - 1, size).astype(int) for start, count in starts])
-    return Sample("traffic", sample.features[index], sample.failed[index], np.ones(len(index)))
+    return Sample("traffic", sample.features[index], sample.need[index], np.ones(len(index)))
 
 
 def reference_mix(prompts: Path, outcomes: Path) -> Sample:
@@ -96,7 +106,7 @@ def reference_mix(prompts: Path, outcomes: Path) -> Sample:
     parts = [(0.60, [(p, 0.0) for p in easy]), (0.25, graded), (0.15, [(p, 1.0) for p in hard + tests])]
     sample = _sample("mix", [row for _, part in parts for row in part])
     weight = np.concatenate([np.full(len(part), share / len(part)) for share, part in parts])
-    return Sample("mix", sample.features, sample.failed, weight)
+    return Sample("mix", sample.features, sample.need, weight)
 
 
 def _traffic(prompts: Path) -> tuple[list[str], list[tuple[str, float]], list[str]]:
@@ -118,4 +128,4 @@ def _mean(row: dict[str, Any], models: Iterable[str]) -> float | None:
 
 def _sample(name: str, labelled: list[tuple[str, float]]) -> Sample:
     features = np.array([read(as_request(prompt)).vector() for prompt, _ in labelled])
-    return Sample(name, features, np.array([failed for _, failed in labelled]), np.ones(len(labelled)))
+    return Sample(name, features, np.array([need for _, need in labelled]), np.ones(len(labelled)))

@@ -3,8 +3,9 @@
 A file's position moves in the same transaction as its rows, and rows are idempotent by id: whatever dies in between,
 each record arrives exactly once. A file is removed once its writer has let go of the lock and its last line is in.
 
-Why does it rest between slices? It shares the interpreter with the router. A slice of lines is parsed in some hundred
-microseconds; resting gives the event loop its turn, instead of making it wait for the interpreter's switch interval.
+Why does it rest between slices? It shares a core and the interpreter with the router. A slice is parsed and inserted in
+half a millisecond; resting as long gives the event loop its turn, instead of making it wait for the interpreter's switch
+interval. That is still some 30,000 records a second.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -53,6 +55,8 @@ class Importer:
         self._directory, self._store = Path(directory), store
         self._every_s, self._batch = every_s, batch
         self._positions: dict[str, int] = {}
+        # Skipped lines of the batch under way: a batch that is tried again must not count them twice.
+        self._junk = 0
         self._rest_s = 0.0
         self._swept = False
         self._pass = threading.Lock()
@@ -120,8 +124,9 @@ class Importer:
         """Once: a writer killed between creating its file and naming it leaves an empty one behind."""
         if not self._swept:
             for path in self._directory.glob(UNNAMED):
-                if time.time() - path.stat().st_mtime > UNNAMED_S:
-                    path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # its writer has just named it
+                    if time.time() - path.stat().st_mtime > UNNAMED_S:
+                        path.unlink()
             self._swept = True
 
     def _files(self) -> list[Path]:
@@ -135,23 +140,27 @@ class Importer:
             self._positions[name] = self._store.position(name)
         file.seek(self._positions[name])
         for lines, size in _batches(file, self._batch, is_final=is_final):
-            rows = list(self._rows(lines))
-            self.imported += self._store.add(rows, file=name, position=self._positions[name] + size)
+            self._junk = 0
+            self.imported += self._store.add(self._slices(lines), file=name, position=self._positions[name] + size)
             self._positions[name] += size
+            self.skipped += self._junk
         if is_final:
             path.unlink()
             self._store.forget(name)
             del self._positions[name]
 
-    def _rows(self, lines: list[bytes]) -> Iterator[Row]:
-        for index, line in enumerate(lines, 1):
-            if line:
-                try:
-                    yield row_of(line)
-                except (msgspec.MsgspecError, UnicodeError):
-                    self.skipped += 1
-            if self._rest_s and index % SLICE == 0:
+    def _slices(self, lines: list[bytes]) -> Iterator[list[Row]]:
+        for start in range(0, len(lines), SLICE):
+            yield list(self._rows(lines[start:start + SLICE]))
+            if self._rest_s:
                 time.sleep(self._rest_s)
+
+    def _rows(self, lines: list[bytes]) -> Iterator[Row]:
+        for line in filter(None, lines):
+            try:
+                yield row_of(line)
+            except (msgspec.MsgspecError, UnicodeError):
+                self._junk += 1
 
     def __repr__(self) -> str:
         return f"<Importer [{self.imported} imported, {self.skipped} skipped, {self.failures} failures]>"

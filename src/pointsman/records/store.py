@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,14 +82,14 @@ class Store:
     def close(self) -> None:
         self._engine.dispose()
 
-    def add(self, rows: Sequence[Row], *, file: str, position: int) -> int:
-        """Inserts rows and remembers how far `file` has been read, together or not at all.
+    def add(self, slices: Iterable[Sequence[Row]], *, file: str, position: int) -> int:
+        """Inserts rows, slice by slice, and remembers how far `file` has been read: all together or not at all.
 
         Rows whose id is already there are left alone. Returns how many were new.
         """
         self.open()
         with self._engine.begin() as db:
-            added = self._insert(db, rows) if rows else 0
+            added = sum(self._insert(db, rows) for rows in slices if rows)
             moved = db.execute(update(SPOOLS).where(SPOOLS.c.file == file).values(position=position)).rowcount
             if not moved:
                 db.execute(insert(SPOOLS).values(file=file, position=position))

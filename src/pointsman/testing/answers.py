@@ -30,6 +30,11 @@ _EXTRACT = re.compile(r"\b(extract|classify|translate|list the|label|convert|ref
 _FACT = re.compile(r"^(what|who|when|where|which|how (many|much|old)|is|are|does)\b", re.I)
 _WORD = re.compile(r"[^\W\d_]{3,}")
 
+_NO_SUBJECT = frozenset((
+    "what", "when", "where", "which", "does", "have", "this", "that", "with", "from", "step", "please", "could", "would",
+    "write", "explain", "about",
+))
+
 # Language: (pattern that gives it away, opening with the subject, further sentences).
 _BANK: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "zh": (r"[一-鿿]", "这是关于“{}”的模拟回答。", ("首先要弄清问题的前提。", "其次，每一步都应当有依据。", "最后，把结果和已知情况进行比较。")),
@@ -130,7 +135,7 @@ def _content(asked: shapes.Asked, prompt: str, words: list[str], rng: Random) ->
     kind = kind_of(text)
     least, most = LENGTHS[kind]
     _, opening, sentences = _BANK[language_of(text)]
-    subject = " ".join(words[:4]) or text.strip()[:16] or "nothing"
+    subject = " ".join([w for w in words if len(w) > 3 and w.lower() not in _NO_SUBJECT][:4]) or text.strip()[:16] or "nothing"
     said = opening.format(subject[:60])
     if kind == "code":
         said += _CODE_BLOCK.format(subject[:60])
@@ -202,4 +207,5 @@ def _cut(text: str, max_tokens: int, asked: shapes.Asked, finish: str = "stop", 
     tokens = shapes.tokens_of(text[:stop[0]] if stop else text)
     if len(tokens) > max_tokens:
         return Plan(tokens[:max_tokens], "length", None, tool)
-    return Plan(tokens, finish, stop[1] if stop else None, tool)
+    # Even an empty answer took one token to say.
+    return Plan(tokens or [""], finish, stop[1] if stop else None, tool)

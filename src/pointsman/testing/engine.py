@@ -161,7 +161,9 @@ class Engine:
                 batch.append(sequence)
         while self.waiting and len(self.running) < self.slots and budget > worked and self._fits(self.waiting[0]):
             sequence = self.waiting.popleft()
-            sequence.started_at = now if sequence.started_at is None else sequence.started_at
+            if sequence.started_at is None:
+                # A rim that catches up plans a step a moment late: nobody starts before arriving.
+                sequence.started_at = max(now, sequence.arrived_at)
             self.running.append(sequence)
             self._take(sequence, sequence.to_compute + 1)
             # The last token is always computed: somebody has to say what comes after it.

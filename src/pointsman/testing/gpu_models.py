@@ -54,6 +54,8 @@ class Model(msgspec.Struct, frozen=True):
     bytes_per_weight: float = 1.0
     """1 = FP8 or INT8 weights, as the published launch recipes use."""
     context: int = 32768
+    dimensions: int = 0
+    """Length of its vectors; 0 = it writes text and does not embed."""
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -79,7 +81,7 @@ class Tier(msgspec.Struct, frozen=True):
 
 GPUS = {gpu.name: gpu for gpu in (
     Gpu("RTX 4090", 0.51, 1000, 256, 24.0, 0.85, 1008e9 * 0.72, 76e12, 0.050),
-    Gpu("A100", 1.43, 500, 128, 80.0, 0.90, 1935e9 * 0.80, 156e12, 0.100),
+    Gpu("A100", 1.43, 500, 128, 80.0, 0.90, 1935e9 * 0.80, 156e12, 0.120),
     Gpu("H100", 2.40, 400, 64, 79.65, 0.92, 3350e9 * 0.76, 640e12, 0.230),
     # No throughput is published for the H200: the H100's, scaled by memory bandwidth.
     Gpu("H200", 4.50, 570, 64, 141.0, 0.92, 4800e9 * 0.76, 640e12, 0.230),
@@ -90,9 +92,12 @@ MODELS = {model.name: model for model in (
     Model("meta-llama/Llama-3.2-3B-Instruct", 3.2e9, 112 * 1024),
     Model("Qwen/Qwen2.5-32B-Instruct", 32.8e9, 256 * 1024),
     Model("meta-llama/Llama-3.1-8B-Instruct", 8.0e9, 128 * 1024),
-    # FP8 KV for the largest two: with 16 bits a context of 32,768 would not start on one H100.
-    Model("meta-llama/Llama-3.3-70B-Instruct", 70.6e9, 160 * 1024),
-    Model("Qwen/Qwen2.5-72B-Instruct", 72.7e9, 160 * 1024),
+    # FP8 KV for the largest two: with 16 bits a context of 32,768 would not start on one H100. Their embeddings and
+    # heads stay at 16 bits: 3 % more than a byte per parameter.
+    Model("meta-llama/Llama-3.3-70B-Instruct", 70.6e9, 160 * 1024, 1.03),
+    Model("Qwen/Qwen2.5-72B-Instruct", 72.7e9, 160 * 1024, 1.03),
+    # An encoder keeps nothing of its input: the bytes only bound how much is under way at once.
+    Model("BAAI/bge-base-en-v1.5", 0.11e9, 36 * 1024, 2.0, 512, 768),
 )}
 
 TIERS = (
@@ -116,7 +121,7 @@ def model_named(name: str) -> Model:
         return MODELS[name]
     size = re.search(r"(?<![\w.])(\d+(?:\.\d+)?)b(?![a-z])", name, re.IGNORECASE)
     parameters = float(size[1]) * 1e9 if size else 7.6e9
-    nearest = min(MODELS.values(), key=lambda m: abs(m.parameters - parameters))
+    nearest = min((m for m in MODELS.values() if not m.dimensions), key=lambda m: abs(m.parameters - parameters))
     return Model(name, parameters, nearest.kv_bytes_per_token)
 
 
@@ -124,7 +129,9 @@ def timing(gpu: Gpu, model: Model) -> Timing:
     """The three constants of the module's docstring, for any pair."""
     a = model.parameters * model.bytes_per_weight / gpu.bandwidth
     b = 2 * model.parameters / gpu.flops
-    # A small model on a big GPU is not slowed down to the published figure of the big one's: c stays positive.
+    # The published tokens/s are those of text; and however they come out, one more sequence is never free.
+    if model.dimensions:
+        return Timing(a, b, 0.1 * a / gpu.slots, gpu.front_s)
     c = max(1 / gpu.tokens_per_s - PREFILL_PER_OUTPUT * b - a / gpu.slots, 0.1 * a / gpu.slots)
     return Timing(a, b, c, gpu.front_s)
 

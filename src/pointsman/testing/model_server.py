@@ -1,6 +1,6 @@
-"""A model server with a script of good and bad days, on a real loopback socket.
+"""A model server with a script of good and bad `days`, on a real loopback socket.
 
-    async with ModelServer(Reset(), Answer("Hello")) as server:
+    async with ModelServer(days.Reset(), days.Answer("Hello")) as server:
         ...  # the first request is reset, every further one answered
         server.url, server.requests[0].body, server.open_connections
 
@@ -16,52 +16,12 @@ from typing import Any, Self
 import msgspec
 
 from pointsman.testing import openai_shapes as shapes
-from pointsman.testing.days import (
-    AcceptOnly,
-    Answer,
-    CloseAtOnce,
-    CutAfter,
-    Day,
-    EmptyBody,
-    EndWithoutFinish,
-    ErrorIn200,
-    Exchange,
-    ExtraBytes,
-    GarbageSse,
-    Hang,
-    InBandError,
-    JsonForStream,
-    NoFirstToken,
-    Raw,
-    Refuse,
-    Reset,
-    ShortBody,
-    SlowHeaders,
-    SplitUtf8,
-    StallAfter,
-    Status,
-    WrongContentType,
-    bad_gateway,
-    bad_request,
-    not_found,
-    overloaded,
-    queue_full,
-    rate_limited,
-    server_error,
-    too_large,
-    unauthorized,
-    unprocessable,
-)
+from pointsman.testing.bad_days import Refuse
+from pointsman.testing.day import Answer, Day, Exchange
 from pointsman.testing.server_thread import ServerThread
 from pointsman.testing.wire import Connection, Seen, WireServer
 
-__all__ = [
-    "AcceptOnly", "Answer", "CloseAtOnce", "CutAfter", "Day", "EmptyBody", "EndWithoutFinish", "ErrorIn200", "Exchange",
-    "ExtraBytes", "GarbageSse", "Hang", "InBandError", "JsonForStream", "ModelServer", "NoFirstToken", "Raw", "Refuse",
-    "Reset", "Seen", "ServerThread", "ShortBody", "SlowHeaders", "SplitUtf8", "StallAfter", "Status",
-    "WrongContentType", "bad_gateway", "bad_request", "not_found", "overloaded", "queue_full", "rate_limited",
-    "server_error", "too_large", "unauthorized", "unprocessable",
-]  # fmt: skip
+__all__ = ["ModelServer", "Seen", "ServerThread"]
 
 
 class ModelServer:

@@ -8,6 +8,7 @@ and telling who closed a connection, and when.
 from __future__ import annotations
 
 import asyncio
+import logging
 import select
 import socket
 import struct
@@ -17,6 +18,8 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 import httptools
+
+logger = logging.getLogger("pointsman.testing")
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -65,7 +68,7 @@ class Connection(asyncio.Protocol):
         # Requests read but not yet handled; the one being handled is `_seen`.
         self._queue: list[Seen] = []
         self._seen: Seen | None = None
-        self._all_seen: list[Seen] = []
+        self._remembered: list[Seen] = []
         self._task: asyncio.Task[None] | None = None
         self._may_write = asyncio.Event()
         self._may_write.set()
@@ -102,7 +105,7 @@ class Connection(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
         now = asyncio.get_running_loop().time()
-        for seen in self._all_seen:
+        for seen in self._remembered:
             seen.closed_at, seen.closed_by = now, self.closed_by
         self.server.lost(self)
 
@@ -128,7 +131,8 @@ class Connection(asyncio.Protocol):
             self._parser.get_method().decode("latin-1"), self._target.decode("latin-1"), self._headers,
             bytes(self._body), asyncio.get_running_loop().time(), self.number,
         )
-        self._all_seen.append(seen)
+        if self.server.remembers:
+            self._remembered.append(seen)
         self._queue.append(seen)
         if self._task is None:
             self._next()
@@ -145,6 +149,7 @@ class Connection(asyncio.Protocol):
 
     def _handled(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("the handler of a simulated server failed", exc_info=error)
             self.server.errors.append(error)
             self.reset()
         elif not task.cancelled() and self._seen is not None and not self.is_lost:
@@ -213,11 +218,13 @@ class Connection(asyncio.Protocol):
 class WireServer:
     """Listens on a loopback port and gives each request to `handler(seen, connection)`.
 
-    `greet(connection)` may return a coroutine that takes a fresh connection over before anything is read.
+    `greet(connection)` may return a coroutine that takes a fresh connection over before anything is read. `remembers` False:
+    requests are not told when their connection closed, and so do not live as long as it does.
     """
 
-    def __init__(self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0, greet: Greeting | None = None) -> None:
-        self.handler, self.greet = handler, greet
+    def __init__(self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0, greet: Greeting | None = None,
+                 remembers: bool = True) -> None:
+        self.handler, self.greet, self.remembers = handler, greet, remembers
         self.host, self.port = host, port
         self.connections: set[Connection] = set()
         self.errors: list[BaseException] = []

@@ -14,7 +14,6 @@ from pointsman.cascade.events import (
     Cancel,
     ClientGone,
     Commit,
-    Failed,
     GiveUp,
     Held,
     Replied,
@@ -23,6 +22,7 @@ from pointsman.cascade.events import (
     Verify,
     Wake,
 )
+from pointsman.cascade.ladder import Rung
 from pointsman.core.record import Escalation
 from pointsman.errors import (
     AnswerTimeout,
@@ -195,9 +195,7 @@ def test_a_tier_with_nothing_to_offer_is_left_at_once():
 
 
 def test_the_same_endpoint_in_two_tiers_is_tried_once():
-    shared = a_rung("small", "chosen"), a_rung("large")
-    shared[1].endpoints  # noqa: B018 (reads well beside the next line)
-    plan = a_plan(shared[0], type(shared[1])("large", ("small/0",), "failed"))
+    plan = a_plan(a_rung("small", "chosen"), Rung("large", ("small/0",), "failed"))
     play = Script({"small/0": [refused()]}).play(plan)
     assert play.tried == ["small/0"]
 
@@ -260,10 +258,19 @@ def test_the_desperate_round_starts_on_the_chosen_tier_and_says_so():
 
     (call,) = machine.on(failed(2, NoEndpoint("large", ejected=1)))
 
-    assert (call.tier, machine.is_desperate, machine.reason_of(3)) == ("large", True, "failed")
-    (call,) = machine.on(failed(3, NoEndpoint("large", ejected=1)))
-    assert (call.tier, machine.is_desperate, machine.reason_of(4)) == ("small", True, "chosen")
+    assert (call.tier, machine.is_desperate, machine.reason_of(3)) == ("small", True, "chosen")
+    (call,) = machine.on(failed(3, NoEndpoint("small", ejected=1)))
+    assert (call.tier, machine.is_desperate, machine.reason_of(4)) == ("large", True, "failed")
     machine.on(Replied(4, ANSWER, 1.0))
+    assert machine.escalations == (Escalation("small", "large", "failed"),)
+
+
+def test_attempts_that_found_no_endpoint_are_no_climbs():
+    machine = a_machine("small", "large")
+    machine.start()
+    machine.on(failed(1, NoEndpoint("small", ejected=1)))
+    machine.on(failed(2, NoEndpoint("large", ejected=1)))
+    machine.on(Replied(3, ANSWER, 1.0))
     assert machine.escalations == ()
 
 
@@ -666,10 +673,6 @@ def test_a_client_that_leaves_during_verification_cancels_it():
 def test_repr_tells_where_the_request_is():
     machine = a_machine("small", "large")
     machine.start()
-    machine.on(Failed(1, _at("small/0", broken()), True, 1.0))
+    machine.on(failed(1, broken(), "small/0"))
     assert repr(machine) == "<Machine large [calling, attempt 2 | 1 of 3 sent]>"
 
-
-def _at(endpoint, error):
-    error.endpoint = endpoint
-    return error

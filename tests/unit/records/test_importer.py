@@ -156,6 +156,8 @@ def test_a_locked_database_is_tried_again_and_nothing_is_lost(desk: Desk, monkey
     store.open()
     importer = Importer(desk.directory, store)
     desk.write("a")
+    with desk.files()[0].open("ab") as file:
+        file.write(b"junk\n")
     with sqlite3.connect(desk.place, isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         assert not importer.flush()
@@ -165,6 +167,7 @@ def test_a_locked_database_is_tried_again_and_nothing_is_lost(desk: Desk, monkey
 
     assert importer.flush()
     assert importer.last_error is None
+    assert importer.skipped == 1
     assert desk.stored() == ["a"]
     store.close()
 

@@ -38,7 +38,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def keep(store: Store, *records: Record) -> int:
-    return store.add([row_of(msgspec.json.encode(r)) for r in records], file="spool-1-1.jsonl", position=7)
+    return store.add([[row_of(msgspec.json.encode(r))] for r in records], file="spool-1-1.jsonl", position=7)
 
 
 def test_a_record_comes_back_as_it_was(store: Store) -> None:
@@ -133,7 +133,7 @@ def test_rows_and_position_move_together(store: Store) -> None:
     broken = ("x",) * (len(RECORDS.columns) - 1)
     keep(store, a_record("a"))
     with pytest.raises(Exception, match="binding"):
-        store.add([row_of(msgspec.json.encode(a_record("b"))), broken], file="spool-1-1.jsonl", position=99)
+        store.add([[row_of(msgspec.json.encode(a_record("b")))], [], [broken]], file="spool-1-1.jsonl", position=99)
 
     assert store.get("b") is None
     assert store.position("spool-1-1.jsonl") == 7

@@ -1,0 +1,186 @@
+"""The easy majority: prompts that a small model answers as well as any. Written for the demo."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+FACTS: Final = (
+    "What is the capital of Portugal?",
+    "Who wrote The Count of Monte Cristo?",
+    "What is the chemical symbol for tin?",
+    "When did the Berlin Wall fall?",
+    "How many bones does an adult human have?",
+    "Which planet has the most moons?",
+    "What does the abbreviation RSVP stand for?",
+    "Where is the Atacama Desert?",
+    "What is the boiling point of water at sea level in Fahrenheit?",
+    "Who painted The Night Watch?",
+    "How many players are on a volleyball team?",
+    "What currency do they use in Iceland?",
+    "Is a tomato a fruit or a vegetable?",
+    "What is the longest river in Africa?",
+    "When is the summer solstice in the northern hemisphere?",
+    "What's the plural of 'ox'?",
+    "What is the time difference between London and Tokyo in winter?",
+    "Who was the first woman to win a Nobel Prize?",
+    "How many ounces are in a pound?",
+    "What language is spoken in Brazil?",
+    "What is the square root of 144?",
+    "Which gas do plants take in from the air?",
+    "What year did the Titanic sink?",
+    "Who discovered penicillin?",
+    "What's a good synonym for 'quick'?",
+    "How long do you boil an egg so that the yolk stays soft?",
+    "What is the tallest mountain in South America?",
+    "Are dolphins mammals?",
+    "What colour do you get when you mix blue and yellow?",
+    "How many time zones does Russia have?",
+    "What is the national animal of Scotland?",
+    "Which instrument has 88 keys?",
+    "When was the first iPhone sold?",
+    "What's the opposite of 'transparent'?",
+    "How many days are in a leap year?",
+    "What is a group of crows called?",
+    "Where do kiwis, the birds, live?",
+    "Who invented the telephone?",
+    "What is 15 percent of 80?",
+    "Which ocean lies between Africa and Australia?",
+    "Is Pluto still called a planet?",
+    "What's the freezing point of water in kelvin?",
+    "Who sang 'Bohemian Rhapsody'?",
+    "How do you say 'thank you' in Korean?",
+    "What is the smallest country in the world?",
+    "What does HTTP stand for?",
+    "Which month has the fewest days?",
+    "How far is it from the Earth to the Moon?",
+    "What is the main ingredient of hummus?",
+    "What port does HTTPS use?",
+    "Who was the king of the Greek gods?",
+    "How many strings does a cello have?",
+    "Can you freeze cooked rice?",
+    "What's the dress code 'business casual' for a summer wedding in the garden?",
+)
+
+FACTS_ABROAD: Final = (
+    ("de", "Wie heißt die Hauptstadt von Australien?"),
+    ("de", "Wie viele Bundesländer hat Österreich?"),
+    ("de", "Was bedeutet die Abkürzung 'z. Hd.' in einer Anschrift?"),
+    ("de", "Wann wurde das Brandenburger Tor gebaut?"),
+    ("de", "Ist Mehrwertsteuer auf Bücher in Deutschland ermäßigt?"),
+    ("es", "¿Cuál es el río más largo de España?"),
+    ("es", "¿Quién escribió Don Quijote de la Mancha?"),
+    ("es", "¿Cuántos gramos tiene una cucharada de azúcar?"),
+    ("es", "¿En qué año terminó la Segunda Guerra Mundial?"),
+    ("fr", "Quelle est la monnaie de la Suisse ?"),
+    ("fr", "Qui a peint les Nymphéas ?"),
+    ("fr", "Combien y a-t-il de départements en France ?"),
+    ("zh", "中国最长的河流是哪一条？"),
+    ("zh", "一年有多少个星期？"),
+    ("zh", "《红楼梦》的作者是谁？"),
+    ("zh", "水的化学式是什么？"),
+    ("ja", "日本で一番高い山は何ですか？"),
+    ("ja", "「ありがとう」を英語で何と言いますか？"),
+    ("ja", "一週間は何日ありますか？"),
+    ("ar", "ما هي عاصمة المغرب؟"),
+    ("ar", "كم عدد أيام السنة الكبيسة؟"),
+    ("ar", "من هو مؤلف كتاب «مقدمة ابن خلدون»؟"),
+    ("pt", "Qual é a capital de Moçambique?"),
+    ("pt", "Quantos jogadores tem um time de futebol?"),
+    ("it", "Qual è il lago più grande d'Italia?"),
+    ("it", "Chi ha scritto la Divina Commedia?"),
+)
+
+EXTRACTIONS: Final = (
+    "Extract the email address: 'You can reach Dana at dana.whitfield@example.org until Friday.'",
+    "Pull out the date and the place: 'The kick-off is on 14 March in the Lisbon office, room 3.'",
+    "Is the sentiment of this review positive or negative? 'Arrived late, but the lamp is gorgeous.'",
+    "List the ingredients in this sentence: 'Whisk two eggs with milk, then fold in flour and sugar.'",
+    "Classify this ticket as billing, technical or other: 'I was charged twice in May.'",
+    "Translate to Spanish: 'The shop opens at nine.'",
+    "Which company is mentioned here? 'After six years at Brightwell Foods she moved to the coast.'",
+    "Convert to title case: 'a short history of nearly all the bridges in prague'",
+    "Extract all amounts: 'Rent is 1,250 euros, parking 80 and the deposit two months.'",
+    "Put these names in alphabetical order: Mirela, Ahmed, Ines, Zoltan, Bea.",
+    "What is the phone number in this text? 'Our desk, 030 555 0142, is staffed from 8 to 18.'",
+    "Fix the spelling: 'Their going to recieve the parcle tomorow.'",
+    "Label the language of this sentence: 'Hvor er den nærmeste togstasjonen?'",
+    "Extract the product and the quantity: 'Please send us forty of the grey archive boxes.'",
+    "Translate to French: 'Where can I buy a ticket?'",
+    "Is this message spam? 'Congratulations! Your parcel waits, pay 1.99 to release it.'",
+    "Give me only the surname: 'Prof. Dr. Amina El-Khatib'",
+    "Turn this into bullet points: 'We need chairs, two tables, a projector and coffee.'",
+    "Rewrite politely: 'Send me the file now.'",
+    "Which day of the week is named? 'Let us meet on the Wednesday after Easter.'",
+)
+
+ORDER_QUESTIONS: Final = (
+    "Where is my order {n}?",
+    "Can I still change the address for order {n}?",
+    "Has order-{n} shipped yet?",
+    "order {n} status please",
+    "I want to cancel order {n}.",
+    "When will order {n} arrive?",
+    "The tracking link for order {n} does not open.",
+    "Is order {n} coming in one parcel?",
+)
+ORDER_NUMBERS: Final = (4403117, 4403982, 4410056, 4410733, 4411208, 4415560, 4416001, 4417779)
+
+# (the user opens, we answered, the user goes on)
+SUPPORT: Final = (
+    ("Hi, do you ship to Norway?", "Yes, delivery takes four to six days.", "And how much is it?"),
+    ("My app logs me out every day.", "Is 'stay signed in' ticked on the login page?", "Oh, it wasn't. Thanks!"),
+    ("Can I return shoes I wore once?", "Indoors only, within 30 days.", "Great. Where do I get the label?"),
+    ("Is the blue mug dishwasher safe?", "Yes, up to 65 degrees.", "And the lid?"),
+    ("What are your opening hours?", "Monday to Friday, 9 to 17.", "Are you open on Good Friday?"),
+    ("I forgot my password.", "I have sent you a link that is valid for an hour.", "It has not arrived, can you send it again?"),
+    ("Do you have gift cards?", "Yes: 20, 50 and 100 euros.", "Do they expire?"),
+    ("How do I change my email address?", "Under Settings, then Profile.", "Found it, thank you. Is the old one deleted?"),
+    ("My invoice is missing.", "Which month do you mean?", "August, please."),
+    ("Can I pay by bank transfer?", "Yes, we ship once the money is here.", "How long does that usually take?"),
+    ("Is there a student discount?", "Ten percent with a valid card.", "Where do I upload the card?"),
+    ("The coupon does not work.", "It is for orders above 40 euros.", "Mine is 39.90, can you make an exception?"),
+    ("Do you sell spare batteries?", "For the X2 and X3, yes.", "What about the X1?"),
+    ("Hola, ¿hacen envíos a Canarias?", "Sí, en cinco días laborables.", "¿Y cuánto cuesta?"),
+    ("Guten Tag, ist der Stuhl wieder lieferbar?", "Ja, ab Montag.", "Auch in Grün?"),
+    ("Bonjour, puis-je échanger la taille ?", "Oui, sous trente jours.", "Comment faire ?"),
+)
+
+WEATHER: Final[dict[str, Any]] = {
+    "type": "function",
+    "function": {
+        "name": "get_weather", "description": "Current weather or forecast for a city.",
+        "parameters": {"type": "object", "properties": {
+            "city": {"type": "string"}, "day": {"type": "string", "enum": ["today", "tomorrow"]}}, "required": ["city"]},
+    },
+}
+
+TOOL_QUESTIONS: Final = (
+    "What is the weather in Oslo today?",
+    "Will it rain in Nairobi tomorrow?",
+    "What's the weather like in Lima?",
+    "Do I need an umbrella in Kyoto tomorrow?",
+    "Weather in Reykjavik, please.",
+    "How warm is it in Cairo today?",
+    "Is the weather good enough for a picnic in Leeds tomorrow?",
+    "Wie ist das Wetter morgen in Zürich?",
+    "¿Qué tiempo hace hoy en Sevilla? (weather)",
+    "Check tomorrow's weather for Halifax.",
+)
+
+CONTACT: Final[dict[str, Any]] = {
+    "type": "object", "additionalProperties": False, "required": ["name", "company", "phone"],
+    "properties": {"name": {"type": "string"}, "company": {"type": "string"}, "phone": {"type": "string"}},
+}
+
+CONTACTS: Final = (
+    "Contact as JSON: 'Best regards, Tove Lindqvist, Nordlys AB, +46 8 555 0101'",
+    "Contact as JSON: 'Call Rafael Souza at Casa Verde on +55 11 5550 0199.'",
+    "Contact as JSON: 'Mei Tanaka / Hoshi Print / 03-5555-0123'",
+    "Contact as JSON: 'Cheers, Owen (Harbour Lights Ltd, 01632 960 144)'",
+    "Contact as JSON: 'Dr. Ursula Brandt, Institut Waldhof, Tel. 0711 555 0190'",
+    "Contact as JSON: 'Sent from the desk of P. K. Iyer, Lotus Freight, +91 22 5550 0112'",
+    "Contact as JSON: 'Ask for Marta at Tapas y Más, 91 555 01 34'",
+    "Contact as JSON: 'Jean-Luc Moreau – Atelier Moreau – 01 55 50 01 20'",
+    "Contact as JSON: 'Signed: Grace Mwangi, Savanna Solar, 020 555 0166'",
+    "Contact as JSON: 'Reach Kofi Mensah (Volta Tech) at 030 555 0171'",
+)

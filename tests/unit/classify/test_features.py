@@ -1,0 +1,120 @@
+"""Numbers read from a request, and the traps of published heuristics."""
+
+import time
+
+import pytest
+
+from pointsman.classify.features import NAMES, estimate_tokens, read
+from pointsman.classify.heuristic import Heuristic
+from pointsman.core.request import Message, Needs
+from pointsman.testing.factories import a_request
+
+HOURS = "What are your business hours?"
+
+
+def values(prompt, **overrides):
+    return read(a_request(prompt, **overrides)).values
+
+
+@pytest.mark.parametrize("prompt", [
+    "I bought a first class fare to Rome", "How much import duty is on a watch?", "Is this jacket waterproof?",
+    "Do you offer class action advice for import businesses?", "I need proof of purchase for my warranty",
+    "How do I prove that I paid?",
+])
+def test_everyday_words_are_neither_code_nor_proof(prompt):
+    seen = values(prompt)
+
+    assert not {"code", "code_task", "proof", "maths", "latex"} & set(seen)
+
+
+def test_a_long_system_prompt_changes_nothing():
+    system = Message("system", "```python\ndef f(): ...\n```\nProve that everything is analyzed step by step. " * 500)
+
+    assert read(a_request(messages=(system, Message("user", HOURS)))) == read(a_request(HOURS))
+
+
+def test_old_turns_count_as_turns_and_not_as_text():
+    old = (Message("user", "Prove the theorem. " * 900), Message("assistant", "def f(): ..."))
+
+    seen = read(a_request(messages=(*old, Message("user", HOURS))))
+
+    assert seen.turns == 2
+    assert set(seen.values) == set(values(HOURS)) | {"turns"}
+
+
+def test_question_form_is_read_on_the_last_user_message_only():
+    seen = read(a_request(messages=(Message("user", "What is this?"), Message("user", "Refactor the whole module."))))
+
+    assert "question" not in seen.values
+    assert "question" in values(HOURS)
+
+
+def test_a_question_form_before_a_document_is_no_short_question():
+    assert "question" not in values("What is wrong here? " + "The tenant pays monthly in advance. " * 40)
+
+
+def test_text_of_a_list_of_parts_counts_like_a_string():
+    # Parts arrive joined by newlines; the code must still be seen in the second one.
+    assert "code" in values("What does this do?\nimport os\nprint(os.getcwd())")
+
+
+def test_chinese_has_a_length_without_spaces():
+    long = "请详细分析这个分布式系统的设计并说明理由" * 40
+
+    assert read(a_request(long)).tokens > 400
+    assert read(a_request(long)).script == "cjk"
+    assert values(long)["length"] > 4 * values("请问几点")["length"]
+
+
+def test_tokens_follow_the_script():
+    assert estimate_tokens("a" * 400) == 100
+    assert estimate_tokens("中" * 100) == 80
+    assert estimate_tokens("д" * 100) == 50
+    assert estimate_tokens("") == 0
+
+
+def test_what_was_cut_still_counts_in_tokens():
+    assert read(a_request("word " * 200_000)).tokens == pytest.approx(250_000, rel=0.01)
+
+
+def test_scripts_are_named():
+    assert read(a_request("Привет, где мой заказ?")).script == "cyrillic"
+    assert read(a_request("أين طلبي؟ شكرا")).script == "arabic/hebrew"
+    assert read(a_request("Wo ist meine Bestellung? Schöne Grüße")).script == "latin"
+
+
+def test_structure_is_counted():
+    seen = values(HOURS, tools=4, images=1, needs=Needs(json_schema=True, tools=True))
+
+    assert seen["tools"] > 0
+    assert (seen["images"], seen["schema"]) == (1.0, 1.0)
+
+
+def test_a_vector_has_a_place_for_every_name():
+    vector = read(a_request("Prove that 1 + 1 = 2.\nWhy? How?")).vector()
+
+    assert len(vector) == len(NAMES)
+    assert all(0 <= value <= 1 for value in vector)
+
+
+def test_a_coding_task_needs_a_verb_and_an_object():
+    assert values("Write a function that sorts")["code_task"] == 1.0
+    assert values("I like python")["code_task"] == 0.5
+    assert "code_task" not in values("Write to me")
+
+
+def test_business_hours_stay_easy_whatever_surrounds_them():
+    heuristic = Heuristic(("small", "large"))
+    surrounded = a_request(messages=(Message("system", "Prove it step by step. " * 2000), Message("user", HOURS)))
+
+    assert heuristic.difficulty(read(surrounded)) == heuristic.difficulty(read(a_request(HOURS)))
+
+
+def test_a_megabyte_is_read_in_bounded_time():
+    request = a_request("def f(x): return x < 1 # <b>\n" * 36_000)
+    read(request)
+
+    started = time.perf_counter()
+    read(request)
+
+    assert time.perf_counter() - started < 0.05  # really about a third of a millisecond; bounded, that is the point

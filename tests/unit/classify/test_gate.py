@@ -1,0 +1,64 @@
+"""Which tiers could serve a request at all."""
+
+from pointsman.classify.gate import check, fitting_pools, lacks
+from pointsman.core.fleet import Capabilities
+from pointsman.core.request import Needs
+from pointsman.core.settings import TierSettings
+from pointsman.testing.factories import a_pool
+
+ALL = Capabilities(context=8192, tools=True, json_schema=True, vision=True, logprobs=True)
+NONE = Capabilities(context=8192, tools=False, json_schema=False, vision=False, logprobs=False)
+
+
+def gate(needs, *pools, allowed=None):
+    return check(needs, TierSettings("t", tuple(p.name for p in pools)), {p.name: p for p in pools}, allowed)
+
+
+def test_a_capable_tier_fits():
+    view = gate(Needs(context=8192, tools=True, json_schema=True, vision=True, logprobs=True), a_pool(capabilities=ALL))
+
+    assert (view.fits, view.reason, view.unknown) == (True, "fits", ())
+
+
+def test_each_lack_is_named():
+    view = gate(Needs(context=9000, tools=True, json_schema=True, vision=True, logprobs=True), a_pool(capabilities=NONE))
+
+    assert not view.fits
+    for word in ("8,192", "9,000", "no tools", "no JSON schema", "no vision", "no logprobs"):
+        assert word in view.reason
+
+
+def test_what_is_not_needed_is_not_asked_for():
+    assert gate(Needs(context=10), a_pool(capabilities=NONE)).fits
+
+
+def test_undeclared_capabilities_fit_and_are_listed():
+    view = gate(Needs(context=10, vision=True), a_pool())
+
+    assert view.fits
+    assert view.unknown == ("context", "vision")
+
+
+def test_a_tier_fits_if_any_of_its_pools_does():
+    assert gate(Needs(tools=True), a_pool("blunt", capabilities=NONE), a_pool("able", capabilities=ALL)).fits
+
+
+def test_a_tier_of_unfit_pools_names_each():
+    view = gate(Needs(tools=True), a_pool("a", capabilities=NONE), a_pool("b", capabilities=NONE))
+
+    assert view.reason == "a: no tools; b: no tools"
+
+
+def test_only_allowed_pools_count():
+    assert not gate(Needs(), a_pool("a"), allowed=("b",)).fits
+    assert gate(Needs(), a_pool("a"), allowed=("a",)).fits
+
+
+def test_a_pool_of_embeddings_serves_no_chat():
+    assert lacks(Needs(), a_pool(embeddings=True)) == ("it serves embeddings only",)
+
+
+def test_fitting_pools_keep_their_order():
+    pools = {p.name: p for p in (a_pool("a", capabilities=NONE), a_pool("b", capabilities=ALL), a_pool("c"))}
+
+    assert fitting_pools(Needs(tools=True), TierSettings("t", ("a", "b", "c")), pools) == ("b", "c")

@@ -1,0 +1,163 @@
+"""Tiers over pools, and what a reload keeps."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from pointsman.core.fleet import EndpointState
+from pointsman.core.settings import TierSettings
+from pointsman.errors import CredentialRefused, NoEndpoint, UpstreamFailed
+from pointsman.pools.fleet import Fleet
+from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
+
+REQUEST = a_request()
+RNG = Random(1)
+
+
+def a_fleet() -> Fleet:
+    """Tier `large` over pools `llama` (2 endpoints) and `qwen` (1)."""
+    settings = a_settings(a_pool("llama", "http://l0/v1", "http://l1/v1"), a_pool("qwen", "http://q0/v1"))
+    return Fleet(type(settings)(
+        tiers={"large": TierSettings("large", ("llama", "qwen"))}, pools=settings.pools, routes=settings.routes,
+    ))  # fmt: skip
+
+
+def take(fleet, now=1000.0, exclude=(), **how):
+    return fleet.lease("large", REQUEST, exclude, now, RNG, **how)
+
+
+def eject(fleet, endpoint, error=None, now=1000.0):
+    pool = endpoint.partition("/")[0]
+    others = set(fleet.endpoints_of_pool(pool)) - {endpoint}
+    for _ in range(5):
+        lease = fleet.lease_pool(pool, REQUEST, others, now, RNG, desperate=True)
+        lease.close("failed", now, error or UpstreamFailed("500"))
+
+
+def test_a_tier_has_the_endpoints_of_its_pools_in_order():
+    fleet = a_fleet()
+    assert fleet.endpoints_of("large") == ("llama/0", "llama/1", "qwen/0")
+    assert fleet.endpoints_of("large", lambda pool: pool == "qwen") == ("qwen/0",)
+    assert fleet.endpoints_of("large", lambda pool: True) is fleet.endpoints_of("large")
+
+
+def test_the_first_pool_that_has_an_endpoint_gives_it():
+    fleet = a_fleet()
+    assert {take(fleet).endpoint.pool for _ in range(8)} == {"llama"}
+    assert take(fleet, exclude={"llama/0", "llama/1"}).endpoint.id == "qwen/0"
+
+
+def test_only_allowed_pools_are_asked():
+    fleet = a_fleet()
+    assert take(fleet, allowed_pools={"qwen"}).endpoint.id == "qwen/0"
+    with pytest.raises(NoEndpoint, match="'large'"):
+        take(fleet, allowed_pools=set())
+
+
+def test_a_healthy_endpoint_of_a_later_pool_goes_before_an_ejected_one_of_the_first():
+    fleet = a_fleet()
+    eject(fleet, "llama/0")
+    eject(fleet, "llama/1")
+    assert take(fleet, desperate=True).endpoint.id == "qwen/0"
+
+
+def test_desperate_leases_go_through_the_pools_in_order():
+    fleet = a_fleet()
+    for endpoint in fleet.endpoints_of("large"):
+        eject(fleet, endpoint)
+    with pytest.raises(NoEndpoint, match="tier 'large' has no endpoint to try: 3 ejected; next try in 10 s"):
+        take(fleet)
+    assert take(fleet, desperate=True).endpoint.pool == "llama"
+
+
+def test_a_named_pool_is_leased_by_itself():
+    fleet = a_fleet()
+    assert fleet.lease_pool("qwen", REQUEST, (), 1000.0, RNG).endpoint.id == "qwen/0"
+    with pytest.raises(NoEndpoint, match="'qwen'"):
+        fleet.lease_pool("qwen", REQUEST, {"qwen/0"}, 1000.0, RNG)
+
+
+def test_a_tier_is_fit_while_an_allowed_pool_is():
+    fleet = a_fleet()
+    eject(fleet, "qwen/0")
+    assert fleet.is_fit("large", 1000.0)
+    assert not fleet.is_fit("large", 1000.0, {"qwen"})
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Reload
+
+
+def reloaded(old: Fleet, *pools) -> Fleet:
+    new = Fleet(a_settings(*pools))
+    new.adopt(old)
+    return new
+
+
+def test_health_survives_a_reload_by_server_and_not_by_place():
+    old = Fleet(a_settings(a_pool("small", "http://a/v1", "http://b/v1")))
+    eject(old, "small/1")
+    new = reloaded(old, a_pool("small", "http://b/v1", "http://c/v1"))
+    assert [v.state for v in new.pools["small"].views(1000.0)] == [EndpointState.EJECTED, EndpointState.HEALTHY]
+
+
+def test_leases_of_the_old_graph_return_to_zero_in_the_new_one():
+    old = Fleet(a_settings(a_pool("small", "http://a/v1")))
+    lease = old.lease("small", REQUEST, (), 1000.0, RNG)
+    new = reloaded(old, a_pool("small", "http://a/v1"))
+    assert new.in_flight == 1
+    lease.close("answered", 1001.0)
+    assert (new.in_flight, old.in_flight) == (0, 0)
+
+
+def test_an_old_requests_exclusions_still_name_its_own_endpoints():
+    old = Fleet(a_settings(a_pool("small", "http://a/v1", "http://b/v1")))
+    reloaded(old, a_pool("small", "http://b/v1"))
+    assert old.lease("small", REQUEST, {"small/0"}, 1000.0, RNG).endpoint.url == "http://b/v1"
+
+
+def test_a_changed_credential_starts_fresh():
+    old = Fleet(a_settings(a_pool("small", endpoints=(an_endpoint(api_key="old"),))))
+    eject(old, "small/0", CredentialRefused("401"))
+    new = reloaded(old, a_pool("small", endpoints=(an_endpoint(api_key="new"),)))
+    assert new.is_fit("small", 1000.0)
+    assert not old.is_fit("small", 1000.0)
+
+
+def test_a_reload_gives_a_quarantined_endpoint_a_new_chance():
+    old = Fleet(a_settings(a_pool("small")))
+    eject(old, "small/0", CredentialRefused("401"))
+    new = reloaded(old, a_pool("small"))
+    assert new.lease("small", REQUEST, (), 1000.0, RNG).kind == "probe"
+
+
+def test_twins_keep_their_own_vitals():
+    old = Fleet(a_settings(a_pool("small", "http://a/v1", "http://a/v1")))
+    eject(old, "small/1")
+    new = reloaded(old, a_pool("small", "http://a/v1", "http://a/v1"))
+    assert [v.state for v in new.pools["small"].views(1000.0)] == [EndpointState.HEALTHY, EndpointState.EJECTED]
+
+
+def test_the_same_server_in_another_pool_is_another_endpoint():
+    old = Fleet(a_settings(a_pool("small", "http://a/v1")))
+    eject(old, "small/0")
+    assert reloaded(old, a_pool("tiny", "http://a/v1")).is_fit("tiny", 1000.0)
+
+
+def test_draining_survives_a_reload_and_still_serves_what_runs():
+    old = Fleet(a_settings(a_pool("small")))
+    old.drain()
+    new = reloaded(old, a_pool("small"))
+    assert new.is_draining
+    assert new.lease("small", REQUEST, (), 1000.0, RNG).endpoint.id == "small/0"
+
+
+def test_status_and_repr_tell_tiers_and_pools():
+    fleet = a_fleet()
+    take(fleet)
+    status = fleet.status(1000.0)
+    assert status["tiers"] == {"large": {"pools": ["llama", "qwen"], "is_fit": True}}
+    assert status["pools"]["qwen"]["healthy"] == 1
+    assert repr(fleet) == "<Fleet [1 tiers, 2 pools | 1 in flight]>"
