@@ -93,26 +93,38 @@ class NothingFits(RequestError):
 
 
 class BodyTooLarge(RequestError):
+    """The body is larger than `server.max_body`."""
+
     status, code = 413, "body_too_large"
 
 
 class UnsupportedMediaType(RequestError):
+    """The body is not JSON, or compressed."""
+
     status, code = 415, "unsupported_media_type"
 
 
 class NoSuchPath(RequestError):
+    """Nothing is served at this path."""
+
     status, code = 404, "not_found"
 
 
 class MethodNotAllowed(RequestError):
+    """The path exists, for another method."""
+
     status, code = 405, "method_not_allowed"
 
 
 class Unauthorized(RequestError):
+    """No key, or one that is not known."""
+
     status, type, code = 401, "authentication_error", "invalid_api_key"
 
 
 class Forbidden(RequestError):
+    """The key, or a stranger at an open router, may not do this."""
+
     status, type, code = 403, "permission_error", "forbidden"
 
 
@@ -228,14 +240,20 @@ class UpstreamTimeout(UpstreamError):
 
 
 class FirstTokenTimeout(UpstreamTimeout):
+    """No content-bearing event within `ttft_timeout`."""
+
     code = "upstream_first_token_timeout"
 
 
 class StreamStalled(UpstreamTimeout):
+    """No event within `stall_timeout` after the stream had begun."""
+
     code = "upstream_stalled"
 
 
 class AnswerTimeout(UpstreamTimeout):
+    """A plain answer was not complete within `answer_timeout`."""
+
     code = "upstream_answer_timeout"
 
 
@@ -298,10 +316,4 @@ class NoEndpoint(UpstreamError):
         if next_try_s is not None:
             text += f"; next try in {next_try_s:.0f} s"
         super().__init__(text, sent=False, retry_after_s=next_try_s)
-        self.tier, self.tried = tier, tried
-
-
-class RetryBudgetSpent(UpstreamError):
-    """The pool's retry budget is used up: one more try would feed a retry storm."""
-
-    status, code, sick = 503, "retry_budget_spent", False
+        self.tier, self.ejected, self.cooling, self.saturated, self.tried = tier, ejected, cooling, saturated, tried

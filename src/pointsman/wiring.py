@@ -27,10 +27,8 @@ from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.graph import Graph
 from pointsman.pools.balancers.power_of_two import PowerOfTwo
 from pointsman.pools.fleet import Fleet
-from pointsman.records.importer import Importer
+from pointsman.records.journal import Journal
 from pointsman.records.sink import Fanout
-from pointsman.records.spool import Spool, spool_directory
-from pointsman.records.store import Store
 from pointsman.server.admin import admin_app, admin_token
 from pointsman.server.app import App
 from pointsman.server.auth import Hosts
@@ -68,14 +66,14 @@ class Service:
         self.settings = settings
         self._load = load
         self._clock = SystemClock()
-        self._metrics = Metrics(settings, version=__version__, fleet_status=self._fleet_status,
-                                readings={"pointsman_records_dropped_total": self._dropped})
-        path = settings.records.path
-        self._spool = Spool(spool_directory(path))
-        self._store = Store(path)
-        self._importer = Importer(self._spool.directory, self._store)
+        self._journal = Journal(settings.records)
         self._log_sink = LogSink(log_fd) if log_fd is not None else None
-        sinks: list[Sink] = [self._spool, self._metrics]
+        self._metrics = Metrics(settings, version=__version__, fleet_status=self._fleet_status, readings={
+            "pointsman_records_dropped_total": lambda: float(self._journal.spool.dropped),
+            "pointsman_records_lag_bytes": lambda: float(self._journal.importer.lag_bytes()),
+            "pointsman_log_lines_dropped_total": lambda: float(self._log_sink.dropped if self._log_sink else 0),
+        })
+        sinks: list[Sink] = [self._journal, self._metrics]
         if self._log_sink is not None:
             sinks.append(self._log_sink)
         self._upstream = HttpUpstream()
@@ -98,7 +96,7 @@ class Service:
             admin = Listener(admin_app(self, token, Hosts(settings.server)), settings.admin.host, settings.admin.port,
                              setting="admin", grace_s=5)
             self._listeners.append(admin)
-            self._importer.start()
+            self._journal.start()
             for listener in self._listeners:
                 await listener.start()
         except BaseException:
@@ -114,7 +112,7 @@ class Service:
         return App(
             OpenAIEndpoints(self.gateway, front),
             RouteEndpoints(self.gateway, front, lambda: self._metrics.count("pointsman_classify_no_body_total")),
-            ListingEndpoints(self.gateway, front, self._clock, self.metrics, self._spool.health),
+            ListingEndpoints(self.gateway, front, self._clock, self.metrics, self._journal.health),
         )
 
     def _current_front(self) -> Front:
@@ -140,9 +138,7 @@ class Service:
             await listener.stop(at_once=at_once)
         self._listeners.clear()
         await self._upstream.aclose()
-        self._spool.close()
-        await asyncio.to_thread(self._importer.stop)
-        self._store.close()
+        await asyncio.to_thread(self._journal.stop)
         if self._log_sink is not None:
             self._log_sink.close()
 
@@ -174,20 +170,16 @@ class Service:
             "pools": {name: pool.status(now) for name, pool in graph.fleet.pools.items()},
             "routes": {name: {"ladder": route.ladder, "quality": route.quality, "pipeline": route.pipeline}
                        for name, route in graph.settings.routes.items()},
-            "records": self._spool.health() | self._importer.health(),
+            "records": self._journal.health(),
         }
 
     async def record(self, id: str) -> Record | None:
         """A record by id, as soon as it is in the store; what the spool still holds is imported first."""
-        found = await asyncio.to_thread(self._store.get, id)
-        if found is None:
-            await asyncio.to_thread(self._importer.flush)
-            found = await asyncio.to_thread(self._store.get, id)
-        return found
+        return await asyncio.to_thread(self._journal.get, id)
 
     def import_records(self) -> bool:
         """Moves what the spool holds into the store now."""
-        return self._importer.flush()
+        return self._journal.flush()
 
     def metrics(self) -> tuple[bytes, str]:
         return self._metrics.render()
@@ -196,9 +188,6 @@ class Service:
         now = self._clock.now()
         return [endpoint | {"pool": name} for name, pool in self.gateway.graph.fleet.pools.items()
                 for endpoint in pool.status(now)["endpoints"]]
-
-    def _dropped(self) -> float:
-        return float(self._spool.dropped)
 
     # -- what nobody has declared is asked for ---------------------------------------------------------------
 

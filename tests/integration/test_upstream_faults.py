@@ -261,9 +261,13 @@ def test_a_broken_stream_is_named_after_its_good_events(run: Callable[[Scenario]
             request = a_request(stream=True)
             stream = await upstream.stream(endpoint, request, (request.body,), until=now() + 5)
             events: list[bytes] = []
-            with pytest.raises(errors.UpstreamError) as caught:
+
+            async def to_the_end() -> None:
                 while (batch := await stream.next(now() + 5)) is not None:
-                    events += batch.events
+                    events.extend(batch.events)
+
+            with pytest.raises(errors.UpstreamError) as caught:
+                await to_the_end()
             assert type(caught.value) is kind, caught.value
             if fault != "reset in the middle":  # a reset may overtake what was sent before it
                 assert len(events) == good

@@ -45,21 +45,19 @@ from pointsman.cascade.events import (
     Wake,
 )
 from pointsman.cascade.ladder import FAILED, Plan
+from pointsman.cascade.losses import Losses, is_load
+from pointsman.cascade.trail import RETRY, SATURATED, VERIFIER, Trail
 from pointsman.core.fleet import EndpointId
 from pointsman.core.record import Escalation
-from pointsman.errors import DeadlineExceeded, NoEndpoint, PointsmanError, UpstreamError
+from pointsman.errors import DeadlineExceeded, NoEndpoint, UpstreamError
 
 BACKOFF_S = 0.025
 """Longest pause before the first repeat on the same endpoint; doubles with each. 25 ms outlives a broken connection."""
 BACKOFF_MAX_S = 2.0
-COMEBACK_S = 1.0
-"""`Retry-After` when nothing was reachable and nobody said when it will be: long enough for a reconnect."""
 TIMER_SLACK_S = 0.001
 """Timers of event loops are that coarse: what ends this close before the deadline ended at the deadline."""
 
 _NOT_REPEATABLE = (errors.UpstreamTimeout, errors.RateLimited, errors.CredentialRefused, errors.Misconfigured)
-_OURS = (errors.CredentialRefused, errors.Misconfigured)
-_LOAD = (errors.UpstreamOverloaded, errors.RateLimited)
 
 _State = Literal["new", "calling", "committed", "verifying", "waiting", "done"]
 
@@ -68,9 +66,9 @@ class Machine:
     """One request's way over the ladder, from `start()` to exactly one `Accept` or `GiveUp`."""
 
     __slots__ = (
-        "_attempt", "_best", "_budget", "_dead", "_dead_desperate", "_empty", "_excluded", "_failed_rungs", "_lost",
-        "_no_endpoint", "_now", "_paying", "_plan", "_reasons", "_repeatable", "_repeating", "_repeats", "_rng",
-        "_rung", "_rungs", "_sent", "_state", "_unreached", "_visits", "_wake_at", "is_desperate",
+        "_attempt", "_best", "_budget", "_dead", "_dead_desperate", "_excluded", "_failed_rungs", "_losses", "_now",
+        "_paying", "_plan", "_repeatable", "_repeating", "_repeats", "_rng", "_rung", "_rungs", "_sent", "_state",
+        "_trail", "_wake_at", "is_desperate",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, budget: Budget, rng: Random) -> None:
@@ -83,18 +81,12 @@ class Machine:
         self._attempt = 0
         self._rung = 0
         self._sent = 0
-        self._visits: list[int] = []
-        self._reasons: list[str] = []
-        # Attempts that found no endpoint to lease: they are no steps on the ladder.
-        self._empty: set[int] = set()
+        self._trail = Trail()
+        self._losses = Losses()
         self._excluded: frozenset[EndpointId] = frozenset()
         self._dead: set[int] = set()
         self._dead_desperate: set[int] = set()
         self._failed_rungs: set[int] = set()
-        # Failures by how much they tell: an engine saw it; nothing was sent; nothing to send it to.
-        self._lost: list[UpstreamError] = []
-        self._unreached: UpstreamError | None = None
-        self._no_endpoint: NoEndpoint | None = None
         # Endpoint -> rung, of passing failures, latest last: what may be asked once more at the very end.
         self._repeatable: dict[EndpointId, int] = {}
         self._repeating: EndpointId | None = None
@@ -153,19 +145,12 @@ class Machine:
 
     def reason_of(self, attempt: int) -> str:
         """Why this attempt was made: `chosen`, `retry`, `failed`, `saturated`, `verifier`, `fallback`, `last_resort`."""
-        return self._reasons[attempt - 1]
+        return self._trail.reason_of(attempt)
 
     @property
     def escalations(self) -> tuple[Escalation, ...]:
-        """The climbs so far. Attempts that found no endpoint are no steps, fallbacks and last resorts no climbs."""
-        climbs, at = [], 0
-        for attempt, rung in enumerate(self._visits, 1):
-            if attempt in self._empty:
-                continue
-            if rung != at and self._rungs[rung].reason == FAILED and self._reasons[attempt - 1] != "retry":
-                climbs.append(Escalation(self._rungs[at].tier, self._rungs[rung].tier, self._reasons[attempt - 1]))
-            at = rung
-        return tuple(climbs)
+        """The climbs so far."""
+        return self._trail.escalations(self._rungs)
 
     def __repr__(self) -> str:
         tier = self._rungs[self._rung].tier if self._rungs else "nowhere"
@@ -210,7 +195,7 @@ class Machine:
         if self._sent < self._plan.max_sent:
             for i in range(self._rung + 1, len(self._rungs)):
                 if self._rungs[i].reason == FAILED and self._offers(i, self._dead):
-                    return self._call(i, "verifier")
+                    return self._call(i, VERIFIER)
         return self._finish()
 
     def _failed(self, event: Failed) -> tuple[Command, ...]:
@@ -238,7 +223,7 @@ class Machine:
         if now < self._wake_at - TIMER_SLACK_S:
             return (Wake(self._wake_at),)
         self._now = now
-        return self._call(self._repeatable[self._repeating], "retry", desperate=True)
+        return self._call(self._repeatable[self._repeating], RETRY, desperate=True)
 
     def _client_gone(self) -> tuple[Command, ...]:
         gone = GiveUp(errors.ClientGone())
@@ -286,19 +271,17 @@ class Machine:
         return tuple(e for e in self._rungs[rung].endpoints if e not in self._excluded)
 
     def _why(self, rung: int, error: UpstreamError) -> str:
-        if any(seen == rung and n not in self._empty for n, seen in enumerate(self._visits, 1)):
-            return "retry"
+        if self._trail.has_visited(rung):
+            return RETRY
         if (reason := self._rungs[rung].reason) != FAILED:
             return reason
-        if self._reasons[-1] == "verifier" and isinstance(error, NoEndpoint):
-            return "verifier"
-        return "saturated" if _is_load(error) else FAILED
+        if isinstance(error, NoEndpoint) and self._trail.reason_of(self._attempt) == VERIFIER:
+            return VERIFIER
+        return SATURATED if is_load(error) else FAILED
 
     def _call(self, rung: int, reason: str, *, desperate: bool = False) -> tuple[Command, ...]:
-        self._attempt += 1
+        self._attempt = self._trail.add(rung, reason)
         self._rung, self._state, self.is_desperate = rung, "calling", desperate
-        self._visits.append(rung)
-        self._reasons.append(reason)
         exclude = self._excluded if self._repeating is None else self._excluded - {self._repeating}
         return (Call(self._attempt, self._rungs[rung].tier, exclude, None, self._until()),)
 
@@ -339,15 +322,12 @@ class Machine:
         self._repeating = None
         if repeated is not None:
             del self._repeatable[repeated]
+        self._losses.add(error, sent=sent)
         if sent:
             self._sent += 1
             self._failed_rungs.add(rung)
-            self._lost.append(error)
         if isinstance(error, NoEndpoint):
-            self._no_endpoint = error
-            self._empty.add(self._attempt)
-        elif not sent:
-            self._unreached = error
+            self._trail.mark_empty()
         if endpoint in self._rungs[rung].endpoints and (endpoint == repeated or endpoint not in self._excluded):
             self._excluded |= {endpoint}
             if sent and not isinstance(error, _NOT_REPEATABLE):
@@ -357,9 +337,10 @@ class Machine:
 
     def _pays(self, endpoints: tuple[EndpointId, ...]) -> bool:
         """Nothing that was sent has failed: free. Else some pool's retry budget must carry it."""
-        if not self._lost:
+        failures = len(self._losses.sent)
+        if not failures:
             return True
-        self._paying = self._budget.open_retry(endpoints, self._now, first=len(self._lost) == 1)
+        self._paying = self._budget.open_retry(endpoints, self._now, first=failures == 1)
         return self._paying is not None
 
     def _pay_back(self, *, sent: bool) -> None:
@@ -382,7 +363,11 @@ class Machine:
 
     def _finish(self, *, refused: bool = False) -> tuple[Command, ...]:
         """Nothing is left to try. `refused`: only because retry budgets said no."""
-        return self._end_with_best() or self._end(GiveUp(self._telling(refused)))
+        if self._best is not None:
+            return self._end_with_best()
+        tier = self._rungs[0].tier if self._rungs else ""
+        final = self._sent >= self._plan.max_sent
+        return self._end(GiveUp(self._losses.telling(tier, final=final, refused=refused)))
 
     def _stop(self, phase: str) -> tuple[Command, ...]:
         """The deadline is here. An answer in hand, verified or not, beats an error."""
@@ -392,20 +377,6 @@ class Machine:
         if self._best is not None and self._state != "committed":
             return self._end(*running, Commit(self._best[1]), Accept(self._best[1]))
         return self._end(*running, GiveUp(self._deadline_exceeded(phase)))
-
-    def _telling(self, refused: bool) -> PointsmanError:
-        """The failure that tells the client most."""
-        if self._lost:
-            error = _most_telling(self._lost)
-            if refused or (self._sent >= self._plan.max_sent and not isinstance(error, _LOAD)):
-                error.should_retry = False  # we have retried for the client; an SDK's own tries would multiply ours
-            return error
-        tier = self._rungs[0].tier if self._rungs else ""
-        nowhere = self._no_endpoint or NoEndpoint(tier)
-        error = self._unreached or nowhere
-        if error.retry_after_s is None:
-            error.retry_after_s = nowhere.retry_after_s or COMEBACK_S
-        return error
 
     def _is_late(self, now: float) -> bool:
         return now >= self._plan.deadline - TIMER_SLACK_S
@@ -421,17 +392,3 @@ class Machine:
             return "streaming the answer"
         return "waiting for the first token" if self._plan.stream else "waiting for the answer"
 
-
-def _is_load(error: UpstreamError) -> bool:
-    """The tier is busy, not sick."""
-    if isinstance(error, NoEndpoint):
-        return bool(getattr(error, "cooling", 0) or getattr(error, "saturated", 0))
-    return isinstance(error, _LOAD)
-
-
-def _most_telling(failures: list[UpstreamError]) -> UpstreamError:
-    """Of failures that reached an engine: the earliest comeback if all were 429, else the last that is not about us."""
-    if all(isinstance(e, errors.RateLimited) for e in failures):
-        timed = [e for e in failures if e.retry_after_s is not None]
-        return min(timed, key=lambda e: e.retry_after_s or 0.0) if timed else failures[-1]
-    return next((e for e in reversed(failures) if not isinstance(e, _OURS)), failures[-1])

@@ -92,7 +92,8 @@ def _combine(values: dict[str, float], signals: frozenset[str], tokens: int) -> 
 
 def _measure(values: dict[str, float], data: bytes, tokens: int) -> None:
     """Length and the characters' mix; each saturates at 1."""
-    values["length"] = min(1.0, log2(1 + tokens / 16) / 8)  # 1 at 4,080 tokens
+    if tokens:
+        values["length"] = min(1.0, log2(1 + tokens / 16) / 8)  # 1 at 4,080 tokens
     if lines := data.count(b"\n"):
         values["lines"] = min(1.0, log2(1 + lines) / 6)
     if digits := len(data) - len(data.translate(None, _DIGITS)):

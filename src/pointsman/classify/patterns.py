@@ -15,10 +15,10 @@ from pointsman.errors import ConfigError
 
 
 def options() -> re2.Options:
-    """RE2 quiet on stderr, with room for the automaton of a large set."""
+    """RE2 quiet on stderr. 16 MiB bounds what one automaton may keep; 4 MiB showed 3 ms pauses when it was rebuilt."""
     made = re2.Options()
     made.log_errors = False
-    made.max_mem = 64 << 20
+    made.max_mem = 16 << 20
     return made
 
 

@@ -70,7 +70,7 @@ SIGNALS: dict[str, tuple[str, ...]] = {
         r"|probability (?:that|of|density|distribution)|standard deviation|expected value|trigonometr\w+|hypotenuse)\b",
         r"(?i)\b(?:solve (?:for|the equation)|(?:integrate|differentiate) (?:the function|with respect|f|x|y|sin|cos)|factori[sz]e the) ",
         r"积分|导数|定理|矩阵|方程|概率|行列|微分|방정식|적분",
-        r"(?i)\b(?:integral|derivada|teorema|matriz|ecuación|dérivée|théorème|matrice|équation|ableitung|gleichung|интеграл|теорема)\b",
+        r"(?i)\b(?:derivada|teorema|matriz|ecuación|dérivée|théorème|matrice|équation|ableitung|gleichung|интеграл|теорема)\b",
     ),
     "proof": (
         r"(?i)\b(?:prove|proving|disprove) (?:rigorously |formally |mathematically )?(?:that|the|it|whether|by|using|if|there)\b",

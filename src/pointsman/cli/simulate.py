@@ -81,7 +81,7 @@ def _announce(fleet: list[Simulator], fast: float) -> None:
     speed = f", {fast:g} x as fast as the real ones" if fast != 1 else ""
     console.print(f"Simulated engines{speed}\n", style="bold", highlight=False)
     # No frame and no wrapping: addresses are there to be copied.
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 1, 0, 0))
     for column in ("tier", "URL", "model", "GPU", "$/h", "slots"):
         table.add_column(column, justify="right" if column in ("$/h", "slots") else "left", no_wrap=True)
     for s in fleet:

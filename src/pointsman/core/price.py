@@ -34,4 +34,5 @@ class Cost(msgspec.Struct, frozen=True, gc=False):
 
     nano_usd: int | None
     basis: str
-    """`tokens`, `gpu`, `gpu-nominal`, `estimated` (no usage came; charged conservatively) or `unpriced`."""
+    """`tokens`, `gpu`, `gpu-nominal`, `estimated` (no usage came; charged conservatively), `unsent` (nothing
+    was sent, so nothing is owed) or `unpriced`."""

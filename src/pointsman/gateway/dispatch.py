@@ -191,4 +191,4 @@ class Dispatch:
         if usage is None:
             estimate = estimated_usage(request_bytes=len(request.body), output_chars=journey.output_chars)
         cost = cost_of(journey.lease.endpoint.price, usage, estimate=estimate)
-        return usage or estimate, cost.nano_usd, cost.basis
+        return usage, cost.nano_usd, cost.basis

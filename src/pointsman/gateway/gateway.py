@@ -115,8 +115,8 @@ class _Handling:
             raise Draining
         if request.is_embedding:
             pool = graph.names.embedding_pool(request.model, request.caller)
-            meaning = graph.names.look_up(request.model, request.caller)
-            meaning = Meaning(meaning.route, pools=(pool.name,))
+            named = graph.names.look_up(request.model, request.caller)
+            meaning = Meaning(named.route, pools=(pool.name,), home=named.tier or named.home, provider=named.provider)
         else:
             meaning = graph.names.look_up(request.model, request.caller)
         trip.route = route = graph.names.route(meaning)

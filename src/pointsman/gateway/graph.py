@@ -42,6 +42,9 @@ class Graph:
     def __init__(self, settings: Settings, fleet: Fleet, deciders: Mapping[str, Decides], generation: int = 1) -> None:
         self.settings, self.fleet, self.deciders, self.generation = settings, fleet, deciders, generation
         self.names = Names(settings)
+        # Few: one per route, decided tier and set of pools that fit. Kept since most requests go the same ways.
+        self._ways: dict[tuple[str, str, str | None, tuple[str, ...]], Way] = {}
+        self._routable = {route.name: _pools_of(settings, route) for route in settings.routes.values()}
         self.models = {pool.name: pool.model for pool in settings.pools.values()}
 
     def decide(self, request: ChatRequest, meaning: Meaning) -> Decision:
@@ -49,7 +52,7 @@ class Graph:
         if meaning.is_route:
             return self.deciders[meaning.route].decide(request)
         ladder = self.settings.routes[meaning.route].ladder
-        tier = meaning.tier or meaning.pools[0]
+        tier = meaning.tier or meaning.home or meaning.pools[0]
         return Decision(
             route=meaning.route, tier=tier, rung=ladder.index(tier) + 1 if tier in ladder else 0, decided_by="client",
             reason="the client named it", confidence=0.0, pool=None if meaning.tier else meaning.pools[0],
@@ -57,19 +60,32 @@ class Graph:
 
     def way(self, request: ChatRequest, decision: Decision, meaning: Meaning) -> Way:
         """The rungs that may serve this request. Raises NothingFits when a named choice cannot."""
-        if meaning.pools or decision.pool is not None:
-            names = meaning.pools or (decision.pool or "",)
-            return self._pinned(request, decision.tier or names[0], names, meaning.provider)
+        if meaning.pools:
+            return self._pinned(request, decision.tier, meaning.pools, meaning.provider)
         if meaning.tier:
             return self._pinned(request, meaning.tier, self.settings.tiers[meaning.tier].pools)
-        route = self.settings.routes[meaning.route]
+        fitting = tuple(name for name in self._routable[meaning.route] if self._fits(request, name))
+        key = (meaning.route, decision.tier, decision.pool, fitting)
+        way = self._ways.get(key)
+        if way is None:
+            way = self._ways[key] = self._climbing(self.settings.routes[meaning.route], decision, fitting)
+        return way
+
+    def _climbing(self, route: RouteSettings, decision: Decision, fitting: tuple[str, ...]) -> Way:
+        """The way from the decided tier over the route's tiers, through the pools that fit.
+
+        A rule may have chosen one pool of the tier, or one that is on no tier: it comes first, the rest remains.
+        """
+        chosen = decision.tier or decision.pool or ""
+        first = (decision.pool,) if decision.pool is not None else ()
         pools: dict[str, tuple[str, ...]] = {}
-        for tier in dict.fromkeys((decision.tier, *route.ladder, *route.fallbacks)):
-            fitting = self._fitting(request, self.settings.tiers[tier].pools)
-            if fitting:
-                pools[tier] = fitting
+        for tier in dict.fromkeys((chosen, *route.ladder, *route.fallbacks)):
+            own = self.settings.tiers[tier].pools if tier in self.settings.tiers else ()
+            names = tuple(name for name in own if name in fitting and name not in first)
+            pools[tier] = (*first, *names) if tier == chosen else names
+        pools = {tier: names for tier, names in pools.items() if names}
         endpoints = {tier: self._endpoints_of(names) for tier, names in pools.items()}
-        return Way(plan_rungs(route.ladder, decision.tier, route.fallbacks, endpoints, pools), pools)
+        return Way(plan_rungs(route.ladder, chosen, route.fallbacks, endpoints, pools), pools)
 
     def _pinned(self, request: ChatRequest, tier: str, names: tuple[str, ...], provider: str = "") -> Way:
         fitting = self._fitting(request, names)
@@ -84,8 +100,10 @@ class Graph:
         return Way((Rung(tier, endpoints, "chosen"),), {tier: fitting}, barred)
 
     def _fitting(self, request: ChatRequest, names: tuple[str, ...]) -> tuple[str, ...]:
-        pools = self.settings.pools
-        return tuple(name for name in names if request.is_embedding or not lacks(request.needs, pools[name]))
+        return tuple(name for name in names if self._fits(request, name))
+
+    def _fits(self, request: ChatRequest, pool: str) -> bool:
+        return request.is_embedding or not lacks(request.needs, self.settings.pools[pool])
 
     def _endpoints_of(self, names: tuple[str, ...]) -> tuple[EndpointId, ...]:
         return tuple(endpoint for name in names for endpoint in self.fleet.endpoints_of_pool(name))
@@ -96,3 +114,10 @@ class Graph:
             deadline=now + route.deadline_s, ttft_timeout_s=route.ttft_timeout_s,
             answer_timeout_s=route.answer_timeout_s,
         )
+
+
+def _pools_of(settings: Settings, route: RouteSettings) -> tuple[str, ...]:
+    """Every pool that the route could use; rules may send to tiers that are on no ladder, so those count too."""
+    ruled = (rule.tier for rule in route.rules if rule.tier)
+    tiers = dict.fromkeys((*route.ladder, *route.fallbacks, *ruled))
+    return tuple(dict.fromkeys(pool for tier in tiers for pool in settings.tiers[tier].pools))

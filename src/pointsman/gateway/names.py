@@ -22,6 +22,8 @@ class Meaning(msgspec.Struct, frozen=True, gc=False):
     """The route whose timeouts apply."""
     tier: str = ""
     pools: tuple[str, ...] = ()
+    home: str = ""
+    """The tier that holds `pools`; empty when none does."""
     provider: str = ""
     """Of `pools`, only the endpoints of this provider (`<provider>/<pool model>`)."""
 
@@ -39,16 +41,17 @@ class Names:
         first = next(iter(settings.routes))
         tier_of = {pool: tier.name for tier in reversed(settings.tiers.values()) for pool in tier.pools}
         for pool in settings.pools.values():
-            home = self._route_of(tier_of.get(pool.name), first)
+            tier = tier_of.get(pool.name, "")
+            model = Meaning(self._route_of(tier, first), pools=(pool.name,), home=tier)
             for provider in {endpoint.provider for endpoint in pool.endpoints if endpoint.provider}:
-                self._table[f"{provider}/{pool.model}"] = Meaning(home, pools=(pool.name,), provider=provider)
-            self._table[pool.model] = Meaning(home, pools=(pool.name,))
-        for tier in settings.tiers.values():
-            self._table[tier.name] = Meaning(self._route_of(tier.name, first), tier=tier.name)
+                self._table[f"{provider}/{pool.model}"] = msgspec.structs.replace(model, provider=provider)
+            self._table[pool.model] = model
+        for name in settings.tiers:
+            self._table[name] = Meaning(self._route_of(name, first), tier=name)
         for route in settings.routes.values():
             self._table[f"auto:{route.name}"] = self._table[route.name] = Meaning(route.name)
 
-    def _route_of(self, tier: str | None, default: str) -> str:
+    def _route_of(self, tier: str, default: str) -> str:
         return next((r.name for r in self._settings.routes.values() if tier in r.ladder), default)
 
     def look_up(self, model: str, caller: Caller) -> Meaning:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import lru_cache
 
 import msgspec
 
@@ -126,6 +127,7 @@ def pending_headers(facts: Facts) -> Headers:
     ]
 
 
+@lru_cache(maxsize=4096)
 def safe(text: str) -> bytes:
     """Text as a header value: printable ASCII, at most 300 characters."""
     return text[:300].encode("ascii", "replace").decode().translate(_PRINTABLE).encode()

@@ -79,7 +79,7 @@ class Histogram(dict[Labels, list[float]]):
 class Metrics:
     """A Sink that counts, and the page that Prometheus reads.
 
-    `fleet_status` gives the endpoints at scrape, each a mapping with pool, endpoint, state, in_flight. `readings`
+    `fleet_status` gives the endpoints at scrape, each a mapping with pool, id, state, in_flight. `readings`
     gives the value of series without labels that somebody else counts (`pointsman_records_dropped_total`).
     """
 
@@ -153,7 +153,7 @@ class Metrics:
             if view.outcome != "skipped":
                 self._histograms["pointsman_stage_duration_seconds"].observe((stage,), view.duration_s)
         if decision.decided_by == "default":
-            reason = decision.reason.partition(":")[0]
+            reason = decision.reason.partition(";")[0]  # "abstained; large does not fit"
             self._add("pointsman_defaults_total", (route, names["reason"][reason]))
         for gate in decision.gate:
             if gate.unknown and gate.tier == decision.tier:
@@ -163,7 +163,9 @@ class Metrics:
 
     def _attempt(self, attempt: Attempt) -> None:
         names = self._known
-        tier, usage, answered = names["tier"][attempt.tier], attempt.usage, attempt.outcome == "answered"
+        tier, usage = names["tier"][attempt.tier], attempt.usage
+        if attempt.cost_basis == "estimated":
+            usage = None  # a guess is charged for, but it is nothing that an upstream counted
         self._add("pointsman_attempts_total", (
             tier, names["pool"][attempt.pool], names["endpoint"][attempt.endpoint], names["outcome"][attempt.outcome],
             names["error"][attempt.error or ""]))
@@ -172,7 +174,7 @@ class Metrics:
             self._add("pointsman_tokens_total", (tier, "output"), usage.output_tokens)
             if usage.cached_tokens:
                 self._add("pointsman_tokens_total", (tier, "cached"), usage.cached_tokens)
-        elif answered:
+        elif attempt.outcome == "answered":
             self._add("pointsman_usage_missing_total", ())
         if attempt.cost_nano_usd is not None:
             # Whole nano-dollars until they are rendered: floats would lose cents after a busy month.
@@ -212,11 +214,11 @@ class Metrics:
             yield (self._version,), 1
         elif name == "pointsman_endpoint_in_flight":
             for endpoint in fleet:
-                yield (endpoint["pool"], endpoint["endpoint"]), endpoint["in_flight"]
+                yield (endpoint["pool"], endpoint["id"]), endpoint["in_flight"]
         elif name == "pointsman_endpoint_state":
             for endpoint in fleet:
                 for state in VOCABULARY["state"]:
-                    yield (endpoint["pool"], endpoint["endpoint"], state), float(endpoint["state"] == state)
+                    yield (endpoint["pool"], endpoint["id"], state), float(endpoint["state"] == state)
         elif name in self._readings:
             yield (), self._readings[name]()
 

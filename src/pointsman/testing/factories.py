@@ -8,17 +8,19 @@ import msgspec
 
 from pointsman.core.fleet import Capabilities, EndpointSpec
 from pointsman.core.price import GpuPrice
-from pointsman.core.request import ChatRequest, Kind, Message, Needs
+from pointsman.core.request import ChatRequest, Kind, Message, Needs, Span
+from pointsman.core.scan import members
 from pointsman.core.settings import PoolSettings, RouteSettings, Settings, TierSettings
 
 
 def a_request(prompt: str = "What are your opening hours?", *, model: str = "auto", **overrides: Any) -> ChatRequest:
-    """A chat request with one user message; its body is real JSON, its spans are not computed."""
+    """A chat request with one user message; its body is real JSON."""
     messages = overrides.pop("messages", (Message("user", prompt),))
     body = msgspec.json.encode({"model": model, "messages": [{"role": m.role, "content": m.text} for m in messages]})
     values: dict[str, Any] = {
         "kind": Kind.CHAT, "body": body, "model": model, "messages": tuple(messages),
         "needs": Needs(context=len(body) // 3), "fields_end": len(body) - 1,
+        "spans": {field.key: Span(field.start, field.end) for field in members(body)[0]},
     }
     return ChatRequest(**(values | overrides))
 

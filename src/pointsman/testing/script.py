@@ -1,6 +1,8 @@
 """A fleet with a script, for tests of the cascade machine: who answers, who fails how, and what the machine makes of it.
 
->>> play = Script({"small/0": [ConnectFailed("refused", sent=False)], "small/1": [ANSWER]}).play(a_plan("small", endpoints=2))
+>>> from pointsman.errors import ConnectFailed
+>>> script = Script({"small/0": [ConnectFailed("refused", sent=False)], "small/1": [ANSWER]})
+>>> play = script.play(a_plan("small", endpoints=2))
 >>> play.tried, play.accepted
 (['small/0', 'small/1'], 2)
 """

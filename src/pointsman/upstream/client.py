@@ -76,10 +76,10 @@ class HttpUpstream:
             if exchange.status == 200 and kind == EVENTS:
                 check_encoding(endpoint.id, exchange.headers)
                 return HttpReplyStream(endpoint, request, exchange)
-            answer = await _whole(endpoint, exchange, until)
-            if kind != JSON:
-                raise BadAnswer(f"endpoint {endpoint.id} answered a stream with {kind[:60]!r}",
+            if 200 <= exchange.status < 300 and kind != JSON:
+                raise BadAnswer(f"endpoint {endpoint.id} answered a streamed request with {kind[:60]!r}",
                                 upstream_status=exchange.status)
+            answer = await _whole(endpoint, exchange, until)
             reply = read_reply(endpoint.id, request, answer)
         except OutOfTime as exc:
             _abort(exchange)

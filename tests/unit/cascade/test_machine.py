@@ -105,6 +105,12 @@ def test_starting_twice_is_starting_once():
     assert machine.start() == ()
 
 
+def test_a_plain_answer_does_not_begin():
+    machine = a_machine("small")
+    machine.start()
+    assert machine.on(Began(1, 0.1)) == ()
+
+
 def test_a_late_start_counts_from_now():
     assert a_machine("small").start(now=5.0) == (Call(1, "small", until=125.0),)
 
@@ -456,6 +462,46 @@ def test_budgets_are_paid_back_whatever_happens(happening):
     assert budget.in_flight == 0
 
 
+class Ledger(OpenBudget):
+    """Writes down what was asked and what was given back."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.closed = [], []
+
+    def open_retry(self, endpoints, now, *, first):
+        self.asked.append((tuple(endpoints), first))
+        return super().open_retry(endpoints, now, first=first)
+
+    def close_retry(self, pool, now, *, sent):
+        self.closed.append(sent)
+        super().close_retry(pool, now, sent=sent)
+
+
+def test_the_budget_hears_who_could_be_asked_and_whether_it_is_the_first_retry():
+    ledger = Ledger()
+    Script({"small/0": [broken()], "small/1": [broken()]}).play(a_plan("small", "large", endpoints=3), ledger)
+    assert ledger.asked == [
+        (("small/1", "small/2"), True), (("large/0", "large/1", "large/2"), False),
+    ]  # fmt: skip
+    assert ledger.closed == [True, True]
+
+
+def test_a_retry_that_was_never_sent_is_given_back_and_the_next_is_still_the_first():
+    ledger = Ledger()
+    Script({"small/0": [broken()], "small/1": [refused()]}).play(a_plan("small", endpoints=3), ledger)
+    assert ledger.asked == [(("small/1", "small/2"), True), (("small/2",), True)]
+    assert ledger.closed == [False, True]
+
+
+def test_a_pause_that_does_not_fit_the_deadline_is_given_back():
+    ledger = Ledger()
+    machine = a_machine("small", deadline=5.0, rng=Half(), budget=ledger)
+    machine.start()
+    machine.on(failed(1, broken(), "small/0", now=4.99))
+    assert ledger.closed == [False]
+
+
 def test_a_client_that_leaves_during_a_retry_frees_the_budget():
     budget = OpenBudget()
     machine = a_machine("small", endpoints=2, budget=budget)
@@ -617,6 +663,14 @@ def test_a_weak_answer_beats_an_error_above():
     )
     assert play.accepted == 1
     assert play.tiers == ["small", "medium", "large"]
+
+
+def test_a_weak_answer_in_hand_is_reason_enough_not_to_be_desperate():
+    plan = a_plan(a_rung("small", "chosen", accept_at=0.6), a_rung("large"))
+    out = Script({"large/0": [OUT]}, scores=[0.1]).play(plan)
+    assert (out.tried, out.accepted) == (["small/0"], 1)
+    gone = Script({"large/0": [broken()]}, scores=[0.1]).play(plan)
+    assert (gone.tried, gone.accepted) == (["small/0", "large/0"], 1)
 
 
 def test_a_weak_answer_never_climbs_down():

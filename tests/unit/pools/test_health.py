@@ -132,6 +132,11 @@ def test_a_rate_limit_that_says_nothing_useful_doubles_from_a_second_to_a_minute
     assert not health.cool_known
 
 
+def test_a_shorter_retry_after_does_not_shorten_the_cooldown():
+    health = step(NEW, Signal.RATE_LIMITED, 1000.0, SETTINGS, retry_after_s=30.0)
+    assert step(health, Signal.RATE_LIMITED, 1001.0, SETTINGS, retry_after_s=2.0).open_at == 1030.0
+
+
 def test_many_rate_limits_at_once_are_one_event():
     health = after([Signal.RATE_LIMITED] * 20)
     assert health.open_at == 1001.0

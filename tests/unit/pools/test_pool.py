@@ -103,6 +103,16 @@ def test_a_probe_that_has_begun_its_answer_heals_at_once():
     assert states(pool) == [EndpointState.HEALTHY]
 
 
+def test_a_probe_that_has_begun_is_an_ordinary_lease_from_then_on():
+    pool = pool_of(1)
+    eject(pool, "small/0")
+    lease = take(pool, 1010.0)
+    lease.began(1011.0)
+    eject(pool, "small/0", now=1012.0)
+    lease.close("answered", 1013.0)
+    assert states(pool) == [EndpointState.EJECTED]
+
+
 def test_a_probe_whose_client_left_lets_the_next_lease_probe():
     pool = pool_of(1)
     eject(pool, "small/0")

@@ -121,7 +121,7 @@ def test_stages_tell_what_they_said_and_how_long_it_took() -> None:
 
 def test_the_default_tier_is_counted_with_its_reason() -> None:
     metrics = Metrics(SETTINGS)
-    metrics.write(a_record(decision=a_decision(decided_by="default", reason="abstained")))
+    metrics.write(a_record(decision=a_decision(decided_by="default", reason="abstained; large does not fit")))
     metrics.write(a_record(decision=a_decision(decided_by="default", reason="whatever somebody wrote")))
 
     assert value(metrics, "pointsman_defaults_total", route="auto", reason="abstained") == 1
@@ -153,11 +153,13 @@ def test_what_is_unknown_raises_its_own_counter() -> None:
     assert value(metrics, "pointsman_unpriced_attempts_total") == 0
     metrics.write(a_record(attempts=(
         an_attempt(usage=None),
+        an_attempt(cost_basis="estimated"),
         an_attempt(cost_nano_usd=None),
         an_attempt(outcome="rejected", sent=False, usage=None, cost_nano_usd=None),
     )))
 
-    assert value(metrics, "pointsman_usage_missing_total") == 1
+    assert value(metrics, "pointsman_usage_missing_total") == 2
+    assert value(metrics, "pointsman_tokens_total", tier="small", direction="input") == 100  # of the third alone
     assert value(metrics, "pointsman_unpriced_attempts_total") == 1
 
 
@@ -219,7 +221,7 @@ def test_things_without_a_record_are_counted_directly() -> None:
 
 
 def test_the_fleet_is_read_at_scrape() -> None:
-    fleet = [{"pool": "small", "endpoint": "small/0", "state": "healthy", "in_flight": 3}]
+    fleet = [{"pool": "small", "id": "small/0", "state": "healthy", "in_flight": 3}]
     metrics = Metrics(SETTINGS, version="1.2.3", fleet_status=lambda: fleet)
     assert value(metrics, "pointsman_endpoint_state", pool="small", endpoint="small/0", state="healthy") == 1
     fleet[0] |= {"state": "ejected", "in_flight": 0}
@@ -238,7 +240,7 @@ def test_others_counts_are_read_at_scrape() -> None:
 
 
 def test_both_formats_are_valid_and_declare_every_series() -> None:
-    metrics = Metrics(SETTINGS, fleet_status=lambda: [{"pool": "small", "endpoint": "small/0", "state": "healthy", "in_flight": 1}])
+    metrics = Metrics(SETTINGS, fleet_status=lambda: [{"pool": "small", "id": "small/0", "state": "healthy", "in_flight": 1}])
     metrics.write(a_record())
     declared = {series.name.removesuffix("_total") for series in SERIES}
 

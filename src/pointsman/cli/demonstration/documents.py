@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-PARAGRAPHS: Final = 70
-"""Gives between two and three thousand words."""
+PARAGRAPHS: Final = 50
+"""Gives two thousand words and more."""
 
 _PEOPLE: Final = ("Ms Okafor", "Mr Lindgren", "Dr Haddad", "Ms Petrova", "Mr Castellano", "Ms Nakamura", "Mr Boateng", "Dr Weiss")
 _TOPICS: Final = ("the warehouse extension", "the new payroll system", "the supplier in Gdansk", "the energy contract", "the apprentices' programme",

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from pointsman.cli.demonstration import complex, documents, medium, simple
+from pointsman.cli.demonstration import documents, easy, hard, middling
 
 Level = Literal["simple", "medium", "complex"]
 
@@ -97,32 +97,32 @@ def everything() -> tuple[Prompt, ...]:
 
 
 def _simple() -> Iterator[Prompt]:
-    yield from (_ask("fact", "simple", text) for text in simple.FACTS)
-    yield from (_ask("fact", "simple", text, language) for language, text in simple.FACTS_ABROAD)
-    yield from (_ask("extraction", "simple", text) for text in simple.EXTRACTIONS)
-    for text, order in zip(simple.ORDER_QUESTIONS, simple.ORDER_NUMBERS, strict=True):
+    yield from (_ask("fact", "simple", text) for text in easy.FACTS)
+    yield from (_ask("fact", "simple", text, language) for language, text in easy.FACTS_ABROAD)
+    yield from (_ask("extraction", "simple", text) for text in easy.EXTRACTIONS)
+    for text, order in zip(easy.ORDER_QUESTIONS, easy.ORDER_NUMBERS, strict=True):
         yield _ask("order", "simple", text.format(n=order))
-    yield from (_chat("simple", turns) for turns in simple.SUPPORT)
-    yield from (_ask("tools", "simple", text, tools=[simple.WEATHER]) for text in simple.TOOL_QUESTIONS)
-    yield from (_ask("schema", "simple", text, response_format=_schema("contact", simple.CONTACT)) for text in simple.CONTACTS)
+    yield from (_chat("simple", turns) for turns in easy.SUPPORT)
+    yield from (_ask("tools", "simple", text, tools=[easy.WEATHER]) for text in easy.TOOL_QUESTIONS)
+    yield from (_ask("schema", "simple", text, response_format=_schema("contact", easy.CONTACT)) for text in easy.CONTACTS)
 
 
 def _medium() -> Iterator[Prompt]:
-    yield from (_ask("explain", "medium", text) for text in medium.EXPLANATIONS)
-    yield from (_ask("explain", "medium", text, language) for language, text in medium.ABROAD)
-    yield from (_ask("code", "medium", text) for text in medium.CODE)
-    yield from (_chat("medium", turns) for turns in medium.SUPPORT)
-    yield from (_ask("rewrite", "medium", text) for text in medium.MAILS)
-    yield from (_ask("tools", "medium", text, tools=list(medium.SHELF)) for text in medium.ERRANDS)
-    yield from (_ask("schema", "medium", text, response_format=_schema("invoice", medium.INVOICE)) for text in medium.INVOICES)
+    yield from (_ask("explain", "medium", text) for text in middling.EXPLANATIONS)
+    yield from (_ask("explain", "medium", text, language) for language, text in middling.ABROAD)
+    yield from (_ask("code", "medium", text) for text in middling.CODE)
+    yield from (_chat("medium", turns) for turns in middling.SUPPORT)
+    yield from (_ask("rewrite", "medium", text) for text in middling.MAILS)
+    yield from (_ask("tools", "medium", text, tools=list(middling.SHELF)) for text in middling.ERRANDS)
+    yield from (_ask("schema", "medium", text, response_format=_schema("invoice", middling.INVOICE)) for text in middling.INVOICES)
 
 
 def _complex() -> Iterator[Prompt]:
-    yield from (_ask("proof", "complex", text) for text in complex.PROOFS)
-    yield from (_ask("proof", "complex", text, language) for language, text in complex.ABROAD)
-    yield from (_ask("code", "complex", text) for text in complex.CODE)
-    yield from (_ask("analysis", "complex", text) for text in complex.ANALYSES)
-    for seed, (kind, task) in enumerate(complex.DOCUMENT_TASKS):
+    yield from (_ask("proof", "complex", text) for text in hard.PROOFS)
+    yield from (_ask("proof", "complex", text, language) for language, text in hard.ABROAD)
+    yield from (_ask("code", "complex", text) for text in hard.CODE)
+    yield from (_ask("analysis", "complex", text) for text in hard.ANALYSES)
+    for seed, (kind, task) in enumerate(hard.DOCUMENT_TASKS):
         headers = {"x-team": "legal"} if kind == "lease" else {}
         text = f"{task}\n\n{documents.document(kind, seed)}"
         yield Prompt("document", "complex", ({"role": "user", "content": text},), headers=headers)

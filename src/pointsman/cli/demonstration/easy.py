@@ -163,7 +163,7 @@ TOOL_QUESTIONS: Final = (
     "How warm is it in Cairo today?",
     "Is the weather good enough for a picnic in Leeds tomorrow?",
     "Wie ist das Wetter morgen in Zürich?",
-    "¿Qué tiempo hace hoy en Sevilla? (weather)",
+    "¿Qué tiempo hace hoy en Sevilla?",
     "Check tomorrow's weather for Halifax.",
 )
 

@@ -62,9 +62,9 @@ ANALYSES: Final = (
 
 ABROAD: Final = (
     ("de", "Beweise, dass es unendlich viele Primzahlen gibt, und gib danach einen zweiten Beweis, der die Divergenz der Summe der Kehrwerte nutzt."),
-    ("zh", "证明：任意一个连通图都有生成树，并分析克鲁斯卡尔算法的时间复杂度，逐步说明其正确性证明 (proof)。"),
-    ("ja", "√2 が無理数であることを証明し、次に一般の素数 p に対して √p が無理数であることを背理法で証明してください (proof)。"),
-    ("es", "Demuestra el teorema del valor medio a partir del teorema de Rolle y analiza paso a paso dónde falla si la función no es derivable (proof)."),
+    ("zh", "证明：任意一个连通图都有生成树，并分析克鲁斯卡尔算法的时间复杂度，逐步说明其正确性。"),
+    ("ja", "√2 が無理数であることを証明し、次に一般の素数 p に対して √p が無理数であることを背理法で証明してください。"),
+    ("es", "Demuestra el teorema del valor medio a partir del teorema de Rolle y analiza paso a paso dónde falla si la función no es derivable."),
 )
 
 DOCUMENT_TASKS: Final = (

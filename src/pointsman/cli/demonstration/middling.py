@@ -36,7 +36,7 @@ CODE: Final = (
     "Explain this error and fix it:\n```\nTypeError: can only concatenate str (not \"int\") to str\n```\nThe code is `print('total: ' + total)`.",
     "Write a function in Rust that returns the second largest number of a slice, or None.",
     "Write a Dockerfile for a small Flask app that listens on port 8080.",
-    "Schreibe eine Python-Funktion, die prüft, ob ein Jahr ein Schaltjahr ist (with a docstring).",
+    "Schreibe eine Python-Funktion, die prüft, ob ein Jahr ein Schaltjahr ist.",
 )
 
 # (user, we, user, we, user)

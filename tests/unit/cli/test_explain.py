@@ -1,0 +1,104 @@
+"""`pointsman explain`."""
+
+import msgspec
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from pointsman.cli.explain import a_chat, explain
+from pointsman.core.decision import Decision
+
+app = typer.Typer()
+app.command()(explain)
+
+CONFIG = """
+tiers:
+  tiny:
+    model: tiny-model
+    endpoints:
+      - {url: "http://127.0.0.1:9/v1"}
+  huge:
+    model: huge-model
+    endpoints:
+      - {url: "http://127.0.0.1:10/v1"}
+routes:
+  auto:
+    ladder: [tiny, huge]
+    default_tier: huge
+    rules:
+      - {when: {regex: "(?i)contract"}, tier: huge, reason: legal matter}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("POINTSMAN_CONFIG", raising=False)
+
+
+def run(*arguments, stdin=None):
+    return CliRunner().invoke(app, list(arguments), input=stdin)
+
+
+def test_without_a_configuration_it_uses_a_built_in_ladder_and_says_so():
+    result = run("What are your business hours?")
+
+    assert result.exit_code == 0
+    for part in ("built-in ladder", "auto -> small (rung 1)", "heuristic", "$0.0992 per 1K", "not on your traffic"):
+        assert part in result.output, part
+
+
+def test_json_prints_the_decision_and_nothing_else():
+    decision = msgspec.json.decode(run("Prove that sqrt(2) is irrational step by step", "--json").stdout.encode(), type=Decision)
+
+    assert (decision.tier, decision.rung) == ("large", 3)
+
+
+def test_a_prompt_can_come_from_standard_input():
+    assert "auto -> small" in run("-", stdin="thanks!").output
+
+
+def test_the_quality_target_can_be_set():
+    assert "auto -> large" in run("What are your business hours?", "--quality", "0.999").output
+
+
+def test_a_configuration_brings_its_rules(tmp_path):
+    path = tmp_path / "other.yaml"
+    path.write_text(CONFIG)
+    result = run("read this contract", "-c", str(path))
+
+    assert result.exit_code == 0, result.output
+    assert "auto -> huge (rung 2), decided by rules" in result.output
+    assert "legal matter" in result.output
+
+
+def test_the_usual_configuration_is_found(tmp_path):
+    (tmp_path / "pointsman.yaml").write_text(CONFIG)
+
+    assert "auto -> tiny" in run("thanks").output
+
+
+def test_an_unknown_route_is_a_sentence_and_a_failure():
+    result = run("hello", "--route", "nope")
+
+    assert result.exit_code == 1
+    assert "'nope' does not exist" in result.output
+
+
+def test_a_missing_file_is_a_sentence_and_a_failure():
+    result = run("hello", "-c", "absent.yaml")
+
+    assert result.exit_code == 1
+    assert "absent.yaml" in result.output
+
+
+def test_tools_and_a_system_prompt_come_along():
+    request = a_chat("hi", system="Be kind.", tools=2)
+
+    assert [m.role for m in request.messages] == ["system", "user"]
+    assert (request.tools, request.needs.tools) == (2, True)
+
+
+def test_bytes_that_are_no_utf8_do_not_break_it():
+    assert run("\udcff hello").exit_code == 0
+    assert msgspec.json.decode(a_chat("\udcff").body)["messages"][0]["content"] == "?"

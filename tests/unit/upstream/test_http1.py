@@ -1,0 +1,235 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from pointsman.errors import BadAnswer, ConnectionLost
+from pointsman.upstream.exchange import OutOfTime
+from pointsman.upstream.http1 import HIGH_WATER, Connection
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+
+
+class Wire(asyncio.Transport):
+    """A transport that goes nowhere and notes what is asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.paused = self.aborted = False
+        self.unwritten = 0
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def writelines(self, list_of_data: Any) -> None:
+        self.written += b"".join(list_of_data)
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def get_write_buffer_size(self) -> int:
+        return self.unwritten
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+class Scene:
+    """A connection on a wire, and where it goes when it is free."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.idle: list[Connection] = []
+        self.gone: list[Connection] = []
+        self.connection = Connection(self.loop, ("h", 80), self.idle.append, self.gone.append)
+        self.wire = Wire()
+        self.connection.connection_made(self.wire)
+
+    def ask(self, *, whole: bool = True) -> None:
+        self.connection.request("small/0", (b"a", b"b"), whole=whole)
+
+    def hear(self, data: bytes) -> None:
+        self.connection.data_received(data)
+
+    def after(self, seconds: float, action: Callable[[], object]) -> None:
+        self.loop.call_later(seconds, action)
+
+
+def play(scene: Callable[[Scene], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await scene(Scene())
+
+    asyncio.run(main())
+
+
+def test_a_response_is_read_and_the_connection_given_back() -> None:
+    async def scene(s: Scene) -> None:
+        s.ask()
+        s.hear(OK)
+        await s.connection.answered(s.loop.time() + 1)
+        assert (s.wire.written, s.connection.status, s.connection.headers) == (b"ab", 200, {b"content-length": b"2"})
+        assert await s.connection.rest(100, s.loop.time() + 1) == (b"{}", True)
+        s.connection.finish()
+        assert s.idle == [s.connection]
+        assert not s.wire.aborted
+
+    play(scene)
+
+
+@pytest.mark.parametrize("first", [0.02, 60.0])
+def test_each_wait_has_its_own_limit_whatever_the_last_one_was(first: float) -> None:
+    async def scene(s: Scene) -> None:
+        s.ask()
+        s.after(0.0, lambda: s.hear(OK))
+        await s.connection.answered(s.loop.time() + first)
+        s.connection.finish()
+        s.ask()
+        began = s.loop.time()
+        with pytest.raises(OutOfTime):
+            await s.connection.answered(began + 0.06)
+        assert 0.055 <= s.loop.time() - began < 0.5
+
+    play(scene)
+
+
+def test_a_limit_that_moves_on_is_not_met_early() -> None:
+    async def scene(s: Scene) -> None:
+        s.ask(whole=False)
+        s.hear(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        for _ in range(4):
+            s.after(0.02, lambda: s.hear(b"1\r\nx\r\n"))
+            assert await s.connection.read(s.loop.time() + 0.04) == b"x"
+
+    play(scene)
+
+
+def test_an_endless_limit_is_one() -> None:
+    async def scene(s: Scene) -> None:
+        s.ask()
+        s.after(0.01, lambda: s.hear(OK))
+        await s.connection.answered(float("inf"))
+
+    play(scene)
+
+
+def test_reading_pauses_while_the_reader_is_behind() -> None:
+    async def scene(s: Scene) -> None:
+        s.ask(whole=False)
+        s.hear(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n" + b"x" * HIGH_WATER)
+        assert not s.wire.paused
+        s.hear(b"x")
+        assert s.wire.paused
+        assert len(await s.connection.read(s.loop.time() + 1)) == HIGH_WATER + 1
+        s.after(0.0, lambda: s.hear(b"y"))
+        assert await s.connection.read(s.loop.time() + 1) == b"y"
+        assert not s.wire.paused
+
+    play(scene)
+
+
+@pytest.mark.parametrize("odd", [
+    b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}", OK + b"x", OK + OK,
+    b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+])
+def test_an_odd_response_ends_the_connection(odd: bytes) -> None:
+    async def scene(s: Scene) -> None:
+        s.ask()
+        s.hear(odd)
+        await s.connection.answered(s.loop.time() + 1)
+        assert await s.connection.rest(100, s.loop.time() + 1) == (b"{}", True)
+        s.connection.finish()
+        assert s.idle == []
+        assert s.wire.aborted
+
+    play(scene)
+
+
+def test_a_response_before_the_request_was_written_ends_the_connection() -> None:
+    async def scene(s: Scene) -> None:
+        s.ask()
+        s.wire.unwritten = 1
+        s.hear(OK)
+        s.connection.finish()
+        assert s.wire.aborted
+        assert s.idle == []
+
+    play(scene)
+
+
+def test_bytes_that_nobody_asked_for_end_the_connection() -> None:
+    async def scene(s: Scene) -> None:
+        s.hear(OK)
+        assert s.wire.aborted
+
+    play(scene)
+
+
+def test_framing_that_ends_late_is_waited_for_without_the_caller() -> None:
+    async def scene(s: Scene) -> None:
+        s.ask(whole=False)
+        s.hear(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n")
+        await s.connection.read(s.loop.time() + 1)
+        s.connection.finish()
+        s.connection.abort()  # not the caller's any more
+        assert not s.wire.aborted
+        assert s.idle == []
+        s.hear(b"3\r\nyyy\r\n0\r\n\r\n")
+        assert s.idle == [s.connection]
+
+    play(scene)
+
+
+def test_a_loss_is_said_to_whoever_waits_and_to_the_pool() -> None:
+    async def scene(s: Scene) -> None:
+        s.ask()
+        s.after(0.0, lambda: s.connection.connection_lost(OSError("reset")))
+        with pytest.raises(ConnectionLost, match="before answering: reset"):
+            await s.connection.answered(s.loop.time() + 1)
+        assert s.gone == [s.connection]
+
+    play(scene)
+
+
+def test_what_came_before_a_loss_is_still_read() -> None:
+    async def scene(s: Scene) -> None:
+        s.ask(whole=False)
+        s.hear(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nxyz")
+        s.connection.connection_lost(None)
+        assert await s.connection.read(s.loop.time() + 1) == b"xyz"
+        with pytest.raises(ConnectionLost, match="in the middle"):
+            await s.connection.read(s.loop.time() + 1)
+
+    play(scene)
+
+
+def test_a_body_beyond_the_limit_is_cut() -> None:
+    async def scene(s: Scene) -> None:
+        s.ask()
+        s.hear(b"HTTP/1.1 500 E\r\ncontent-length: 1000000\r\n\r\n" + b"x" * 70_000)
+        await s.connection.answered(s.loop.time() + 1)
+        assert await s.connection.rest(10, s.loop.time() + 1) == (b"x" * 10, False)
+
+    play(scene)
+
+
+def test_informational_responses_are_skipped_up_to_ten() -> None:
+    async def scene(s: Scene) -> None:
+        s.ask()
+        s.hear(b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" * 10 + OK)
+        await s.connection.answered(s.loop.time() + 1)
+        assert s.connection.headers == {b"content-length": b"2"}
+        s.connection.finish()
+        s.ask()
+        s.hear(b"HTTP/1.1 102 Processing\r\n\r\n" * 11)
+        with pytest.raises(BadAnswer):
+            await s.connection.answered(s.loop.time() + 1)
+
+    play(scene)
