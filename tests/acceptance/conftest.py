@@ -11,6 +11,7 @@ import pytest
 
 from pointsman.config.load import load_text
 from pointsman.core.record import Record
+from pointsman.testing.day import Answer, Day
 from pointsman.testing.model_server import ModelServer, ServerThread
 from pointsman.testing.router import RunningRouter
 
@@ -70,12 +71,15 @@ class Site:
 
 
 class Visit:
-    """A running site, seen from a client's thread."""
+    """A running site, seen from a client's thread. Shows only what has happened since the visit began."""
 
     def __init__(self, thread: ServerThread[Site]) -> None:
         self._thread = thread
         self.small, self.large = thread.server.small, thread.server.large
         self._clients: list[openai.OpenAI] = []
+        self._earlier = len(thread.server.router.records())
+        for server in (self.small, self.large):
+            server.requests.clear()
 
     @property
     def url(self) -> str:
@@ -83,7 +87,7 @@ class Visit:
 
     @property
     def records(self) -> list[Record]:
-        return self._thread.server.router.records()
+        return self._thread.server.router.records()[self._earlier:]
 
     @property
     def leases(self) -> int:
@@ -103,17 +107,28 @@ class Visit:
             client.close()
 
 
+@pytest.fixture(scope="session")
+def sunny_site() -> Iterator[ServerThread[Site]]:
+    """One site for all tests in which nothing goes wrong: nothing of them is left behind in its health."""
+    with ServerThread(Site(ModelServer(), ModelServer(), "5s", "")) as thread:
+        yield thread
+
+
 @pytest.fixture
-def visit() -> Callable[..., contextlib.AbstractContextManager[Visit]]:
+def visit(request: pytest.FixtureRequest) -> Callable[..., contextlib.AbstractContextManager[Visit]]:
     """`with visit(days.Answer("hi")) as site: site.sdk().chat...`: the small tier's days, then options."""
 
     @contextlib.contextmanager
-    def visiting(*days: Any, large: tuple[Any, ...] = (), patience: str = "5s", more: str = "") -> Iterator[Visit]:
-        with ServerThread(Site(ModelServer(*days), ModelServer(*large), patience, more)) as thread:
+    def visiting(*days: Day, large: tuple[Day, ...] = (), patience: str = "5s", more: str = "") -> Iterator[Visit]:
+        with contextlib.ExitStack() as stack:
+            if more == "" and patience == "5s" and all(isinstance(day, Answer) for day in (*days, *large)):
+                thread = request.getfixturevalue("sunny_site")
+                for server, script in ((thread.server.small, days), (thread.server.large, large)):
+                    server.days = list(script) or [Answer()]
+            else:
+                thread = stack.enter_context(ServerThread(Site(ModelServer(*days), ModelServer(*large), patience, more)))
             there = Visit(thread)
-            try:
-                yield there
-            finally:
-                there.close()
+            stack.callback(there.close)
+            yield there
 
     return visiting

@@ -22,6 +22,8 @@ from pointsman.telemetry.logs import configure_logging
 from pointsman.wiring import Service
 
 _log = logging.getLogger(__name__)
+SWITCH_INTERVAL_S = 0.0005
+"""How long the importer's thread may keep the interpreter while a request waits. Python's 5 ms would show in p99."""
 
 
 def serve(
@@ -64,6 +66,7 @@ def _read(path: Path, host: str | None, port: int | None) -> Settings:
 
 
 async def _run(settings: Settings, read: functools.partial[Settings], log_fd: int | None, console: Console) -> None:
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     service = Service(settings, load=read, log_fd=log_fd)
     stop = asyncio.Event()
     reloads: set[asyncio.Task[None]] = set()

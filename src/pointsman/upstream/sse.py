@@ -88,7 +88,7 @@ class Decoder:
             position = 1 if tail[0] == 0x0A else 0
         search_from = max(position, self._scanned)
         while (match := _LINE_END.search(tail, search_from)) is not None:
-            if match.end() == len(tail) and tail[match.start()] == 0x0D:
+            if match.end() == len(tail) and tail[-1] == 0x0D:
                 self._after_cr = True
             self._line(bytes(tail[position:match.start()]), events)
             position = search_from = match.end()

@@ -153,6 +153,6 @@ def test_a_plain_answer_that_is_none_aborts_its_exchange() -> None:
     assert wire.end == "aborted "
 
 
-def test_events_for_a_plain_request_and_pages_for_a_streamed_one_are_refused_unread() -> None:
+def test_a_page_in_answer_to_a_streamed_request_is_refused_unread() -> None:
     with pytest.raises(errors.BadAnswer):
         play(Wire(AssertionError("read"), kind=b"text/html"), streamed)

@@ -16,6 +16,7 @@ def decoded(*chunks: bytes) -> list[bytes]:
     ((b"data:  1\n\n",), [b" 1"]),  # and only one of them goes
     ((b"data: 1\r\n\r\ndata: 2\r\rdata: 3\n\n",), [b"1", b"2", b"3"]),
     ((b"data: 1\r", b"\n\r", b"\ndata: 2\r\n\r\n"), [b"1", b"2"]),
+    ((b"data: 1\r\n", b"\n"), [b"1"]),  # a LF after a whole CRLF is a line end of its own
     ((b"\xef\xbb\xbfdata: 1\n\n",), [b"1"]),
     ((b"\xef", b"\xbb", b"\xbfdata: 1\n\n"), [b"1"]),
     ((b": keep-alive\n\ndata: 1\n\n",), [b"1"]),
