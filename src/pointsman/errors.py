@@ -25,6 +25,9 @@ class PointsmanError(Exception):
     should_retry: bool | None = None
     """False: an SDK that retries would only repeat the failure (`x-should-retry: false`)."""
 
+    record_id: str = ""
+    """The record that tells the rest, once there is one."""
+
     @property
     def client_status(self) -> int:
         """The HTTP status a client sees."""

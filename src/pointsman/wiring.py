@@ -113,6 +113,7 @@ class Service:
             OpenAIEndpoints(self.gateway, front),
             RouteEndpoints(self.gateway, front, lambda: self._metrics.count("pointsman_classify_no_body_total")),
             ListingEndpoints(self.gateway, front, self._clock, self.metrics, self._journal.health),
+            lambda code: self._metrics.count("pointsman_refused_total", code),
         )
 
     def _current_front(self) -> Front:

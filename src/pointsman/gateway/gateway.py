@@ -32,10 +32,10 @@ from pointsman.core.decision import Decision
 from pointsman.core.protocols import Sink, Upstream
 from pointsman.core.record import new_record_id
 from pointsman.core.reply import Reply
-from pointsman.core.request import ChatRequest
+from pointsman.core.request import Caller, ChatRequest, Kind
 from pointsman.core.settings import RouteSettings
 from pointsman.errors import ClientGone as ClientGoneError
-from pointsman.errors import Draining, PointsmanError
+from pointsman.errors import Draining, PointsmanError, RequestError
 from pointsman.gateway.dispatch import Dispatch, Journey
 from pointsman.gateway.graph import Graph, Way
 from pointsman.gateway.names import Meaning
@@ -68,6 +68,11 @@ class Gateway:
             raise
         self._sink.write(trip.record(self._clock.now(), None, 200, kind="decide"))
         return decision
+
+    def reject(self, kind: Kind, caller: Caller, error: RequestError, client_request_id: str) -> None:
+        """Leaves the record of a request that could not be read."""
+        request = ChatRequest(kind, b"", "", caller=caller, client_request_id=client_request_id)
+        self._sink.write(self._trip(request).record(self._clock.now(), error, error.client_status))
 
     def _trip(self, request: ChatRequest) -> Trip:
         settings, wall = self.graph.settings, self._clock.wall()

@@ -70,7 +70,9 @@ class Trip:
         return f"{self.decision.reason}; {last.from_tier} -> {last.to_tier}: {last.reason}"
 
     def record(self, now: float, error: PointsmanError | None, status: int, *, kind: str = "") -> Record:
-        """The row. `error` None: answered."""
+        """The row. `error` None: answered; else it learns the record's id."""
+        if error is not None:
+            error.record_id = self.id
         request, decision = self.request, self.decision
         last = self.attempts[-1] if self.attempts else None
         original = decision.tier if decision else ""

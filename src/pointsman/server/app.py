@@ -20,14 +20,15 @@ from pointsman.server.route import RouteEndpoints
 
 Handler = Callable[[Exchange], Awaitable[None]]
 _log = logging.getLogger(__name__)
-_BROKEN = PointsmanError("the router itself failed; its log has the traceback")
+_BROKEN = "the router itself failed; its log has the traceback"
 
 
 class App:
     """ASGI. Everything that a client can call is in `table`."""
 
-    def __init__(self, openai: OpenAIEndpoints, route: RouteEndpoints, listing: ListingEndpoints) -> None:
-        self._listing = listing
+    def __init__(self, openai: OpenAIEndpoints, route: RouteEndpoints, listing: ListingEndpoints,
+                 count_refused: Callable[[str], None]) -> None:
+        self._listing, self._count_refused = listing, count_refused
         self.table: dict[tuple[str, str], Handler] = {
             ("POST", "/v1/chat/completions"): openai.chat,
             ("POST", "/v1/completions"): openai.completions,
@@ -53,12 +54,14 @@ class App:
         except ClientGone:
             return
         except PointsmanError as error:
+            if not error.record_id:
+                self._count_refused(error.code)
             await refuse(exchange, error)
         except Exception:
             _log.exception("unexpected failure on %s %s", scope["method"], scope["path"])
             if exchange.is_started:
                 raise  # the server cuts the connection: a half answer must not look whole
-            await refuse(exchange, _BROKEN)
+            await refuse(exchange, PointsmanError(_BROKEN))
 
     def _other(self, exchange: Exchange) -> Handler:
         """What is not in the table: one model by name, or a helpful 404/405."""
@@ -81,9 +84,11 @@ class App:
 async def refuse(exchange: Exchange, error: PointsmanError) -> None:
     """Answers with an error before anything else was answered."""
     headers = [JSON, *headers_of(error)]
-    request_id = exchange.request_id
+    request_id = exchange.request_id or error.record_id
     if request_id:
         headers.append((b"x-request-id", request_id.encode()))
+    if error.record_id:
+        headers.append((b"x-route-record", error.record_id.encode()))
     if exchange.headers.get(b"content-length", b"0") != b"0" and error.client_status in (401, 403, 413, 415, 421, 405, 404):
         headers.append((b"connection", b"close"))  # the body is not read: the connection cannot be used again
     await exchange.answer(error.client_status, body_of(error), headers)

@@ -15,8 +15,8 @@ from pointsman.core.settings import ServerSettings, Settings
 from pointsman.errors import Forbidden, MisdirectedHost, Unauthorized
 
 _LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "::1"))
-_NO_KEY = Unauthorized("this router needs a key: send `Authorization: Bearer <key>` or `x-api-key: <key>`")
-_WRONG_KEY = Unauthorized("the key is not known here; ask the operator of this router for one")
+_NO_KEY = "this router needs a key: send `Authorization: Bearer <key>` or `x-api-key: <key>`"
+_WRONG_KEY = "the key is not known here; ask the operator of this router for one"
 _ANYONE = Caller()
 
 
@@ -35,12 +35,12 @@ class Keys:
             return _ANYONE
         presented = api_key if authorization is None else _bearer(authorization)
         if not presented:
-            raise _NO_KEY
+            raise Unauthorized(_NO_KEY)
         digest = sha256(presented).digest()
         for known, caller in self._callers.items():
             if hmac.compare_digest(known, digest):
                 return caller
-        raise _WRONG_KEY
+        raise Unauthorized(_WRONG_KEY)
 
 
 def _bearer(value: bytes) -> bytes:

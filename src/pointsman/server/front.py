@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
-
 from pointsman.core.request import Caller, ChatRequest, Kind
 from pointsman.core.settings import Condition, Settings
 from pointsman.server.auth import Hosts, Keys
@@ -12,13 +10,6 @@ from pointsman.server.body import parse
 from pointsman.server.exchange import Exchange
 
 _NEVER_SEEN = frozenset(("authorization", "x-api-key", "cookie", "proxy-authorization"))
-
-
-class Opened(NamedTuple):
-    """A request that may come in."""
-
-    caller: Caller
-    body: bytes
 
 
 class Front:
@@ -37,13 +28,9 @@ class Front:
         self._hosts.check(headers.get(b"host", b"localhost"))
         return self._keys.caller(headers.get(b"authorization"), headers.get(b"x-api-key"), exchange.peer)
 
-    async def open(self, exchange: Exchange) -> Opened:
-        caller = self.admit(exchange)
-        return Opened(caller, await exchange.body(self.settings.server.max_body))
-
-    async def read(self, exchange: Exchange, kind: Kind) -> ChatRequest:
-        """Admits, reads and parses one request."""
-        caller, body = await self.open(exchange)
+    async def read(self, exchange: Exchange, kind: Kind, caller: Caller) -> ChatRequest:
+        """Reads and parses one request of a caller who was admitted. Raises RequestError."""
+        body = await exchange.body(self.settings.server.max_body)
         return parse(body, kind, caller=caller, headers=self._seen_by_rules(exchange),
                      client_request_id=exchange.request_id, max_depth=self.settings.server.max_depth)
 

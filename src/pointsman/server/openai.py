@@ -12,7 +12,7 @@ from pointsman.core.price import NANO
 from pointsman.core.reply import Reply
 from pointsman.core.request import Kind
 from pointsman.core.scan import members
-from pointsman.errors import PointsmanError
+from pointsman.errors import PointsmanError, RequestError
 from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.port import Facts
 from pointsman.server.exchange import JSON, Exchange, Headers
@@ -42,7 +42,13 @@ class OpenAIEndpoints:
         await self._answer(exchange, Kind.EMBEDDING)
 
     async def _answer(self, exchange: Exchange, kind: Kind) -> None:
-        request = await self._front().read(exchange, kind)
+        front = self._front()
+        caller = front.admit(exchange)
+        try:
+            request = await front.read(exchange, kind, caller)
+        except RequestError as error:
+            self._gateway.reject(kind, caller, error, exchange.request_id)
+            raise
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("an endpoint runs in a task")
@@ -85,11 +91,11 @@ class HttpPort:
 
     async def fail(self, error: PointsmanError, facts: Facts) -> None:
         if self._exchange.is_started:
-            frame = terminal_frame(error, facts.record_id, is_chat=self._is_chat)
+            frame = terminal_frame(error, is_chat=self._is_chat)
             await self._exchange.finish(b"data: " + frame + b"\n\n")
             return
         headers = [JSON, *fact_headers(facts), *headers_of(error)]
-        await self._exchange.answer(error.client_status, body_of(error, facts.record_id), headers)
+        await self._exchange.answer(error.client_status, body_of(error), headers)
 
 
 def fact_headers(facts: Facts) -> Headers:

@@ -11,12 +11,12 @@ from pointsman.errors import PointsmanError, UpstreamError
 Headers = list[tuple[bytes, bytes]]
 
 
-def body_of(error: PointsmanError, record_id: str = "") -> bytes:
+def body_of(error: PointsmanError) -> bytes:
     """`{"error": {...}}` with cause and next step; the upstream's own `error` when the request was at fault."""
-    return msgspec.json.encode({"error": error_object(error, record_id)})
+    return msgspec.json.encode({"error": error_object(error)})
 
 
-def error_object(error: PointsmanError, record_id: str = "") -> dict[str, object]:
+def error_object(error: PointsmanError) -> dict[str, object]:
     if isinstance(error, UpstreamError) and not error.retryable and error.body:
         own = _object(error.body)
         if own is not None:
@@ -24,8 +24,8 @@ def error_object(error: PointsmanError, record_id: str = "") -> dict[str, object
     fields: dict[str, object] = {"message": str(error), "type": error.type, "param": error.param, "code": error.code}
     if isinstance(error, UpstreamError) and error.upstream_status is not None:
         fields["upstream_status"] = error.upstream_status
-    if record_id:
-        fields["record_id"] = record_id
+    if error.record_id:
+        fields["record_id"] = error.record_id
     return fields
 
 
@@ -55,7 +55,7 @@ def headers_of(error: PointsmanError) -> Headers:
     return headers
 
 
-def terminal_frame(error: PointsmanError, record_id: str, *, is_chat: bool) -> bytes:
+def terminal_frame(error: PointsmanError, *, is_chat: bool) -> bytes:
     """The one event that ends an open stream without an answer; the official SDKs raise on its `error`."""
     choice: dict[str, object] = {"index": 0, "finish_reason": "error"}
     if is_chat:
@@ -63,8 +63,8 @@ def terminal_frame(error: PointsmanError, record_id: str, *, is_chat: bool) -> b
     else:
         choice["text"] = ""
     return msgspec.json.encode({
-        "id": f"chatcmpl-{record_id}" if is_chat else f"cmpl-{record_id}",
+        "id": f"chatcmpl-{error.record_id}" if is_chat else f"cmpl-{error.record_id}",
         "object": "chat.completion.chunk" if is_chat else "text_completion",
         "choices": [choice],
-        "error": error_object(error) | {"record_id": record_id},
+        "error": error_object(error) | {"record_id": error.record_id},
     })

@@ -22,12 +22,16 @@ class RouteEndpoints:
 
     async def route(self, exchange: Exchange) -> None:
         """The whole Decision as JSON: every stage's view, the gate's, and what came of it."""
-        decision = self._gateway.decide(await self._front().read(exchange, Kind.CHAT))
+        decision = await self._decide(exchange)
         await exchange.answer(200, msgspec.json.encode(decision), [JSON, *decision_headers(decision)])
+
+    async def _decide(self, exchange: Exchange) -> Decision:
+        front = self._front()
+        return self._gateway.decide(await front.read(exchange, Kind.CHAT, front.admit(exchange)))
 
     async def classify(self, exchange: Exchange) -> None:
         """Body in, `X-Route-Tier` out."""
-        decision = self._gateway.decide(await self._front().read(exchange, Kind.CHAT))
+        decision = await self._decide(exchange)
         await exchange.answer(200, b"", decision_headers(decision))
 
     async def classify_without_body(self, exchange: Exchange) -> None:

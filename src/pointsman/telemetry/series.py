@@ -57,6 +57,8 @@ SERIES: tuple[Series, ...] = (
     Series("pointsman_records_dropped_total", "counter", (), "Records that could not be kept."),
     Series("pointsman_records_lag_bytes", "gauge", (), "Bytes of records in the spool, not yet in the store."),
     Series("pointsman_log_lines_dropped_total", "counter", (), "Request log lines that nobody took in time."),
+    Series("pointsman_refused_total", "counter", ("error",),
+           "Requests turned away before anybody knew who asked: bad host, bad key, unknown path. They leave no record."),
     Series("pointsman_classify_no_body_total", "counter", (),
            "Calls of /classify without a body, answered with the default."),
     Series("pointsman_endpoint_state", "gauge", ("pool", "endpoint", "state"), "1 for the state an endpoint is in."),
