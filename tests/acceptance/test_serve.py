@@ -136,6 +136,7 @@ records: {{path: records/records.db}}
 tiers:
   small:
     model: {model}
+    capabilities: {{context: 8192}}
     endpoints: [{{url: "{url}", usd_per_million: {{input: 1, output: 2}}}}]
 """
 
@@ -314,7 +315,7 @@ def test_kill_9_under_load_loses_no_answered_request(routed, folder):
                         answered.append(raw.headers["x-route-record"])
                     else:
                         stream = sdk.chat.completions.create(model="auto", messages=ASK, stream=True)
-                        if [c for c in stream][-1].choices[0].finish_reason == "stop":
+                        if list(stream)[-1].choices[0].finish_reason == "stop":
                             answered.append(stream.response.headers["x-route-record"])
                 except openai.APIConnectionError:
                     return
@@ -333,8 +334,8 @@ def test_kill_9_under_load_loses_no_answered_request(routed, folder):
             load_.result()
 
     with Router(folder) as again:  # the next start imports what the killed one left
-        for id in (answered[0], answered[-1]):
-            assert again.admin(f"/records/{id}").json["id"] == id
+        for name in (answered[0], answered[-1]):
+            assert again.admin(f"/records/{name}").json["id"] == name
         again.signal(signal.SIGTERM)
         assert again.end() == 0
     stored = records_of(folder)

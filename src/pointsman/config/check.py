@@ -99,6 +99,8 @@ def _check_keys(root: Root, names: Names, report: Report) -> None:
             report.problem((*loc, "name"), f"the same name as auth.keys[{first}]", "records tell keys apart by name")
         for j, route in enumerate(key.routes):
             _exists(route, "route", names.routes, (*loc, "routes", j), report)
+        for j, pool in enumerate(key.pools):
+            _exists(pool, "pool", names.pools, (*loc, "pools", j), report)
 
 
 def _exists(name: str, what: str, known: frozenset[str], loc: Loc, report: Report) -> None:

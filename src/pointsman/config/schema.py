@@ -101,6 +101,11 @@ class Key(Section):
     """Who pays. Taken from the key and never from a header, which anyone could write. Empty: no tenant."""
     routes: list[str] = []
     """Route names this key may use. Empty: all of them, and every model by name."""
+    pools: list[str] = []
+    """Pools this key's requests may reach, whatever the route. Empty: all of them."""
+    regions: list[str] = []
+    """Regions this key's requests may be served in; a pool that declares none is then out, since nobody knows where it
+    is. Empty: anywhere."""
 
 
 class Auth(Section):
@@ -220,6 +225,8 @@ class Pool(Section):
     """What the model can do."""
     endpoints: list[Endpoint] = Field(min_length=1, max_length=1000)
     """Where it is served. Interchangeable: any of them may answer any request of the pool."""
+    region: Annotated[str, Field(max_length=64)] = ""
+    """Where the data goes (`eu`, `us-east`), for keys with `regions`. Empty: undeclared."""
     health: Health = Health()
     """When endpoints of this pool are ejected."""
 
@@ -238,6 +245,8 @@ class Tier(Section):
     """Inline pool: where it is served."""
     capabilities: CapabilityList | None = None
     """Inline pool: what the model can do."""
+    region: Annotated[str, Field(max_length=64)] | None = None
+    """Inline pool: where the data goes."""
     health: Health | None = None
     """Inline pool: when its endpoints are ejected."""
 

@@ -52,7 +52,8 @@ def _revealed(secret: SecretStr | None) -> str | None:
 
 def _key(key: Key) -> KeySettings:
     digest = hashlib.sha256(key.key.get_secret_value().encode()).digest()
-    return KeySettings(name=key.name, sha256=digest, tenant=key.tenant, routes=tuple(key.routes))
+    return KeySettings(name=key.name, sha256=digest, tenant=key.tenant, routes=tuple(key.routes),
+                       pools=tuple(key.pools), regions=tuple(key.regions))
 
 
 def _tier(name: str, tier: Tier) -> TierSettings:
@@ -70,6 +71,7 @@ def _pool(pool: PlacedPool) -> PoolSettings:
             vision=declared.vision, logprobs=declared.logprobs,
         ),
         provider=pool.provider, embeddings=declared.embeddings, health=_health(pool.source.health or Health()),
+        region=pool.source.region or "",
     )
 
 

@@ -46,6 +46,8 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     tenant: str = ""
     routes: tuple[str, ...] = ()
     """Route names this key may use; empty = all."""
+    pools: frozenset[str] | None = None
+    """Pools this key's requests may reach (allow-list and region); None = all."""
 
 
 class Span(msgspec.Struct, frozen=True, gc=False):

@@ -34,6 +34,10 @@ class KeySettings(msgspec.Struct, frozen=True):
     """Digest of the key; the key itself is forgotten when the configuration is loaded."""
     tenant: str = ""
     routes: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+    """Pools it may reach; empty = all."""
+    regions: tuple[str, ...] = ()
+    """Regions it may be served in; empty = anywhere."""
 
 
 class RecordsSettings(msgspec.Struct, frozen=True):
@@ -65,6 +69,8 @@ class PoolSettings(msgspec.Struct, frozen=True):
     embeddings: bool = False
     """Serves /v1/embeddings (capabilities.embeddings in the file)."""
     health: HealthSettings = HealthSettings()
+    region: str = ""
+    """Where the data goes; empty = undeclared."""
 
 
 class TierSettings(msgspec.Struct, frozen=True):

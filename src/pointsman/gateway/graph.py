@@ -5,7 +5,7 @@ A reload builds the next graph and swaps one reference; requests under way finis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import msgspec
@@ -24,7 +24,7 @@ from pointsman.pools.fleet import Fleet
 class Decides(Protocol):
     """`classify.decider.Decider`, as the gateway uses it."""
 
-    def decide(self, request: ChatRequest) -> Decision: ...
+    def decide(self, request: ChatRequest, *, allowed: Collection[str] | None = None) -> Decision: ...
 
 
 class Way(msgspec.Struct, frozen=True, gc=False):
@@ -50,7 +50,7 @@ class Graph:
     def decide(self, request: ChatRequest, meaning: Meaning) -> Decision:
         """The route's decision, or the client's own choice as one."""
         if meaning.is_route:
-            return self.deciders[meaning.route].decide(request)
+            return self.deciders[meaning.route].decide(request, allowed=request.caller.pools)
         ladder = self.settings.routes[meaning.route].ladder
         tier = meaning.tier or meaning.home or meaning.pools[0]
         return Decision(
@@ -103,7 +103,10 @@ class Graph:
         return tuple(name for name in names if self._fits(request, name))
 
     def _fits(self, request: ChatRequest, pool: str) -> bool:
-        return request.is_embedding or not lacks(request.needs, self.settings.pools[pool])
+        allowed = request.caller.pools
+        if request.is_embedding:
+            return allowed is None or pool in allowed
+        return not lacks(request.needs, self.settings.pools[pool], allowed)
 
     def _endpoints_of(self, names: tuple[str, ...]) -> tuple[EndpointId, ...]:
         return tuple(endpoint for name in names for endpoint in self.fleet.endpoints_of_pool(name))

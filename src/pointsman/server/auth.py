@@ -11,7 +11,7 @@ from hashlib import sha256
 from ipaddress import ip_address
 
 from pointsman.core.request import Caller
-from pointsman.core.settings import ServerSettings, Settings
+from pointsman.core.settings import KeySettings, ServerSettings, Settings
 from pointsman.errors import Forbidden, MisdirectedHost, Unauthorized
 
 _LOOPBACK_NAMES = frozenset(("localhost", "127.0.0.1", "::1"))
@@ -24,7 +24,8 @@ class Keys:
     """The client keys of one configuration. Without any, only loopback peers are served."""
 
     def __init__(self, settings: Settings) -> None:
-        self._callers = {key.sha256: Caller(key.name, key.tenant, key.routes) for key in settings.keys}
+        self._callers = {key.sha256: Caller(key.name, key.tenant, key.routes, _pools(key, settings))
+                         for key in settings.keys}
 
     def caller(self, authorization: bytes | None, api_key: bytes | None, peer: str) -> Caller:
         """Who asks. Raises Unauthorized, or Forbidden for a stranger at an open router."""
@@ -41,6 +42,16 @@ class Keys:
             if hmac.compare_digest(known, digest):
                 return caller
         raise Unauthorized(_WRONG_KEY)
+
+
+def _pools(key: KeySettings, settings: Settings) -> frozenset[str] | None:
+    """The pools a key may reach. A pool of undeclared region is outside every list of regions."""
+    if not key.pools and not key.regions:
+        return None
+    return frozenset(
+        pool.name for pool in settings.pools.values()
+        if (not key.pools or pool.name in key.pools) and (not key.regions or pool.region in key.regions)
+    )
 
 
 def _bearer(value: bytes) -> bytes:

@@ -108,7 +108,7 @@ class Listener:
     """One address, one ASGI application."""
 
     def __init__(self, app: Any, host: str, port: int, *, setting: str = "server", grace_s: int = GRACE_S) -> None:
-        self.host, self._setting = host, setting
+        self.host, self._setting, self._grace_s = host, setting, grace_s
         self._socket = _bound(host, port, setting)
         self.port: int = self._socket.getsockname()[1]
         self._server = _Embedded(uvicorn.Config(
@@ -128,13 +128,23 @@ class Listener:
             await asyncio.sleep(0.001)
 
     async def stop(self, *, at_once: bool = False) -> None:
-        """Takes no new connections, lets running exchanges end (up to the grace), and returns."""
+        """Lets running exchanges end, up to the grace, then takes no new connections, and returns."""
+        if not at_once:
+            await self._until_idle()
         self._server.should_exit = True
         self._server.force_exit = self._server.force_exit or at_once
         if self._serving is not None:
             await self._serving
             self._serving = None
         self._socket.close()
+
+    async def _until_idle(self) -> None:
+        """Who connects meanwhile is still answered: a load balancer must be able to read that we drain."""
+        running, now = self._server.server_state.tasks, asyncio.get_running_loop().time
+        until = now() + self._grace_s
+        while running and not self._server.force_exit and now() < until:
+            await asyncio.wait(tuple(running), timeout=0.05)
+        self._server.force_exit = self._server.force_exit or now() >= until
 
     def hurry(self) -> None:
         """A second signal: end what still runs now."""

@@ -1,0 +1,87 @@
+"""Where a request may go."""
+
+import msgspec
+import pytest
+
+from pointsman.core.fleet import Capabilities
+from pointsman.core.request import Caller, Needs
+from pointsman.core.settings import Condition, RouteSettings, Rule, TierSettings
+from pointsman.errors import NothingFits
+from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
+from pointsman.wiring import build_graph
+
+SMALL = a_pool("small", capabilities=Capabilities(context=1000, vision=False))
+LARGE = a_pool("large", "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1")
+
+
+def way_of(settings, request, *, model="auto"):
+    graph = build_graph(settings)
+    meaning = graph.names.look_up(model, request.caller)
+    decision = graph.decide(request, meaning)
+    return decision, graph.way(request, decision, meaning)
+
+
+def route(**fields):
+    return RouteSettings("auto", ladder=("small", "large"), default_tier="small", pipeline=("rules", "pinned:small"), **fields)
+
+
+def test_the_way_climbs_from_the_decided_tier():
+    decision, way = way_of(a_settings(SMALL, LARGE, route=route()), a_request())
+
+    assert decision.tier == "small"
+    assert [(r.tier, r.reason) for r in way.rungs] == [("small", "chosen"), ("large", "failed")]
+    assert way.rungs[1].endpoints == ("large/0", "large/1")
+
+
+@pytest.mark.parametrize("needs", [Needs(context=2000), Needs(vision=True)])
+def test_a_tier_that_cannot_is_neither_chosen_nor_a_last_resort(needs):
+    decision, way = way_of(a_settings(SMALL, LARGE, route=route()), a_request(needs=needs))
+
+    assert decision.tier == "large"
+    assert [r.tier for r in way.rungs] == ["large"]
+
+
+def test_nothing_that_fits_is_a_sentence_for_the_client():
+    with pytest.raises(NothingFits):
+        way_of(a_settings(SMALL, route=RouteSettings("auto", ("small",), "small")), a_request(needs=Needs(context=2000)))
+
+
+def test_a_named_model_stays_with_its_pool():
+    decision, way = way_of(a_settings(SMALL, LARGE, route=route()), a_request(model="large-model"), model="large-model")
+
+    assert (decision.decided_by, decision.tier, [r.tier for r in way.rungs]) == ("client", "large", ["large"])
+
+
+def test_a_named_provider_bars_the_endpoints_of_others():
+    mixed = a_pool("mixed", endpoints=(an_endpoint("mixed/0", provider="acme"), an_endpoint("mixed/1")))
+    settings = a_settings(SMALL, mixed, route=RouteSettings("auto", ("small", "mixed"), "small"))
+    _, way = way_of(settings, a_request(model="acme/mixed-model"), model="acme/mixed-model")
+
+    assert (way.rungs[0].endpoints, way.barred) == (("mixed/0",), {"mixed/1"})
+
+
+def test_a_key_that_may_not_reach_a_pool_goes_round_it():
+    caller = Caller("app", pools=frozenset(("large",)))
+    decision, way = way_of(a_settings(SMALL, LARGE, route=route()), a_request(caller=caller))
+
+    assert (decision.tier, [r.tier for r in way.rungs]) == ("large", ["large"])
+
+
+def test_a_rule_may_choose_a_pool_on_no_ladder_and_the_ladder_remains_behind_it():
+    law = a_pool("law")
+    rules = (Rule("law", Condition(regex="contract"), pool="law", system="You are a lawyer."),)
+    settings = a_settings(SMALL, LARGE, route=route(rules=rules))
+    settings = msgspec.structs.replace(settings, pools=settings.pools | {"law": law})
+    decision, way = way_of(settings, a_request("read this contract"))
+
+    assert (decision.pool, decision.system, decision.decided_by) == ("law", "You are a lawyer.", "rules")
+    assert way.rungs[0].endpoints == ("law/0",)
+    assert len(way.rungs) == 3
+
+
+def test_a_rule_that_chooses_one_pool_of_a_tier_keeps_the_others_behind_it():
+    settings = a_settings(SMALL, LARGE, route=route(rules=(Rule("r", Condition(regex="x"), pool="large"),)))
+    settings = msgspec.structs.replace(settings, tiers=settings.tiers | {"large": TierSettings("large", ("small", "large"))})
+    _, way = way_of(settings, a_request("x"))
+
+    assert way.pools["large"] == ("large", "small")
