@@ -44,7 +44,7 @@ def serve(
     read = functools.partial(_read, path, host, port)
     try:
         settings = read()
-        configure_logging(log_level, log_format)
+        configure_logging(log_level, log_format, secrets=_secrets(settings))
         uvloop.run(_run(settings, read, 1 if log_requests else None, console))
     except ConfigError as error:
         for problem in error.problems:
@@ -54,6 +54,12 @@ def serve(
     except PointsmanError as error:
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None
+
+
+def _secrets(settings: Settings) -> tuple[str, ...]:
+    """What must never be logged: our credentials. Clients' keys are known by their digests only."""
+    keys = (endpoint.api_key for pool in settings.pools.values() for endpoint in pool.endpoints)
+    return tuple(secret for secret in (*keys, settings.admin.token) if secret)
 
 
 def _read(path: Path, host: str | None, port: int | None) -> Settings:

@@ -30,18 +30,33 @@ def a_record(**overrides: Any) -> Record:
     return Record(**(values | overrides))
 
 
+class Pipe(tuple[int, int]):
+    """Read end and write end. An end is closed once: its number may be somebody else's a moment later."""
+
+    is_ended = is_unread = False
+
+    def hang_up(self) -> None:
+        """Nobody reads any more."""
+        if not self.is_unread:
+            self.is_unread = True
+            os.close(self[0])
+
+    def end(self) -> None:
+        """The reader sees the end of the file."""
+        if not self.is_ended:
+            self.is_ended = True
+            os.close(self[1])
+
+
 @pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    read_end, write_end = os.pipe()
-    yield read_end, write_end
-    for fd in (read_end, write_end):
-        try:
-            os.close(fd)
-        except OSError:
-            continue
+def pipe() -> Iterator[Pipe]:
+    ends = Pipe(os.pipe())
+    yield ends
+    ends.end()
+    ends.hang_up()
 
 
-def logged(pipe: tuple[int, int], *records: Record) -> list[dict[str, Any]]:
+def logged(pipe: Pipe, *records: Record) -> list[dict[str, Any]]:
     sink = LogSink(pipe[1], every_s=0.0)
     for record in records:
         sink.write(record)
@@ -49,7 +64,7 @@ def logged(pipe: tuple[int, int], *records: Record) -> list[dict[str, Any]]:
     return [json.loads(line) for line in os.read(pipe[0], 1_000_000).splitlines()]
 
 
-def test_one_line_tells_the_request(pipe: tuple[int, int]) -> None:
+def test_one_line_tells_the_request(pipe: Pipe) -> None:
     assert logged(pipe, a_record()) == [{
         "at": "2027-01-15T08:00:00.250+00:00", "id": "0190-id", "kind": "chat", "outcome": "answered", "status": 200,
         "duration_ms": 500.0, "route": "auto", "tier": "large", "rung": 2, "original_tier": "small", "model": "large-model",
@@ -60,26 +75,26 @@ def test_one_line_tells_the_request(pipe: tuple[int, int]) -> None:
     }]
 
 
-def test_no_text_of_prompt_or_answer_is_ever_logged(pipe: tuple[int, int]) -> None:
+def test_no_text_of_prompt_or_answer_is_ever_logged(pipe: Pipe) -> None:
     assert "secret" not in json.dumps(logged(pipe, a_record()))
 
 
-def test_an_unknown_cost_is_absent_and_not_zero(pipe: tuple[int, int]) -> None:
+def test_an_unknown_cost_is_absent_and_not_zero(pipe: Pipe) -> None:
     (line,) = logged(pipe, a_record(cost_nano_usd=None, cost_basis="unpriced", error="upstream_failed"))
 
     assert "cost_usd" not in line
     assert (line["cost_basis"], line["error"]) == ("unpriced", "upstream_failed")
 
 
-def test_lines_keep_their_order(pipe: tuple[int, int]) -> None:
+def test_lines_keep_their_order(pipe: Pipe) -> None:
     assert [line["id"] for line in logged(pipe, *(a_record(id=str(i)) for i in range(50)))] == [str(i) for i in range(50)]
 
 
-def test_a_client_cannot_fake_a_line(pipe: tuple[int, int]) -> None:
+def test_a_client_cannot_fake_a_line(pipe: Pipe) -> None:
     assert len(logged(pipe, a_record(requested_model='x"}\n{"id":"fake"'))) == 1
 
 
-def test_a_reader_that_never_reads_stops_nobody_and_costs_bounded_memory(pipe: tuple[int, int]) -> None:
+def test_a_reader_that_never_reads_stops_nobody_and_costs_bounded_memory(pipe: Pipe) -> None:
     sink = LogSink(pipe[1], every_s=0.0, max_buffer=100_000)
     for _ in range(2000):  # some 900 KB: more than a pipe and the buffer hold
         sink.write(a_record())
@@ -87,11 +102,14 @@ def test_a_reader_that_never_reads_stops_nobody_and_costs_bounded_memory(pipe: t
     assert sink.dropped > 0
     assert "nobody reads" in str(sink.last_error)
     sink.close(timeout_s=0.01)
-    threading.Thread(target=_empty, args=(pipe[0],), daemon=True).start()
+    reader = threading.Thread(target=_empty, args=(pipe[0],))
+    reader.start()
     sink.close(timeout_s=5.0)
+    pipe.end()
+    reader.join()
 
 
-def test_what_was_not_dropped_arrives_whole_when_the_reader_comes_back(pipe: tuple[int, int]) -> None:
+def test_what_was_not_dropped_arrives_whole_when_the_reader_comes_back(pipe: Pipe) -> None:
     sink = LogSink(pipe[1], every_s=0.0, max_buffer=100_000)
     for _ in range(2000):
         sink.write(a_record())
@@ -99,7 +117,7 @@ def test_what_was_not_dropped_arrives_whole_when_the_reader_comes_back(pipe: tup
     reader = threading.Thread(target=_empty, args=(pipe[0], seen))
     reader.start()
     sink.close(timeout_s=10.0)
-    os.close(pipe[1])
+    pipe.end()
     reader.join()
 
     lines = b"".join(seen).splitlines()
@@ -107,7 +125,7 @@ def test_what_was_not_dropped_arrives_whole_when_the_reader_comes_back(pipe: tup
     assert all(json.loads(line)["id"] == "0190-id" for line in lines)
 
 
-def test_room_that_was_written_out_is_free_again(pipe: tuple[int, int]) -> None:
+def test_room_that_was_written_out_is_free_again(pipe: Pipe) -> None:
     sink = LogSink(pipe[1], every_s=0.0, max_buffer=2000)  # some four lines
     for _ in range(50):
         sink.write(a_record())
@@ -117,13 +135,13 @@ def test_room_that_was_written_out_is_free_again(pipe: tuple[int, int]) -> None:
     assert sink.dropped == 0
 
 
-def test_a_pipe_that_is_non_blocking_is_waited_for(pipe: tuple[int, int]) -> None:
+def test_a_pipe_that_is_non_blocking_is_waited_for(pipe: Pipe) -> None:
     os.set_blocking(pipe[1], False)
     test_what_was_not_dropped_arrives_whole_when_the_reader_comes_back(pipe)
 
 
-def test_a_reader_that_is_gone_is_counted(pipe: tuple[int, int]) -> None:
-    os.close(pipe[0])
+def test_a_reader_that_is_gone_is_counted(pipe: Pipe) -> None:
+    pipe.hang_up()
     sink = LogSink(pipe[1], every_s=0.0)
     sink.write(a_record())
     sink.close()
@@ -132,7 +150,7 @@ def test_a_reader_that_is_gone_is_counted(pipe: tuple[int, int]) -> None:
     assert "Broken pipe" in str(sink.last_error)
 
 
-def test_what_has_no_line_is_counted(pipe: tuple[int, int]) -> None:
+def test_what_has_no_line_is_counted(pipe: Pipe) -> None:
     sink = LogSink(pipe[1], every_s=0.0)
     sink.write(a_record(tenant="\ud800"))
     sink.write(a_record(at=1e300))

@@ -19,8 +19,12 @@ from pointsman.money.ledger import usd
 READABLE = 24
 """Rows of the table unless all are wanted: a screenful."""
 _ASK_IT = "SQLite; `select routing_tier, count(*), sum(cost_nano_usd) from records group by 1` adds up the same"
+_LEGEND = (
+    "label: what the prompt's author thinks of it; nothing that routes reads it.  *: a simulated engine.  P: the tier's estimated "
+    "chance of an acceptable answer; the cheapest tier with 0.8 is taken.  TTFT: of streamed answers."
+)
 _NUMBERS = ("#", "TTFT", "total", "cost")
-_OTHER_COLUMNS = 75
+_OTHER_COLUMNS = 64
 """What all columns but prompt and why take, with their gaps."""
 
 
@@ -67,8 +71,7 @@ def show(console: Console, report: Report, *, everything: bool) -> None:
     console.print(_rows_table(console, report, rows))
     if len(rows) < len(report.rows):
         console.print(f"{len(rows)} of {len(report.rows)} rows: of each kind at least one (--all prints every row)", style="dim")
-    console.print("label: what the prompt's author thinks of it, nothing that routes reads it; P: the tier's estimated chance of an "
-                  "acceptable answer, the target is 0.8", style="dim")
+    console.print(_LEGEND, style="dim")
     console.print(_tiers_table(report))
     _show_bill(console, report)
     _show_truth(console, report)
@@ -79,22 +82,22 @@ def _rows_table(console: Console, report: Report, rows: Sequence[Row]) -> Table:
     widths = {"prompt": room * 5 // 9, "P · why": room * 4 // 9}
     table = Table(title="What was asked, who answered, and why", title_justify="left", box=None, header_style="bold",
                   padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("#", "label", "prompt", "sent", "tier", "P · why", "TTFT", "total", "cost"):
+    for name in ("#", "label", "prompt", "tier", "P · why", "TTFT", "total", "cost"):
         table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=True, overflow="ellipsis",
                          width=widths.get(name))
     for row in rows:
         language = "" if row.language == "en" else f" {row.language}"
         table.add_row(
-            str(row.number), f"{row.level} {row.kind}{language}", Text(row.prompt[:200]), "stream" if row.stream else "plain",
-            Text(row.tier + (" (sim)" if row.simulated else ""), style=colour(row.tier, report.tiers)), Text(row.why),
+            str(row.number), f"{row.level} {row.kind}{language}", Text(row.prompt[:200]),
+            Text(row.tier + ("*" if row.simulated else ""), style=colour(row.tier, report.tiers)), Text(row.why),
             seconds(row.ttft_s), seconds(row.total_s), dollars(row.cost_nano_usd))
     return table
 
 
 def _tiers_table(report: Report) -> Table:
-    table = Table(title="\nBy tier", title_justify="left", box=None, header_style="bold", padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("tier")
-    table.add_column("served by")
+    table = Table(title="\nBy tier", title_justify="left", box=None, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("tier", no_wrap=True)
+    table.add_column("served by", no_wrap=True, overflow="ellipsis")
     for name in ("requests", "share", "simple/medium/complex", "TTFT p50", "p95", "tokens in/out", "cost"):
         table.add_column(name, justify="right", no_wrap=True)
     for it in report.summaries:
@@ -129,8 +132,8 @@ def _show_bill(console: Console, report: Report) -> None:
 def _show_truth(console: Console, report: Report) -> None:
     deciding = [row.decision_s for row in report.rows]
     router = [row.router_s for row in report.rows]
-    rows = "all rows" if all(row.simulated for row in report.rows) else "rows marked (sim)"
-    clock = f"; their clock ran {report.fast:g} times as fast, times are shown at true speed" if report.fast != 1 else ""
+    rows = "all rows" if all(row.simulated for row in report.rows) else "rows marked *"
+    clock = f"; their clock ran {report.fast:g} times as fast; times are shown at true speed, so what this machine adds counts {report.fast:g}-fold in them" if report.fast != 1 else ""
     console.print(
         f"\nReal: the decisions ({_ms(percentile(deciding, 0.5))} p50, {_ms(percentile(deciding, 0.99))} p99), the router's own "
         f"time per request ({_ms(percentile(router, 0.5))} p50, with engines and client on the same cores), HTTP, records, and the "

@@ -1,0 +1,25 @@
+import socket
+
+from pointsman.cli.demonstration.fleet import configuration, free_port
+from pointsman.config.load import load_text_with_warnings
+from pointsman.testing.simulator import fleet_of
+
+
+def test_the_written_configuration_is_one_that_serve_reads_without_a_warning():
+    loaded = load_text_with_warnings(configuration(fleet_of(port_base=8001), host="127.0.0.1", port=4000, records="x/records.db"))
+
+    settings = loaded.settings
+    assert loaded.warnings == ()
+    assert settings.routes["auto"].ladder == ("small", "medium", "large")
+    assert [rule.name for rule in settings.routes["auto"].rules] == ["order-lookup", "legal"]
+    assert settings.pools["large"].endpoints[0].price.usd_per_hour == 2.40
+    assert settings.records.path == "x/records.db"
+
+
+def test_a_taken_port_is_passed_over():
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        taken = holder.getsockname()[1]
+
+        assert free_port("127.0.0.1", taken) != taken
