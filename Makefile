@@ -49,6 +49,7 @@ fix: $(VENV)/.dev ## let ruff repair what it can
 
 docs: $(VENV)/.dev ## write the generated reference pages
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python docs/module_map.py
 
 bench: bench-overhead bench-throughput ## every published number
 

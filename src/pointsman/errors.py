@@ -144,6 +144,24 @@ class BodyTimeout(RequestError):
     should_retry = None
 
 
+class MalformedHttp(RequestError):
+    """The bytes on the connection are no HTTP request, or one whose end two readers would see at different places."""
+
+    code = "malformed_http"
+
+
+class HeadTooLarge(RequestError):
+    """Request line and headers are larger than we read."""
+
+    status, code = 431, "head_too_large"
+
+
+class HeadTimeout(RequestError):
+    """The client did not finish its request's head in time."""
+
+    status, code = 408, "request_timeout"
+
+
 class Draining(PointsmanError):
     """This process is going away and takes no new work."""
 

@@ -82,6 +82,8 @@ class Dispatch:
             events = journey.held
             while True:
                 if events:
+                    if trip.keeps_content:
+                        trip.heard += events
                     await port.events(events, self._usage_cost(journey, trip) if wants_cost else None)
                 batch = await stream.next(min(self._clock.now() + stall, deadline))
                 if batch is None:

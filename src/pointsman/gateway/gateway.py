@@ -77,8 +77,10 @@ class Gateway:
     def _trip(self, request: ChatRequest) -> Trip:
         settings, wall = self.graph.settings, self._clock.wall()
         first = next(iter(settings.routes.values()))
-        return Trip(new_record_id(wall, self._rng), request, first, now=self._clock.now(), wall=wall,
+        trip = Trip(new_record_id(wall, self._rng), request, first, now=self._clock.now(), wall=wall,
                     simulated=settings.simulated)
+        trip.keeps_content = settings.records.content == "all"
+        return trip
 
     async def handle(self, request: ChatRequest, port: Port) -> None:
         """Answers one request through `port`, leaving exactly one record. Cancelling it means: the client left."""
@@ -130,8 +132,6 @@ class _Handling:
         trip.decision = graph.decide(request, meaning)
         way = graph.way(request, trip.decision, meaning)
         trip.pools, trip.barred = way.pools, way.barred
-        if graph.settings.records.content == "all":
-            trip.prompt = "\n\n".join(message.text for message in request.messages)
         await self._climb(route, way)
 
     async def _climb(self, route: RouteSettings, way: Way) -> None:
@@ -202,16 +202,13 @@ class _Handling:
         reply = current.reply
         self._dispatch.close(current, trip, "answered")
         trip.usage = trip.attempts[-1].usage
-        self._remember_answer(reply)
+        if trip.keeps_content and reply.body:
+            trip.heard.append(reply.body)
         self.settle(None)
         if trip.request.stream:
             await self._port.end()
         else:
             await self._port.reply(reply, self.facts())
-
-    def _remember_answer(self, reply: Reply) -> None:
-        if self._graph.settings.records.content == "all" and reply.body:
-            self._trip.answer = reply.body.decode("utf-8", "replace")
 
     def _facts_now(self, current: Journey) -> Facts:
         """Facts at the commit of a stream: the running attempt counts, its cost is what it is expected to be."""

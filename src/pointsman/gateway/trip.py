@@ -34,8 +34,10 @@ class Trip:
         self.escalations: tuple[Escalation, ...] = ()
         self.committed_at: float | None = None
         self.usage: Usage | None = None
-        self.prompt: str | None = None
-        self.answer: str | None = None
+        self.keeps_content = False
+        """The configuration asks for prompts and answers to be stored."""
+        self.heard: list[bytes] = []
+        """Then: the event data of a stream, or the body of a plain reply."""
 
     @property
     def request_id(self) -> str:
@@ -88,9 +90,11 @@ class Trip:
             endpoint=last.endpoint if last else "", decision=decision, attempts=tuple(self.attempts),
             escalations=self.escalations, usage=self.usage, cost_nano_usd=nano, cost_basis=basis,
             error=error.code if error else None, error_message=str(error)[:500] if error else None,
-            client_request_id=request.client_request_id, prompt=self.prompt, answer=self.answer,
+            client_request_id=request.client_request_id,
             request_bytes=len(request.body), messages=len(request.messages), tools=request.tools,
             images=request.images, simulated=self.simulated,
+            prompt="\n\n".join(m.text for m in request.messages) if self.keeps_content else None,
+            answer=b"\n".join(self.heard).decode("utf-8", "replace") if self.heard else None,
         )
 
     def _outcome(self, error: PointsmanError | None) -> Outcome:

@@ -24,7 +24,7 @@ _LEGEND = (
     "chance of an acceptable answer; the cheapest tier with 0.8 is taken.  TTFT: of streamed answers."
 )
 _NUMBERS = ("#", "TTFT", "total", "cost")
-_OTHER_COLUMNS = 64
+_OTHER_COLUMNS = 58
 """What all columns but prompt and why take, with their gaps."""
 
 

@@ -1,1 +1,0 @@
-"""Scores of a reply, from 0 to 1."""

@@ -1,0 +1,103 @@
+"""One client connection: uvicorn's HTTP/1.1 protocol with the limits it leaves out.
+
+Why not leave heads to the parser? httptools collects a header, however long, until memory ends, waits for the rest for
+ever, and reports trailers as headers: a key sent after the body would be as good as one sent before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from pointsman.errors import HeadTimeout, HeadTooLarge, MalformedHttp, RequestError
+from pointsman.server.problems import body_of
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Request line and headers together, and whatever else stands between two bytes of body. 64 KiB: twice what nginx takes."""
+HEAD_TIMEOUT_S = 30.0
+"""From the first byte of a head to its last, and on a new connection to the first. As long as a body may pause."""
+
+
+class Connection(HttpToolsProtocol):
+    """What `Listener` makes of every accepted socket."""
+
+    _is_body = False
+    """Only set between a head and the end of its message: headers that come then are trailers."""
+    _unread = 0
+    """Bytes received since the parser last finished a head, a piece of body or a message."""
+    _head_timer: asyncio.TimerHandle | None = None
+    _is_refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        self._unread += len(data)
+        super().data_received(data)
+        if self._unread > MAX_HEAD_BYTES:
+            self._refuse(HeadTooLarge(f"the request's head is larger than {MAX_HEAD_BYTES} bytes"))
+        elif self._unread and self._head_timer is None and not self._is_body:
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+
+    # -- the parser's callbacks
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._is_body:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._unread, self._is_body = 0, True
+        if self._head_timer is not None:
+            self._stop_head_timer()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unread, self._is_body = 0, False
+        super().on_message_complete()
+
+    # -- refusals before there is a request
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(MalformedHttp("these bytes are no HTTP/1.1 request; nothing of them was done"))
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._unread:
+            self._refuse(HeadTimeout(f"the request's head did not arrive within {HEAD_TIMEOUT_S:g} s"))
+        elif self.cycle is None:
+            self.transport.close()
+
+    def _refuse(self, error: RequestError) -> None:
+        """Says why, unless an answer is under way (it must not get another one into its middle), and hangs up."""
+        if self._is_refused or self.transport.is_closing():
+            return
+        self._is_refused = True
+        self._stop_head_timer()
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self.transport.write(_response(error))
+        self.transport.close()
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+def _response(error: RequestError) -> bytes:
+    body, status = body_of(error), HTTPStatus(error.status)
+    head = (f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            "x-should-retry: false\r\nconnection: close\r\n\r\n")
+    return head.encode() + body
