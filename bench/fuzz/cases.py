@@ -89,8 +89,8 @@ def _words(rng: Random) -> str:
                     for _ in range(rng.randrange(12)))
 
 
-def request(path: str, body: bytes) -> bytes:
-    return head(path, len(body)) + body
+def request(path: str, body: bytes, *more: str) -> bytes:
+    return head(path, len(body), *more) + body
 
 
 def right(rng: Random) -> Case:
@@ -136,23 +136,51 @@ _READ = ("model", "messages", "stream", "stream_options", "max_tokens", "max_com
          "provider", "api_base", "base_url", "api_key", "user_config", "x_unknown")
 
 
+_CONTENTS = tuple(f"[{turns}]" for turns in (
+    "", '{"role":"user","content":null}', '{"role":"tool","tool_call_id":"1","content":"x"},{"role":"user","content":"agent"}',
+    '{"role":"system","content":"a","content":"b"},{"role":"user","content":"agent"}', '{"role":"","content":"\\u0000"}',
+    '{"role":"system","c\\u006fntent":"x"},{"role":"user","content":"agent"}', '{"role":"user","content":["agent",{"type":"text"}]}',
+    '{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}', '{"content":"agent","role":"user","x":"\\ud800"}',
+    '{"role":"system"},{"role":"user","content":"agent"}', '{"role":"system","content":["a"]},{"role":"user","content":"agent"}',
+    '{"role":"user","content":"' + "order 1234567 " * 3000 + '"}', '{"role":"user","content":"' + "(" * 20_000 + '"}',
+    '{"role":"user","content":"' + "\\u202e\\u0000\\ufeff" * 500 + '"}', ",".join(['{"role":"user","content":"why"}'] * 500),
+    '{"role":"user","content":"' + "`" * 9000 + '"}', '{"role":"user","content":"' + "a" * 60_000 + '"}',
+))
+_FITTING: dict[str, tuple[str, ...]] = {
+    "stream": ("true", "null"), "stream_options": ("{}", '{"include_usage":true,"x":1}', '{"include_usage":null}', "null",
+                                                   '{"include_usage":false,"include_usage":true}', '{"\\ud800":1}'),
+    "max_tokens": ("0", "-1", "9223372036854775807", "1.0", "1e3", "-9223372036854775808"), "n": ("0", "-5", "64", "1000000000", "1e2"),
+    "tools": ("[]", "[null,1,{}]", '[{"type":"function","function":{"name":"f"}}]'), "functions": ("[{}]",), "logprobs": ("true", "5"),
+    "metadata": ('{"a":"b","a":"c"}', '{"a":"\\ud800"}', '{"\\ud800":"x"}', '{"a":"\\q"}', '{"a":{"b":[]}}', "[]", '{"a":1e999}', '{"":""}'),
+    "response_format": ('{"type":"json_schema","json_schema":{}}', "{}", '{"type":"text","type":"json_schema"}'),
+    "prompt": ("null", "[]", '[[],[1]]', '["agent","a"]', '"agent"', "[1,2]", '[1,"a"]'), "input": ("[]", '""', "[[]]", "[1]"),
+    "best_of": ("0", "5"), "x_unknown": ('{"a":"\\ud800"}', "1e999", "-0", "123456789012345678901234567890", '{"a":1,"a":2}', '"\\q"', "[" * 62 + "]" * 62),
+    "\\ud800": ("1",), "": ("null",),
+}
+
+
 def grammar(rng: Random) -> Case:
     """JSON with odd values in the fields that we read, odd keys, duplicates, odd top levels."""
     path, body = a_body(rng)
     members = [[json.dumps(key), json.dumps(value)] for key, value in body.items()]
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         match rng.randrange(6):
-            case 0 | 1:
-                rng.choice(members)[1] = rng.choice(_ODD)
-            case 2 | 3:
-                members.insert(rng.randrange(len(members) + 1), [_key(rng), rng.choice(_ODD)])
-            case 4:
+            case 0:
+                rng.choice(members)[1] = _odd(rng)
+            case 1:
+                members[-1][1] = rng.choice(_CONTENTS)
+            case 2:
+                members.insert(rng.randrange(len(members) + 1), [_key(rng), _odd(rng)])
+            case 3:
+                name = rng.choice(tuple(_FITTING))
+                members.insert(rng.randrange(len(members) + 1), [f'"{name}"', rng.choice(_FITTING[name])])
+            case 4 if rng.random() < 0.4:
                 members.append(list(rng.choice(members)))
-            case 5:
+            case _:
                 members.append([_key(rng), _deep(rng)])
     space = rng.choice(("", " ", "\n\t\r "))
     text = "{" + f"{space},{space}".join(f"{key}{space}:{space}{value}" for key, value in members) + "}"
-    match rng.randrange(30):
+    match rng.randrange(60):
         case 0:
             text = f"[{text}]"
         case 1:
@@ -166,7 +194,24 @@ def grammar(rng: Random) -> Case:
     data = text.encode("utf-8", "surrogatepass")
     if rng.random() < 0.02:
         data = text.encode(rng.choice(("utf-16", "utf-32", "utf-16-le")), "surrogatepass")
-    return Case("json grammar", (request(path, data),), is_whole=True, answers=1, keeps_open=True)
+    more = ("X-Team: legal",) if rng.random() < 0.1 else ()  # a rule that adds a system prompt, whatever the text
+    return Case("json grammar", (request(path, data, *more),), is_whole=True, answers=1, keeps_open=True)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text, parse_int=len)
+    except ValueError:
+        return False
+    return True
+
+
+_VALID = tuple(text for text in _ODD if _is_json(text))
+
+
+def _odd(rng: Random) -> str:
+    """Mostly what is JSON, so that what comes after the parser is reached."""
+    return rng.choice(_VALID if rng.random() < 0.85 else _ODD)
 
 
 def _key(rng: Random) -> str:
@@ -179,7 +224,7 @@ def _key(rng: Random) -> str:
 
 
 def _deep(rng: Random) -> str:
-    depth = rng.choice((10, 60, 61, 62, 63, 64, 65, 66, 200, 1000, 5000, 100_000 if rng.random() < 0.1 else 900))
+    depth = rng.choice((1, 5, 10, 20, 30, 31, 60, 61, 62, 63, 64, 65, 66, 200, 1000, 5000, 100_000 if rng.random() < 0.1 else 900))
     left, right_, core = rng.choice((("[", "]", "1"), ('{"a":', "}", "1"), ('[{"b":[', "]}]", '"]}"'), ('{"a":[', "]}", "")))
     return left * depth + core + (right_ * depth if rng.random() < 0.9 else "")
 

@@ -11,6 +11,8 @@ from cases import Case
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) [^\r\n]*\Z")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)\Z")
 _UPSTREAM_DOWN = 503
+_NOT_A_REQUEST = (400, 408, 431)
+"""Said before anybody could know that it was a HEAD: with a body, and the connection closes."""
 
 
 class NotHttp(Exception):
@@ -70,7 +72,7 @@ def _one(data: bytes, at: int, *, is_head: bool) -> tuple[Answer, int] | None:
             raise NotHttp(f"{name} twice")
         headers[name] = header[2].decode("latin-1")
     answer, at = Answer(int(status[1]), headers), end + 4
-    if is_head or answer.status in (204, 304) or answer.status < 200:
+    if (is_head and answer.status not in _NOT_A_REQUEST) or answer.status in (204, 304) or answer.status < 200:
         return answer, at
     if headers.get("transfer-encoding") == "chunked":
         return _chunks(answer, data, at)

@@ -62,7 +62,7 @@ routes:
     rules:
       - {{when: {{regex: "(?i)\\\\border[- ]?\\\\d{{6,}}\\\\b"}}, tier: small, reason: order lookup}}
       - {{when: {{keywords: [agent]}}, tier: large, system: "You are a support agent."}}
-      - {{when: {{header: {{x-team: legal}}}}, tier: large}}
+      - {{when: {{header: {{x-team: legal}}}}, tier: large, system: "You are a lawyer."}}
       - {{when: {{metadata: {{a: b}}}}, tier: small}}
 """
 
@@ -100,7 +100,8 @@ class Client:
             self._open = await self._connect()
         reader, writer = self._open
         reading = await self._talk(case, reader, writer)
-        if reading.is_closed or not case.keeps_open or len(reading.answers) != 1 or reading.rest:
+        is_last = any("close" in answer.headers.get("connection", "") for answer in reading.answers)
+        if reading.is_closed or is_last or not case.keeps_open or len(reading.answers) != 1 or reading.rest:
             self.close()
         return reading
 
@@ -269,7 +270,7 @@ def main() -> int:
     parser.add_argument("--only", type=int, help="send this one case again")
     parser.add_argument("--save", help="folder for the bytes of failures")
     options = parser.parse_args()
-    console, began = Console(), time.monotonic()
+    console, began = Console(width=None if sys.stdout.isatty() else 150), time.monotonic()
     columns = (*Progress.get_default_columns()[:-1], TextColumn("{task.completed:.0f}/{task.total:.0f}"), TimeRemainingColumn())
     with tempfile.TemporaryDirectory(prefix="pointsman-fuzz-run-") as folder, Progress(
         *columns, console=Console(stderr=True), disable=not sys.stderr.isatty(),

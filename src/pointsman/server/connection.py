@@ -77,7 +77,7 @@ class Connection(HttpToolsProtocol):
         self._head_timer = None
         if self._unread:
             self._refuse(HeadTimeout(f"the request's head did not arrive within {HEAD_TIMEOUT_S:g} s"))
-        elif self.cycle is None:
+        else:  # a new connection on which nothing was ever said
             self.transport.close()
 
     def _refuse(self, error: RequestError) -> None:

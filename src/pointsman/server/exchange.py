@@ -20,6 +20,7 @@ WATCH_AFTER_S = 0.05
 """When the watch for a leaving client starts. Most failures and all decisions are over before; starting it at once
 would cost every request a task for nothing, and 50 ms still leaves 200 of the 250 ms that cancelling may take."""
 
+_ONCE = frozenset((b"host", b"authorization", b"x-api-key", b"content-type", b"content-length", b"content-encoding"))
 _ID = re.compile(r"[^A-Za-z0-9._:-]")
 
 
@@ -30,9 +31,13 @@ class Exchange:
         self.scope, self._receive, self._send = scope, receive, send
         self.headers: dict[bytes, bytes] = {}
         """Lower-case name -> first value."""
+        self.ambiguous = b""
+        """The name of a header that came twice and may come once: whoever reads the other one sees another request."""
         for name, value in scope["headers"]:
             if name not in self.headers:
                 self.headers[name] = value
+            elif name in _ONCE:
+                self.ambiguous = name
         self.is_started = False
         self.is_gone = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pointsman.core.request import Caller, ChatRequest, Kind
 from pointsman.core.settings import Condition, Settings
+from pointsman.errors import MalformedHttp
 from pointsman.server.auth import Hosts, Keys
 from pointsman.server.body import parse
 from pointsman.server.exchange import Exchange
@@ -23,8 +24,10 @@ class Front:
         )
 
     def admit(self, exchange: Exchange) -> Caller:
-        """Raises MisdirectedHost, Unauthorized or Forbidden."""
+        """Raises MalformedHttp, MisdirectedHost, Unauthorized or Forbidden."""
         headers = exchange.headers
+        if exchange.ambiguous:
+            raise MalformedHttp(f"the header {exchange.ambiguous.decode('latin-1')!r} came more than once")
         self._hosts.check(headers.get(b"host", b"localhost"))
         return self._keys.caller(headers.get(b"authorization"), headers.get(b"x-api-key"), exchange.peer)
 
