@@ -164,7 +164,7 @@ def grammar(rng: Random) -> Case:
     path, body = a_body(rng)
     members = [[json.dumps(key), json.dumps(value)] for key, value in body.items()]
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        match rng.randrange(6):
+        match rng.randrange(6) if members else 2:
             case 0:
                 rng.choice(members)[1] = _odd(rng)
             case 1:
@@ -176,6 +176,8 @@ def grammar(rng: Random) -> Case:
                 members.insert(rng.randrange(len(members) + 1), [f'"{name}"', rng.choice(_FITTING[name])])
             case 4 if rng.random() < 0.4:
                 members.append(list(rng.choice(members)))
+            case 4 if rng.random() < 0.3:
+                members.pop()
             case _:
                 members.append([_key(rng), _deep(rng)])
     space = rng.choice(("", " ", "\n\t\r "))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import socket
 import struct
 import sys
@@ -38,6 +37,7 @@ QUIET_S = 0.06
 """How long to wait for (more) answers to bytes of which nobody knows whether they are a request."""
 SLOW_S = 1.0
 """A wall time that makes us look how much CPU the request takes when it is alone."""
+STILL_S = 1.0
 RSS_SAMPLE = 2000
 RSS_GROWTH_MB = 30.0
 RSS_MAX_MB = 400.0
@@ -83,6 +83,8 @@ class Results:
     slow: list[tuple[int, Case]] = field(default_factory=list)
     rss_mb: list[float] = field(default_factory=list)
     done: int = 0
+    stood_still_s: float = 0.0
+    """How long this process itself did not run: a machine that sleeps is no router that hangs."""
 
 
 class Client:
@@ -154,11 +156,21 @@ class Fuzz:
 
     async def run(self) -> Results:
         task = self.progress.add_task("fuzzing", total=1 if self.options.only is not None else self.options.requests)
+        ticking = asyncio.create_task(self._tick())
         workers = [asyncio.create_task(self._work(Client(self.target.port, place), task)) for place in range(WORKERS)]
         await asyncio.gather(*workers)
+        ticking.cancel()
         await self._weigh_slow_ones()
         self._judge_process()
         return self.results
+
+    async def _tick(self) -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.1)
+            late = time.monotonic() - began - 0.1
+            if late > STILL_S:
+                self.results.stood_still_s += late
 
     async def _work(self, client: Client, task: object) -> None:
         results = self.results
@@ -166,7 +178,7 @@ class Fuzz:
             if len(results.failures) >= MAX_FAILURES or not self.target.is_alive:
                 break
             case = case_of(self.options.seed, number)
-            began, violations = time.monotonic(), len(self.upstream.violations)
+            began, still, violations = time.monotonic(), results.stood_still_s, len(self.upstream.violations)
             try:
                 reading = await client.exchange(case)
                 why = complaint(case, reading)
@@ -178,7 +190,9 @@ class Fuzz:
                       f"{self.upstream.violations[-1]}"
             if case.is_whole and time.monotonic() - began > SLOW_S:
                 results.slow.append((number, case))
-            if why:
+            if why and results.stood_still_s > still:
+                results.slow.append((number, case))
+            elif why:
                 self._fail(number, case, why)
             finals = [answer.status for answer in reading.answers if answer.status >= 200]
             told = str(finals[0]) if finals else "closed" if reading.is_closed else "no answer yet"
@@ -202,8 +216,12 @@ class Fuzz:
             if not self.target.is_alive:
                 break
             before = self.target.cpu_s()
-            with contextlib.suppress(NotHttp, OSError):
-                await client.exchange(case)
+            try:
+                why = complaint(case, await client.exchange(case))
+            except (NotHttp, OSError) as exc:
+                why = f"{type(exc).__name__}: {exc}"
+            if why:
+                self._fail(number, case, why)
             used = self.target.cpu_s() - before
             client.close()
             if used > SLOW_S:
@@ -282,6 +300,8 @@ def main() -> int:
              f"{results.rss_mb[-1]:.0f} MB at the end" if results.rss_mb else "too short to watch memory"
     console.print(f"seed {options.seed}: {results.done} requests in {took:.0f} s, {memory}; {len(results.failures)} failures",
                   highlight=False)
+    if results.stood_still_s:
+        console.print(f"this process itself stood still for {results.stood_still_s:.0f} s; what was under way then was sent again")
     if results.failures:
         save(results, options, console)
     return 1 if results.failures else 0

@@ -14,15 +14,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import msgspec
-
 from pointsman import __version__
 from pointsman.classify.decider import build_decider
 from pointsman.core.clock import SystemClock
 from pointsman.core.protocols import Sink
 from pointsman.core.record import Record
 from pointsman.core.settings import Settings
-from pointsman.errors import UpstreamError
 from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.graph import Graph
 from pointsman.pools.balancers.power_of_two import PowerOfTwo
@@ -40,22 +37,21 @@ from pointsman.server.route import RouteEndpoints
 from pointsman.telemetry.logs import LogSink
 from pointsman.telemetry.metrics import Metrics
 from pointsman.upstream.client import HttpUpstream
-from pointsman.upstream.models import fetch_models
+from pointsman.upstream.contexts import Contexts
 
 _log = logging.getLogger(__name__)
-ASK_MODELS_TIMEOUT_S = 3.0
 ASK_MODELS_AGAIN_S = 60.0
 """How often engines that have not told their context length are asked again. Not in the request path."""
 
 
-def build_graph(settings: Settings, old: Graph | None = None) -> Graph:
+def build_graph(settings: Settings, old: Graph | None = None, generation: int = 1) -> Graph:
     """The live objects of one configuration; endpoints that stay keep their health and their leases."""
     fleet = Fleet(settings, PowerOfTwo)
     if old is not None:
         fleet.adopt(old.fleet)
     clock = SystemClock()
     deciders = {name: build_decider(settings, name, clock.now) for name in settings.routes}
-    return Graph(settings, fleet, deciders, old.generation + 1 if old else 1)
+    return Graph(settings, fleet, deciders, generation)
 
 
 class Service:
@@ -79,6 +75,7 @@ class Service:
         self._upstream = HttpUpstream()
         self.gateway = Gateway(build_graph(settings), self._upstream, Fanout(*sinks), self._clock, Random(seed))
         self._front = Front(settings)
+        self._contexts = Contexts()
         self._listeners: list[Listener] = []
         self._asking: asyncio.Task[None] | None = None
         self.admin_token_file: Path | None = None
@@ -135,8 +132,7 @@ class Service:
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)
             self._asking = None
-        for listener in self._listeners:
-            await listener.stop(at_once=at_once)
+        await asyncio.gather(*(listener.stop(at_once=at_once) for listener in self._listeners))
         self._listeners.clear()
         await self._upstream.aclose()
         await asyncio.to_thread(self._journal.stop)
@@ -152,14 +148,16 @@ class Service:
         settings = await asyncio.to_thread(self._load)
         fixed = [name for name in ("server.host", "server.port", "admin", "records.path")
                  if _at(self.settings, name) != _at(settings, name)]
-        self._swap(settings)
+        self._swap(settings, self.gateway.graph.generation + 1)
         _log.info("configuration reloaded, generation %d", self.gateway.graph.generation)
         return {"reloaded": True, "generation": self.gateway.graph.generation, "needs_restart": fixed}
 
-    def _swap(self, settings: Settings) -> None:
-        graph, front = build_graph(settings, self.gateway.graph), Front(settings)
-        self.settings, self._front = settings, front
-        self._metrics.configure(settings)
+    def _swap(self, settings: Settings, generation: int) -> None:
+        self.settings = settings
+        filled = self._contexts.filled(settings)
+        graph, front = build_graph(filled, self.gateway.graph, generation), Front(filled)
+        self._front = front
+        self._metrics.configure(filled)
         self.gateway.graph = graph
 
     def state(self) -> dict[str, Any]:
@@ -193,37 +191,11 @@ class Service:
     # -- what nobody has declared is asked for ---------------------------------------------------------------
 
     async def _ask_for_contexts(self) -> None:
-        """Context lengths that the configuration leaves out are asked from the engines' `/v1/models`."""
+        """Context lengths that the configuration leaves out are asked from the engines; not in the request path."""
         while True:
-            asked = self.gateway.graph.settings
-            silent = [pool for pool in asked.pools.values() if pool.capabilities.context is None]
-            if not silent:
-                return
-            found = {pool.name: await self._context_of(asked, pool.name) for pool in silent}
-            learned = {name: context for name, context in found.items() if context is not None}
-            if learned and self.gateway.graph.settings is asked:
-                self._swap(_with_contexts(asked, learned))
+            if await self._contexts.ask(self.settings):
+                self._swap(self.settings, self.gateway.graph.generation)
             await asyncio.sleep(ASK_MODELS_AGAIN_S)
-
-    async def _context_of(self, settings: Settings, pool: str) -> int | None:
-        """The smallest context that the pool's endpoints report; None = nobody says."""
-        contexts = []
-        for endpoint in settings.pools[pool].endpoints:
-            try:
-                cards = await fetch_models(endpoint, ASK_MODELS_TIMEOUT_S)
-            except UpstreamError as error:
-                _log.info("%s does not list its models: %s", endpoint.id, error)
-                continue
-            contexts += [card.context for card in cards if card.context and card.id == endpoint.model]
-        return min(contexts) if contexts else None
-
-
-def _with_contexts(settings: Settings, contexts: dict[str, int]) -> Settings:
-    pools = dict(settings.pools)
-    for name, context in contexts.items():
-        known = msgspec.structs.replace(pools[name].capabilities, context=context)
-        pools[name] = msgspec.structs.replace(pools[name], capabilities=known)
-    return msgspec.structs.replace(settings, pools=pools)
 
 
 def _at(settings: Settings, path: str) -> Any:

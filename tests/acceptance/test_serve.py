@@ -259,8 +259,9 @@ def test_a_signal_drains_and_what_runs_ends_well(routed, engine):
         routed.signal(signal.SIGTERM)
         routed.wait_for("draining: 1 request(s) under way")
 
-        ready = routed.get("/health/readiness")
-        assert (ready.status, ready.json["status"]) == (503, "draining")
+        for _ in range(300):  # a load balancer asks again and again
+            ready = routed.get("/health/readiness")
+            assert (ready.status, ready.json["status"]) == (503, "draining")
         with routed.sdk() as late, pytest.raises(openai.InternalServerError) as caught:
             late.chat.completions.create(model="auto", messages=ASK)
         assert (caught.value.status_code, caught.value.code) == (503, "draining")
@@ -389,9 +390,9 @@ def test_admin_drains(routed):
         sdk.chat.completions.create(model="auto", messages=ASK)
 
 
-@pytest.mark.parametrize("path", ["/state", "/records/x", "/metrics"])
-def test_admin_needs_its_token_and_its_own_host(routed, path):
-    assert routed.admin(path, token="guess").status == 401
-    assert call(routed.admin_port, "GET", path).status == 401
-    assert routed.admin(path, host="evil.example").status == 421
+def test_admin_needs_its_token_and_its_own_host(routed):
+    for path in ("/state", "/records/x", "/metrics"):
+        assert routed.admin(path, token="guess").status == 401
+        assert call(routed.admin_port, "GET", path).status == 401
+        assert routed.admin(path, host="evil.example").status == 421
     assert routed.get("/state").status == 404  # never on the clients' port

@@ -15,7 +15,7 @@ from pointsman.classify.rules import Rules
 from pointsman.core.decision import Decide, Decision, GateView, Refine, Target
 from pointsman.core.protocols import Stage
 from pointsman.core.request import ChatRequest
-from pointsman.core.settings import RouteSettings, Settings
+from pointsman.core.settings import PoolSettings, RouteSettings, Settings
 from pointsman.errors import ConfigError, UnknownModel
 
 STAGES = ("rules", "heuristic", "published", "largest", "pinned:<tier>", "random:<share>")
@@ -90,8 +90,7 @@ class Decider:
         if target.kind == "pool":
             pool: str | None = target.name if target.name in settings.pools else None
         else:
-            pool = next((p.name for p in settings.pools.values()
-                         if target.name in (p.model, f"{p.provider}/{p.model}")), None)
+            pool = next((p.name for p in settings.pools.values() if target.name in _model_names(p)), None)
         return (self._holder(pool) if pool is not None else "", pool)
 
     def _holder(self, pool: str) -> str:
@@ -150,6 +149,11 @@ def build_decider(settings: Settings, route_name: str, now: Callable[[], float])
     if route is None:
         raise UnknownModel(route_name, tuple(settings.routes))
     return Decider(route, settings, now)
+
+
+def _model_names(pool: PoolSettings) -> set[str]:
+    """What a rule may call the pool's model: its name, and `<provider>/<name>` for each provider among its endpoints."""
+    return {pool.model, *(f"{e.provider}/{pool.model}" for e in pool.endpoints if e.provider)}
 
 
 def _score(refined: Refine | None, tier: str) -> float:

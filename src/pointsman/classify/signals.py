@@ -1,8 +1,9 @@
 """What wording gives away: named signals, each a few patterns, all found in one pass.
 
-Patterns are anchored on what code, proofs and tasks look like, not on lone words: "first class fare",
-"import duty" and "waterproof" are ordinary English. None has a wide bounded repeat or a look-around, so the
-joint automaton stays small.
+Patterns are anchored on what code, proofs and tasks look like, not on lone words: a discount code, import duty, a
+function room, a tax deduction and a waterproof jacket are everyday matters. Where one wording serves both, a second
+signal names the everyday use (`code_daily`, `proof_daily`), and `features` lets it cancel the weak evidence.
+No look-around and no wide bounded repeat, so the joint automaton stays small.
 
 The core signals also know Chinese, Japanese, Korean, Spanish, French, German, Portuguese, Italian and Russian words.
 """
@@ -11,149 +12,226 @@ from __future__ import annotations
 
 from pointsman.classify.patterns import PatternSet
 
+_TASK = r"(?:\w[\w+#.'/-]* ){0,3}"
+"""Up to three words between a verb and what it is about: "write a small Python function"."""
+
+_LEAD = r"(?:\A|[.!?:;。]\s*|\n\s*)(?:(?:please|now|then|also|and|hi|hey|hello|can you|could you|would you|i need you to|\d[.)])[ ,]+)*"
+"""Where a sentence starts, courtesies included."""
+
 SIGNALS: dict[str, tuple[str, ...]] = {
     # --- code ---------------------------------------------------------------------------------------------
     "code": (
         r"```",
         r"(?m)^[ \t]*(?:async )?def \w+ ?\(",
-        r"(?m)^[ \t]*class \w+ ?[:({]",
-        r"(?m)^[ \t]*(?:from [\w.]+ import [\w*]|import [\w.]+(?: as \w+)?;?[ \t]*$)",
+        r"(?m)^[ \t]*class [A-Z]\w+[:({]",
+        r"(?m)^[ \t]*from [a-z_][\w.]* import [\w*(]",
+        r"(?m)^[ \t]*import (?:\w+\.[\w.]+|\w+ as \w+|(?:os|sys|re|json|math|time|random|numpy|pandas|torch|asyncio|logging|typing)\b)",
         r"#include ?[<\"]",
         r"\bfunction ?\w* ?\([^()]*\) ?\{",
-        r"\b(?:public|private|protected) (?:static |final |class |void |int |async )",
-        r"\b(?:const|let|var) \w+ ?= ?\S",
+        r"\b(?:public|private|protected) (?:static |void |int |async |override |class [A-Z])",
+        r"\b(?:const|let|var) \w\w+ ?= ?\S",
         r"=> ?\{|\)\s?\{\n|;\n\s*\}",
-        r"(?i)\bselect\s+[\w*,. ()]+\s+from\s+\w+\s*(?:;|where|join|group by|order by|limit)",
+        r"(?i)\bselect\s+(?:\*|distinct\b|count\(|[\w.]+\s*,)[\w*,. ()]*\s+from\s+\w",
+        r"\bSELECT\s+[\w*,. ()]+\s+FROM\s+[a-z]\w*",
         r"(?m)^[ \t]*(?:for \w+ in \S+|while \w+|if not \w+|else|try):[ \t]*$",
-        r"(?m)^[ \t]*return [\w.]+(?:[(\[;]|[ \t]*[-+*/]|$)",
-        r"(?m)^(?:\$|>>>) \S",
-        r"\b(?:self|this|std|np|os)(?:\.|::)\w+",
+        r"(?m)^[ \t]+return [\w.]+(?:[(\[;]|[ \t]*[-+*/]|$)",
+        r"(?m)^(?:\$ [a-z]|>>> \S)",
+        r"\bself\.[a-z_]+|\bthis\.\w+ ?[=(;]|\bstd::\w|\b(?:np|os)\.[a-z]+[(.]",
     ),
     "code_error": (
         r"Traceback \(most recent call last\)",
         r"\b[A-Z]\w+(?:Error|Exception)\b",
-        r"(?i)\b(?:segmentation fault|stack ?trace|core dumped|undefined reference|null pointer|memory leak)\b",
-        r"(?i)\b(?:deadlock|race condition|off[- ]by[- ]one|heisenbug)\b",
+        r"(?m)^\s+at [\w$.<>]+\([\w.]+:\d+\)",
+        r"(?i)\b(?:segmentation fault|segfault|stack ?trace|core dumped|undefined reference|null pointer|memory leak|kernel panic)\b",
+        r"(?i)\b(?:race condition|off[- ]by[- ]one|heisenbug|(?:this|the code|it|threads?|queries|transactions?|goroutines?) deadlocks?)\b",
     ),
-    "code_word": (
-        r"(?i)\b(?:python|javascript|typescript|golang|kotlin|haskell|c\+\+|c#|sql|bash|pytorch|numpy|pandas|regex"
-        r"|kubernetes|terraform|docker(?:file)?|django|react(?:\.?js)?|node\.?js|html|css|verilog|cuda|asyncio)(?:\b|$|[^\w])",
-        r"(?i)\bin (?:rust|java|go|scala|swift|ruby|php|matlab|r)\b",
+    "code_lang": (
+        r"(?i)\b(?:javascript|typescript|golang|kotlin|haskell|sql|postgres(?:ql)?|mysql|sqlite|pytorch|numpy|regex(?:es|p)?|kubernetes"
+        r"|terraform|dockerfile|graphql|node\.?js|html|css|verilog|asyncio|php|matlab|jquery|tensorflow|fastapi|react\.?js|leetcode"
+        r"|spring boot|ruby on rails|regular expressions?)\b",
+        r"\b[Cc](?:\+\+|#)",
+        r"(?i)\b(?:python|java|bash|perl|pandas|docker|django|flask|react|c) ?-?(?:code|functions?|scripts?|class(?:es)?|programs?|programming"
+        r"|decorators?|modules?|packages?|librar(?:y|ies)|lists?|dict(?:ionary)?|dataframes?|components?|hooks?|apps?|api|developers?"
+        r"|backend|generators?|methods?|tests?|compose|images?|containers?|[23]\b|funktion|skript|programm|streams?)",
+        r"(?i)\b(?:rust|go|ruby|scala|swift|r|lua|julia|dart|vue|angular) (?:functions?|scripts?|programs?|structs?|compiler|snippet|syntax|crate"
+        r"|goroutines?|channels?|iterators?|closures?|components?|dataframes?)\b",
+        r"(?i)(?:\b(?:in|en|em|на|using|mit) |用|使用) ?(?:python|bash|pandas|pytorch|javascript)\b|python ?(?:函数|代码|脚本|程序|写|実|で|の|関数|コード|로|으로|함수|코드)",
+        r"\bgit (?:commit|rebase|merge|push|pull|log|branch|stash|clone|checkout|reset)",
     ),
+    "code_in": (r"(?i)\bin (?:rust|java|go|scala|swift|ruby|r|perl|react|django)(?:[.,;:?!\n]|$| (?:that|which|to|with|using|and|for|without))",),
     "code_verb": (
-        r"(?i)\b(?:implement|refactor|debug|optimi[sz]e|rewrite|code|program|fix|write|create|build|make)\b",
-        r"实现|编写|写一个|调试|重构|優化|优化|実装|구현|작성",
-        r"(?i)\b(?:implementa|escribe|programa|écris|implémente|schreibe|implementiere|scrivi|напиши|реализуй)\b",
+        r"(?i)\b(?:implement|refactor|debug|optimi[sz]e|rewrite|code|program|fix|write|create|build|make|convert|review|parse)\b",
+        r"实现|编写|写|调试|重构|優化|优化|実装|作成|書|구현|작성",
+        r"(?i)\b(?:implementa|escribe|programa|crea|écris|implémente|schreibe?n?|implementiere|scrivi|напиши|реализуй)\b",
+    ),
+    "code_phrase": (
+        rf"(?i)\b(?:implement|refactor|debug|optimi[sz]e|rewrite|write|create|build|make|develop|code|program|give me|generate|design|fix|test) {_TASK}"
+        r"(?:functions?|scripts?|programs?|code|api|endpoints?|quer(?:y|ies)|microservices?|schema)\b",
+        r"(?i)\b(?:implement|refactor|debug|rewrite|optimi[sz]e) (?:\w+ ){0,3}(?:class(?:es)?|methods?|modules?|loop|queue|cache|stack|tree|graph|heap|parser|server|client|service)\b",
+        r"(?i)\b(?:function|method|program|script) (?:that|which) (?:returns?|takes?|prints?|reads?|checks?|computes?|calculates?|sorts?|parses?|finds?|counts?|converts?|reverses?|merges?|downloads?|renames?|sends?)\b",
+        r"(?i)\b(?:write|build|create|implement|develop|code|design) (?:me )?(?:an? |the |my )?(?:\w+ ){0,2}(?:web app(?:lication)?|web ?scraper|crawler|(?:discord|telegram|slack) bot|compiler|parser|interpreter|cli tool|browser extension|lru cache|rate limiter|unit tests?|algorithm)\b",
+        r"(?:写|编写|实现|設計|设计|生成|優化|优化|调试|解释).{0,16}(?:函数|算法|代码|脚本|程序|接口)|(?:関数|コード|スクリプト|プログラム|アルゴリズム)を.{0,8}(?:書|実装|作成|作)|(?:함수|코드|스크립트|알고리즘|프로그램).{0,4}(?:작성|구현|만들|짜)",
+        r"(?i)\b(?:escribe|crea|implementa|programa|écris|implémente|crée|schreibe?|implementiere|erstelle|scrivi|crea|escreva|implemente|напиши|реализуй)(?:-moi|n sie)? "
+        r"(?:\S+ ){0,3}(?:funci[óo]n|função|script|algoritmo|c[óo]digo|programa|fonction|algorithme|programme|funktion|algorithmus|skript|programm|funzione|функци|алгоритм|скрипт|программ|код)",
+    ),
+    "code_daily": (
+        r"(?i)\b(?:zip|post|postal|promo|promotion|promotional|discount|coupon|voucher|gift|qr|bar|area|country|dress|door|gate|access|entry|entrance|security|verification"
+        r"|confirmation|pin|sort|swift|iban|bic|booking|referral|invite|invitation|tax|building|fire|highway|penal|civil|criminal|labou?r|morse|colou?r|diall?ing|region|airport"
+        r"|currency|product|sms|otp|one[- ]time|reset|activation|redemption|wi-?fi|cheat|moral|honou?r|ethical|genetic|secret|lock|alarm|airline|hotel|store|student|rabatt|buzzer|flight|order|"
+        r"tracking|passcode|unlock|backup|recovery|authentication|2fa|parking|pay|loyalty|membership|event|ticket|hs|naics|vehicle|paint|error|fault) codes?\b",
+        r"(?i)\bcodes? (?:of (?:conduct|ethics|practice|hono[u]?r|silence)|for (?:my|the|a) (?:discount|order|door|gate|sale|hotel|building|garage)|word|from (?:my|the) (?:sms|text|email|bank))\b",
+        r"(?i)\b(?:loyalty|training|exercise|work-?out|fitness|rewards?|degree|master'?s|bachelor'?s|phd|exchange|mentor(?:ing|ship)?|volunteer|tv|television|radio|theat(?:re|er)|concert|event|wedding|music|sports?|after-?school|summer"
+        r"|nutrition|diet|study|scholarship|internship|residency|flyer|mileage|points|rehab|weight[- ]loss|walking|running|strength|gym|yoga|benefits?|graduate|undergraduate|school|university|health|wellness|reading|onboarding|affiliate|referral|space|nuclear|funeral|church"
+        r"|government|aid|relief|home|marathon|detox|stretching|warm-?up|educational|outreach|community) program(?:me)?s?\b",
+        r"(?i)\b(?:liver|kidney|muscle|heart|brain|thyroid|executive|cognitive|bodily|immune|lung|sexual|gut|cell|bladder|joint|nerve|thyroid|social|formal|corporate) functions?\b|\bfunction (?:room|hall|venue|space)\b",
+        r"(?i)\b(?:movie|film|phone|call|sales|video|play|tv|voicemail|podcast|commercial|radio|wedding|comedy|sketch|cold[- ]call|youtube|tiktok|interview|puppet) scripts?\b|\bscripts? for (?:a |an |the |my |our )?(?:\w+ )?(?:play|film|movie|video|podcast|commercial|speech|phone|call|voicemail|wedding|ad|sketch|show|ceremony|meditation)\b",
+        r"(?i)\bquer(?:y|ies) (?:about|regarding|on|to|with) (?:my|the|a|your|our)\b|\b(?:billing|customer|booking|quick|general) quer(?:y|ies)\b|\bschema (?:therapy|therapist)\b",
+        r"(?i)\b(?:skin|night ?time|morning|bedtime|dance|cleaning) routines?\b|\bcom(?:puter)? program\b|\btalent program",
+        r"(?i)c[óo]digo (?:postal|promocional|de (?:descuento|vestimenta|barras|área|verificación|desconto|barras)|qr|penal|civil|pix)|code (?:postal|promo|civil|pénal|secret|de la route|vestimentaire|barre|de réduction)|codice (?:fiscale|postale|sconto|promo|civile|penale)|programa de (?:entrenamiento|ejercicios?|treino|fidelidad|puntos|radio|televisión)|programme (?:d'entraînement|tv|de fidélité|scolaire)|trainingsprogramm|промокод|программ\w+ (?:тренировок|лояльности|передач)",
+        r"邮政编?代码|优惠代码|区号代码|法律程序|登机程序|バーコード|ドレスコード|QRコード|クーポンコード|バーコード|プロモーションコード|드레스 ?코드|바코드|할인 ?코드|쿠폰 ?코드",
     ),
     "code_object": (
-        r"(?i)\b(?:functions?|scripts?|unit tests?|algorithms?|source code|code|programs?|api|endpoint|regex|query"
-        r"|data structures?|parser|compiler|microservices?|schema|codebase)\b",
-        r"函数|算法|代码|程序|脚本|関数|コード|함수|코드",
-        r"(?i)\b(?:función|algoritmo|código|fonction|algorithme|funktion|algorithmus|funzione|функци[юя]|алгоритм)",
+        r"(?i)\b(?:unit tests?|source code|data structures?|compilers?|microservices?|codebase|rest(?:ful)? apis?|api (?:endpoints?|calls?|requests?|keys?|server|gateway)"
+        r"|stored procedures?|pull request|linked lists?|binary (?:search )?trees?|hash ?(?:maps?|tables?)|(?:for|while) loops?|database (?:schema|index|quer(?:y|ies))|json (?:schema|parser)"
+        r"|stack overflow error|web ?hooks?|dataframes?|codegen|coroutines?|garbage collect(?:or|ion)|type hints?|docstrings?)\b",
+        r"函数|代码|関数|함수",
     ),
     "algorithm": (
         r"(?i)\b(?:time complexity|space complexity|dynamic programming|binary search|depth[- ]first|breadth[- ]first"
-        r"|recursi(?:ve|on)|concurren(?:t|cy)|thread[- ]?safe|lock[- ]free|mutex|distributed|consensus|idempotent"
-        r"|backpressure|sharding|big[- ]o|np[- ]hard|shortest path|linked list|hash ?map)\b",
-        r"\bO\([^)]{1,12}\)",
-        r"复杂度|并发|分布式|动态规划",
+        r"|recursi(?:ve|on)|concurrency|thread[- ]?safe|lock[- ]free|mutex|distributed (?:systems?|locks?|consensus|caches?|database|transactions?|queue|training|rate|key|tracing)"
+        r"|consensus (?:algorithm|protocol)|idempotent|idempotency|backpressure|sharding|sharded|big[- ]o notation|np[- ](?:hard|complete)|shortest path|linked list|hash ?map|eventual(?:ly)? consisten\w+|exactly[- ]once)\b",
+        r"\bO\((?:1|n|m|k|log|V|E|2\^)[^)]{0,12}\)",
+        r"复杂度|高并发|并发|分布式|动态规划|計算量|分散システム|분산 시스템|복잡도",
+        r"(?i)complejidad (?:temporal|del algoritmo)|complexité (?:temporelle|de l'algorithme)|laufzeitkomplexität|verteilt\w* system|sistema distribuido|распредел[её]нн\w+ систем",
     ),
     # --- maths --------------------------------------------------------------------------------------------
     "latex": (
-        r"\$\$", r"\\\[|\\\(", r"\\begin\{", r"\\(?:frac|int|sum|sqrt|prod|lim|infty|mathbb|alpha|theta|lambda|cdot)\b",
-        r"[∫∑∏√∂∇∈∀∃≤≥≠∞]",
+        r"\$\$[^$]+\$\$", r"\\\[|\\\(", r"\\begin\{", r"\\(?:frac|int|sum|sqrt|prod|lim|infty|mathbb|alpha|theta|lambda|cdot|times|leq?|geq?|text|pi)\b",
+        r"[∫∑∏∂∇∈∀∃]|√ ?[\d(x]", r"\$[^$\n]*[\\^_=][^$\n]*\$",
     ),
     "maths": (
         r"(?i)\b(?:(?:integrals?|derivatives?) (?:of|from|over)|definite integral|partial derivatives?|eigenvalues?|eigenvectors?|theorem|lemma|corollary|polynomials?|matrices|matrix (?:multiplication|product|inverse|equation)|determinant of"
-        r"|differential equations?|quadratic|logarithms?|modulo|prime numbers?|irrational|homomorphism|isomorphi\w+"
-        r"|converge[sd]?|convergence|topolog\w+|bijecti\w+|injecti(?:ve|on)|cardinality|combinatori\w+|vector space"
-        r"|probability (?:that|of|density|distribution)|standard deviation|expected value|trigonometr\w+|hypotenuse)\b",
-        r"(?i)\b(?:solve (?:for|the equation)|(?:integrate|differentiate) (?:the function|with respect|f|x|y|sin|cos)|factori[sz]e the) ",
-        r"积分|导数|定理|矩阵|方程|概率|行列|微分|방정식|적분",
-        r"(?i)\b(?:derivada|teorema|matriz|ecuación|dérivée|théorème|matrice|équation|ableitung|gleichung|интеграл|теорема)\b",
+        r"|differential equations?|quadratic|logarithms?|modulo|prime numbers?|irrational numbers?|homomorphism|isomorphi\w+"
+        r"|(?:series|sequence|integral|sum) converges?|convergence of|topological|bijecti\w+|injective|surjective|cardinality|combinatorial|combinatorics|vector spaces?"
+        r"|probability (?:density|distribution)|standard deviation|expected value|trigonometr\w+|hypotenuse|positive integers?|real numbers?|complex numbers?|relatively prime|finite field|abelian|bounded above)\b",
+        r"(?i)\b(?:solve (?:for|the (?:\w+ )?equations?)|(?:integrate|differentiate) (?:the function|with respect|f|x|y|sin|cos)|factori[sz]e the (?:expression|polynomial)) ",
+        r"(?i)\bfind the (?:\w+ )?(?:probability|value|sum|number|area|volume|minimum|maximum|remainder|product|limit|roots?) (?:of|that)\b|\bwhat is the (?:probability|remainder|sum of the|smallest positive|greatest common)\b",
+        r"定积分|不定积分|导数|定理|矩阵|方程|不等式|行列式|微分|방정식|적분|行列の|積分",
+        r"(?i)\b(?:derivada|teorema|ecuación|ecuaciones|dérivée|théorème|équation|ableitung|gleichung|integrale|equazione|derivata|equação|интеграл|теорема|уравнени[ея]|производн\w+)\b|теорем",
     ),
     "proof": (
-        r"(?i)\b(?:prove|proving|disprove) (?:rigorously |formally |mathematically )?(?:that|the|it|whether|by|using|if|there)\b",
-        r"(?i)\b(?:show|deduce|demonstrate) (?:rigorously |formally |mathematically )?that\b",
-        r"(?i)\b(?:formal|mathematical|rigorous|inductive|direct|elementary|constructive)(?:ly)? pro(?:of|ve)\b",
-        r"(?i)\bproofs? (?:that|by (?:induction|contradiction)|sketch|for the (?:theorem|lemma|claim))\b",
-        r"证明|証明|증명",
-        r"(?i)\b(?:demuestra|demostrar|démontre[rz]?|prouve[rz]?|beweise|beweis|dimostra|prove que|докажи\w*|доказа\w+)",
+        rf"(?i){_LEAD}(?:formally |rigorously )?(?:prove|disprove|show|deduce|demonstrate) (?:rigorously |formally |mathematically |by \w+ )?that\b",
+        r"(?i)\b(?:prove|proving|disprove) (?:rigorously |formally |mathematically )?(?:that (?:the|any|every|all|each|there|if|for|no|an?|it|\S+ (?:is|are|has))|there|by (?:induction|contradiction)|using|if|it (?:by|using))\b",
+        rf"(?i){_LEAD}(?:prove|disprove) (?:the |this |\w+'s )",
+        r"(?i)\b(?:prove|proving) (?:the )?(?:\w+ ){0,3}(?:theorem|lemma|inequality|identity|conjecture|proposition|claim|corollary)\b",
+        r"(?i)\b(?:and|then|hence|thus) (?:show|prove) that\b",
+        r"(?i)\b(?:mathematical|rigorous|inductive|elementary|constructive)(?:ly)? pro(?:of|ve)\b",
+        r"(?i)\bproofs? (?:by (?:induction|contradiction)|sketch|(?:for|of) (?:the |\w+'s )(?:\w+ )?(?:theorem|lemma|claim|inequality|conjecture))\b",
+        r"(?i)\b(?:give|write|present|construct|complete) (?:me )?(?:an? |the )?(?:\w+ )?proof\b",
+        r"(?:\A\s*|请|試|试|来|法|步|，|。)证明[^件书]|求证|を証明せよ|ことを証明|を証明して|証明してください|증명하|증명해",
+        r"(?i)\b(?:demuestr[ae] (?:que|el|la)|demostrar que|démontre[rz]? (?:que|le|la)|prouve[rz]? que|beweisen? (?:sie )?,? ?(?:dass|den|die|das)|dimostra(?:re)? (?:che|il|la)|prove que|demonstre que)|докажи\w*|доказать|доказательство теорем",
     ),
     "proof_daily": (  # what people prove to an office, not to a mathematician
-        r"(?i)\b(?:prove|show|demonstrate) (?:that |whether |if |to )*(?:i|we|my|our|you|your|he|she|they|the (?:charge|payment|purchase|seller))\b",
-        r"(?i)\bproof of (?:address|purchase|payment|identity|delivery|income|residence|id|insurance|ownership|vaccination)\b",
+        r"(?i)\b(?:prove|show|demonstrate|proof) (?:to \w+ )?(?:that |whether |if |to )*(?:i|i'm|i've|we|my|our|you|your|he|she|they|someone|people|(?:the|a|an) (?:charge|payment|purchase|seller|landlord|tenant|company|bank|employer|neighbou?r|driver"
+        r"|other driver|insurance|contractor|airline|boss|dealer|store|shop|item|package|parcel|car|card|police|accident|product|ring|painting|bag|photo|email|signature))\b",
+        r"(?i)\bproof of (?:address|purchase|payment|identity|delivery|income|residence|residency|id|insurance|ownership|vaccination|employment|funds|life|age|enrol\w*|citizenship|concept|receipt|onward|travel|marriage|title|birth)\b",
+        r"(?i)\bque (?:j'|j’|je |yo |mi |eu |meu |minha |he |ya )|\bdass (?:ich|mein|wir)|\bche (?:ho|il mio)|что (?:я|мы|мой|моя)\b|证明(?:我|自己)|身元|住所を|在職|収入を|본인|재직|wrong\b",
     ),
-    "equation": (
-        r"\d\s?[-+*/^×÷]\s?\(?\d", r"\b[a-z]\s?=\s?-?\d", r"\b[a-z]\s?\^\s?\d|\b\d?[xyz]\s?[-+]\s?\d", r"\b[xyzabn][²³]",
+    "equation": (  # operators between operands, not a date, a telephone number, a range or half a cup
+        r"\b\d*[xyzn] ?[-+*/] ?\d+ ?[-+*/=)]|\b\d+ ?[-+*] ?\d*[xyzn]\b|\b\d[xyz]\b ?[-+=]",
+        r"\b[a-zA-Z0-9)] ?\^ ?[{(-]?\w|\b[xyzabn][²³]|[a-z\d)]\*\*\d",
+        r"(?:^|[\s(,])[a-z] ?= ?-?\d|\b[a-zA-Z]\([a-z](?:, ?[a-z])?\) ?=",
+        r"\d ?[+*×÷] ?\(?-?[\d.]+\)? ?[-+*/×÷] ?\(?-?\d|\d ?[-/] ?\(?-?[\d.]+\)? ?[+*×÷] ?\(?-?\d|\d\)? ?[-+*/×÷] ?\(-?\d",
+    ),
+    "units": (
+        r"\d ?(?:m/s|km/s|ft/s|kg/m|g/mol|g/cm|N/m|rad/s|mol\b|moles?\b|kPa|MPa|Pa\b|psi|k?J\b|[MkG]?eV\b|nm\b|[µμ]m\b|[kMG]Hz\b|ohms?\b|Ω|[µμ]F|pF|[kM]?N\b|[mM]W\b|mA\b|mL\b|atm\b|cal/|Btu|lb/|ft\^|cm\^|m\^)",
+        r"10 ?(?:\^|\*\*) ?[{(]?[-−]?\d|\\times 10|[x×] ?10\^?[-−]?\d",
+        r"\b(?:velocity|acceleration|momentum|wavelength|electric field|magnetic field|capacitors?|resistors?|thermodynamic\w*|entropy|enthalpy|stoichiometr\w+|isotopes?|molar|torque|viscosity|adiabatic|isothermal|photons?|diffraction|inductance|kinetic energy|half-life|ideal gas|specific heat|pipe flow|Reynolds)\b",
     ),
     # --- several steps ------------------------------------------------------------------------------------
     "steps": (
         r"(?i)\bstep[- ]by[- ]step\b|\bstepwise\b|\bshow (?:your|all|the) (?:work|working|steps|reasoning)\b",
-        r"(?im)^\s*(?:step )?[2-9][.):] \S", r"(?i)\b(?:firstly|secondly|and then|after that|finally,)",
-        r"逐步|一步一步|步骤|首先|ステップ|단계",
+        r"(?im)^\s*(?:step )?[2-9][.):] \S", r"(?i)\b(?:firstly|secondly)\b",
+        r"逐步|一步一步|步骤|ステップ|단계",
         r"(?i)\b(?:paso a paso|étape par étape|schritt für schritt|passo (?:a|per|dopo) passo|по шагам|пошагово)",
     ),
     "analysis": (
-        r"(?i)\b(?:analy[sz]e|analysis|compare and contrast|critically|critique|trade-?offs?|pros and cons|derive|justify|assess"
-        r"|evaluate|synthesi[sz]e|hypothes[ie]s|implications?|root cause|strategy|architect(?:ure)?|design an?)\b",
-        r"(?i)\bexplain (?:how|why|the difference)\b",
-        r"分析|比较|设计|解释为什么|論じ|比較|분석",
-        r"(?i)\b(?:analiza|compara|analyse[rz]?|comparez|analysiere|vergleiche|analizza|проанализируй|сравни)\b",
+        r"(?i)\b(?:analy[sz]e|critically|critique|trade-?offs?|derive|justify|synthesi[sz]e|hypothes[ie]s|implications?|root cause|compare and contrast|to what extent"
+        r"|(?:systems?|software|cloud|microservice|event-driven|multi-region|data|technical) architecture|counter-?arguments?|failure modes?|steelman|second-order|threat model|game[- ]theor\w+|causal\w*|evaluate (?:the|whether|how|this)|assess (?:the|whether|how)"
+        r"|strateg(?:y|ies) (?:for|to|that)|(?:in-depth|statistical|legal|cost-benefit|literary|comparative|sensitivity|financial|swot|policy|data|critical) analysis|analysis of)\b",
+        r"(?i)\b(?:design|architect|plan) (?:an? |the |our )?(?:\w[\w-]* ){0,3}(?:systems?|architecture|database|protocol|algorithm|experiment|study|trial|strategy|pipeline|platform|framework|curriculum|infrastructure|migration|rollout|backend)\b",
+        r"分析|设计.{0,12}(?:系统|架构|方案)|比较.{0,20}(?:优缺点|异同)|论述|論じ|比較し|分析|분석|비교",
+        r"(?i)\b(?:analiza|analice|analise|compara (?:y|los|las|el)|analyse[rz]? |comparez|analysieren?|vergleichen? sie|vergleiche|analizza|confronta|проанализируй\w*|сравни(?:те)?)\b",
+    ),
+    "explain": (
+        r"(?i)\bexplain\b|\bdescribe how\b|\A\W*why (?:do|does|did|is|are|was|were|can|has|have)\b|\bpros and cons\b|\bcompare\b|\bthe differences? between\b|\badvantages\b",
+        r"解释|为什么|説明して|なぜ|설명|왜|区别|(?i)\b(?:explica|expliquer?|explique|erkläre?n?|warum|pourquoi|por qué|spiega|perché|объясни\w*|почему)\b",
     ),
     "thorough": (
-        r"(?i)\b(?:in (?:great )?detail|detailed|comprehensive|thorough(?:ly)?|in[- ]depth|exhaustive|rigorous(?:ly)?|production[- ]ready)\b",
-        r"详细|全面|詳しく|자세히|(?i)\b(?:detallad[ao]|détaillée?|ausführlich|dettagliat[ao]|подробно)",
+        r"(?i)\b(?:in (?:great |full |more )?detail\b|in[- ]depth|production[- ](?:ready|grade|quality)|rigorously|exhaustively"
+        r"|(?:detailed|comprehensive|thorough|rigorous|exhaustive) (?:\w+ ){0,2}(?:analysis|guide|overview|plan|report|review|explanation|study|strategy|list|essay|comparison|description|summary|proposal|answer|design|evaluation|assessment|derivation|treatment|proof|argument|specification|critique))\b",
+        r"详细|詳しく|자세히|(?i)\b(?:en detalle|en détail|ausführlich|in dettaglio|dettagliatamente|em detalhe|подробно)",
     ),
     "constraints": (
-        r"(?i)\b(?:must (?:not |be |have )|exactly|at least|at most|no more than|without using|constraints?|such that|given that|assum(?:e|ing))\b",
-        r"(?i)\b(?:exactly one|only one|different|neither|either|unless|if and only if)\b",
+        r"(?i)\b(?:must (?:not |be |have |also |support|handle)|should (?:not |handle|support))\b",
+        r"(?i)\b(?:exactly|at least|at most|no more than|no fewer than)\b",
+        r"(?i)\b(?:without using|constraints?|such that|given that|assum(?:e|ing)|subject to|if and only if|under the condition)\b",
+        r"(?i)\b(?:exactly one|only one|different|neither|either|unless|respectively)\b",
     ),
     "puzzle": (
-        r"(?i)\b(?:puzzle|clues?|knights? and knaves|truth[- ]teller|who owns|riddle|sudoku|logically|deduction|cipher|decrypt|grid of)\b",
+        r"(?i)\b(?:logic(?:al)? (?:puzzle|grid|problem)|(?:is a|following|this) (?:\w+ )?(?:puzzle|riddle|cryptogram)|puzzle:|clues?:|(?:these|following) clues|knights? and (?:knaves|liars)|truth[- ]teller|always (?:lies?|tells? the truth)|pioneers?|solve (?:this|the) (?:\w+ )?(?:sudoku|puzzle|cipher|cryptarithm|maze)"
+        r"|(?:encrypted|caesar|substitution|vigen[eè]re) (?:\w+ )?(?:cipher|text|message)|decrypt (?:this|the)|crossing puzzle|deduce (?:who|which|what)|different houses?|houses? in a row|n-?queens|tower of hanoi|countdown game|grid (?:below|represents))\b",
+        r"逻辑题|骑士|推理题|論理パズル|논리 퍼즐|(?i)acertijo lógico|énigme logique|logikrätsel",
     ),
     "writing": (
-        r"(?i)\b(?:write|draft|compose|create|generate)\b.{0,20}\b(?:essay|article|story|report|proposal|blog|speech|chapter|screenplay|poem|paper|plan|novel)",
-        r"写一篇|作文|(?i)\b(?:ensayo|rédige|aufsatz|saggio|эссе)",
+        r"(?i)\b(?:write|draft|compose|create|generate|prepare)\b.{0,24}\b(?:essay|article|story|report|proposal|blog|chapter|screenplay|white ?paper|research paper|business plan|thesis|novel|literature review|brief|manuscript|grant application|legal memo\w*)\b",
+        r"写一篇|作文|小论文|論文を書|에세이|(?i)\b(?:(?:escribe|redacta) un (?:ensayo|artículo|informe)|rédige\w*|aufsatz|saggio|redação|эссе|сочинение)\b",
+        r"(?i)\b\d{3,5}[- ]words?\b",
     ),
     "expert": (
-        r"(?i)\b(?:quantum|thermodynamic\w*|enzym\w+|genom\w+|molecul\w+|protein\w*|neuro\w+|pharmac\w+|pathophysiolog\w+|jurisdiction"
-        r"|statut\w+|tort|plaintiff|econometric\w*|monetary policy|amorti[sz]ation|velocity|voltage|capacitor|wavelength|equilibrium"
-        r"|entropy|relativity|stoichiometr\w+|isotope|differential diagnosis|epistemolog\w+|machine learning|neural network\w*|transformer"
-        r"|bayesian|gradient|encryption|cryptograph\w+)\b",
+        r"(?i)\b(?:quantum (?:mechanic\w*|state|field|comput\w+|entangle\w+)|molecular|genom\w+|neurotransmitter\w*|neurolog(?:ical|y) exam\w*|pharmacokinetic\w*|pharmacodynamic\w*|contraindicat\w+|patholog(?:y|ical|ic)|pathophysiolog\w+|jurisdictions?|common law|case law"
+        r"|statute of|statutory|tort|plaintiff|defendant|liabilit(?:y|ies)|negligence|breach of contract|fiduciary|gdpr|econometric\w*|monetary policy|fiscal policy|amorti[sz]ation|equilibrium|relativity|differential diagnosis|epistemolog\w+|ontolog\w+|utilitarian\w*|deontolog\w+"
+        r"|machine learning|neural networks?|bayesian|cryptograph\w+|transformer (?:model|architecture|block)|stochastic|regression|heteroskedast\w+|confidence interval|p-value|randomi[sz]ed|elasticity|arbitrage|derivative pricing|immunolog\w+|oncolog\w+|myocardial|serum|creatinine|metasta\w+|constitutional)\b",
+        r"法律责任|违约|药代动力学|鉴别诊断|量子力学|宏观经济|判例|鑑別診断|감별진단|(?i)\b(?:jurisprudencia|responsabilidad civil|diagnóstico diferencial|responsabilité civile|jurisprudence|haftung|rechtsprechung|differentialdiagnose|ответственност[ьи]|дифференциальн\w+ диагно\w+)\b",
     ),
     # --- easy things --------------------------------------------------------------------------------------
     "question": (
-        r"(?i)\A\W*(?:(?:hi|hello|hey|please|so|and|ok)\W+)*(?:what(?:'s|’s| is| are| was| does| time| day| kind)|who(?:'s| is| was| wrote| are)|when|where"
+        r"(?i)\A\W*(?:(?:hi|hello|hey|please|so|and|ok|sorry)\W+)*(?:what(?:'s|’s|s)?\b|who(?:'s|s)?\b|whom\b|when|where"
         r"|which|whose|is|are|was|do|does|did|can|could|will|would|should|am|have|has|may"
-        r"|how (?:many|much|old|long|far|big|tall|late|often|soon|do|can|to))\b",
+        r"|how (?:many|much|old|long|far|big|tall|late|often|soon|do|can|to|is|are))\b",
         r"(?i)\A\W*(?:qué|cuál|cuándo|dónde|quién|cuánt|cómo|quel|quelle|quand|où|qui|combien|est-ce|was|wer|wann|wo|wie|ist|können|cosa|quando|dove|chi|qual|onde|что|кто|когда|где|сколько|как)",
         r"(?:吗|呢|什么|多少|哪里|几点|谁|何ですか|ですか|ますか|무엇|언제|어디|나요|까요)[^\n]{0,4}\z",
     ),
     "daily": (
-        r"(?i)\b(?:refund|my order|order (?:number|status)|deliver(?:y|ed)|shipping|business hours|opening hours|open(?:ing)? (?:on|until|times?)|password"
-        r"|invoice|subscription|return policy|my (?:account|card|balance|booking|flight|package|phone|bank|pin|luggage|reservation|appointment|bill|payment|transfer|calendar|alarm)"
-        r"|appointment|reservation|customer service|top[- ]?up|exchange rate|withdraw\w*|atm|timer|alarm|reminder|weather|traffic|restaurant|playlist|credit card)\b",
-        r"营业时间|退款|订单|快递|密码|配送|営業時間|返品|환불|영업시간|(?i)\b(?:pedido|reembolso|horario|commande|remboursement|horaires|bestellung|rückerstattung|öffnungszeiten|ordine|rimborso|заказ|возврат)",
+        r"(?i)\b(?:refund|my order|order (?:number|status|#)|deliver(?:y|ed)|shipping|shipped|business hours|opening hours|open(?:ing)? (?:on|until|times?)|password|passport"
+        r"|invoice|receipt|subscription|return policy|warranty|my (?:account|card|balance|booking|flight|package|parcel|phone|bank|pin|luggage|reservation|appointment|bill|payment|transfer|calendar|alarm|car|dog|cat|mom|mother|dad|wife|husband|son|daughter|boss|landlord|hair|ticket|trip|birthday|wedding|hotel|room|house|kitchen|garden|gym)"
+        r"|appointment|reservation|customer service|top[- ]?up|exchange rate|withdraw\w*|atm|timer|alarm|reminder|weather|restaurant|playlist|credit card|recipe|cookies?|dinner|lunch|breakfast|coffee|hotel|flights?|tickets?|birthday|gift|present for|shopping|grocer\w+|movie|song|pharmacy|dentist|doctor"
+        r"|(?:zip|postal|promo|discount|coupon|voucher|qr|dress|area|country|door|gate|verification|security) codes?|shoes?|jacket|jeans|t-?shirt)\b",
+        r"营业时间|退款|订单|快递|密码|天气|餐厅|航班|生日|优惠|积分|酒店|配送|営業時間|返品|天気|予約|レストラン|환불|영업시간|주문|날씨|예약|(?i)\b(?:pedido|reembolso|horario|receta|cumpleaños|vuelo|commande|remboursement|horaires|recette|anniversaire|bestellung|rückerstattung|öffnungszeiten|rezept|geburtstag|wetter|rechnung|ordine|rimborso|ricetta|compleanno|receita|aniversário|voo|заказ|возврат|погода|рецепт)|погод|заказ|рецепт",
     ),
     "greeting": (
-        r"(?i)\A\W*(?:hi|hello|hey|thanks|thank you|good (?:morning|evening|afternoon)|bye|goodbye|ok|okay|yes|no|你好|谢谢|hola|gracias|bonjour|merci|hallo|danke|ciao|grazie|привет|спасибо)\b",
-        r"\A(?:你好|谢谢|こんにちは|ありがとう|안녕)",
+        r"(?i)\A\W*(?:hi|hello|hey|yo|sup|thanks|thank you|thx|good (?:morning|evening|afternoon|night)|bye|goodbye|ok|okay|yes|no|cool|great|perfect|你好|谢谢|hola|gracias|bonjour|merci|hallo|danke|ciao|grazie|olá|obrigad[oa]|привет|спасибо)\b",
+        r"\A\W*(?:你好|您好|谢谢|早上好|こんにちは|ありがとう|おはよう|안녕|감사|Привет|привет|Спасибо|спасибо)",
     ),
     "simple_task": (
-        r"(?i)\b(?:translate|summari[sz]e|extract|classify|categori[sz]e|paraphrase|proofread|rephrase|correct the grammar|fix the grammar|spelling|spell|synonyms?|capital of|convert|remind me|set (?:a|an|my)|tell me|turn (?:on|off)|play)\b",
-        r"翻译|总结|翻訳|要約|번역|요약|(?i)\b(?:traduce|traduis|übersetze|traduci|переведи)",
+        rf"(?i){_LEAD}(?:translate|summari[sz]e|extract|classify|categori[sz]e|paraphrase|proofread|rephrase|correct|fix the (?:grammar|spelling)|spell|convert \d|remind me|set (?:a|an|my|the)|tell me|turn (?:on|off)|play|add|list|name|give me|define|book|order|call|find me|suggest|recommend|rewrite|shorten|count|sort|alphabeti[sz]e|capitali[sz]e)\b",
+        r"(?i)\b(?:synonyms? (?:for|of)|antonyms? (?:for|of)|capital of|how do you say|as json)\b",
+        r"翻译|总结|翻訳|要約|번역|요약|(?i)\b(?:traduce|traduis|traduisez|traduza|übersetzen?|traduci|переведи|resume|résume|zusammenfass\w+|riassumi)",
     ),
     # --- form ---------------------------------------------------------------------------------------------
     "choices": (r"(?m)^\(?[B-D][.):] ?\S", r"(?i)\boptions?:\s"),
 }
-"""Signal -> patterns. `code_word`, `code_verb` and `code_object` count together (`features`)."""
+"""Signal -> patterns. Those that start with `code_` count together (`features`)."""
 
 _OWNERS: tuple[str, ...] = tuple(name for name, patterns in SIGNALS.items() for _ in patterns)
 _SET = PatternSet([pattern for patterns in SIGNALS.values() for pattern in patterns])
 _END = len(_OWNERS)
 
 
-def found(data: bytes) -> frozenset[str]:
-    """Names of the signals that occur in `data` (UTF-8)."""
-    return frozenset(_OWNERS[index] for index in _SET.hits(data) if index < _END)
+def found(data: bytes) -> dict[str, int]:
+    """Signals that occur in `data` (UTF-8), and how many of a signal's patterns did."""
+    counts: dict[str, int] = {}
+    for index in _SET.hits(data):
+        if index < _END:
+            counts[_OWNERS[index]] = counts.get(_OWNERS[index], 0) + 1
+    return counts

@@ -121,7 +121,7 @@ def described(loaded: Loaded, probes: tuple[Probe, ...], *, is_live: bool) -> di
                           "pipeline": route.pipeline, "rules": len(route.rules)}
                    for name, route in settings.routes.items()},
         "tiers": {name: {"pools": tier.pools} for name, tier in settings.tiers.items()},
-        "pools": {name: {"model": pool.model, "provider": pool.provider, "embeddings": pool.embeddings,
+        "pools": {name: {"model": pool.model, "embeddings": pool.embeddings,
                          "capabilities": msgspec.to_builtins(pool.capabilities),
                          "endpoints": [_described_endpoint(endpoint) for endpoint in pool.endpoints]}
                   for name, pool in settings.pools.items()},

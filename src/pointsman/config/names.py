@@ -24,12 +24,6 @@ class PlacedPool(msgspec.Struct, frozen=True):
     source: Pool | Tier
 
     @property
-    def provider(self) -> str | None:
-        """The endpoints' provider when all agree."""
-        providers = {endpoint.provider for endpoint in self.endpoints}
-        return providers.pop() if len(providers) == 1 else None
-
-    @property
     def model_names(self) -> tuple[str, ...]:
         """Names of this pool's model that clients and rules may use; `<provider>/<model>` for each of its providers."""
         providers = dict.fromkeys(endpoint.provider for endpoint in self.endpoints if endpoint.provider)

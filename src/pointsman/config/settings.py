@@ -70,7 +70,7 @@ def _pool(pool: PlacedPool) -> PoolSettings:
             context=declared.context, tools=declared.tools, json_schema=declared.json_schema,
             vision=declared.vision, logprobs=declared.logprobs,
         ),
-        provider=pool.provider, embeddings=declared.embeddings, health=_health(pool.source.health or Health()),
+        embeddings=declared.embeddings, health=_health(pool.source.health or Health()),
         region=pool.source.region or "",
     )
 

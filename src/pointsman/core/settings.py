@@ -65,7 +65,6 @@ class PoolSettings(msgspec.Struct, frozen=True):
     model: str
     endpoints: tuple[EndpointSpec, ...]
     capabilities: Capabilities = Capabilities()
-    provider: str | None = None
     embeddings: bool = False
     """Serves /v1/embeddings (capabilities.embeddings in the file)."""
     health: HealthSettings = HealthSettings()

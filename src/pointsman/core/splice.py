@@ -64,13 +64,16 @@ def _with_system(request: ChatRequest, system: str) -> Edit:
     Why merge? Many chat templates accept one system message only, and only at the start.
     """
     if request.kind is Kind.COMPLETION:
+        if "prompt" not in request.spans:
+            return Edit(request.fields_end, request.fields_end, b',"prompt":' + _encode(system))
         start, end = _span(request, "prompt")
         prompt = msgspec.json.decode(request.body[start:end])
         return Edit(start, end, _encode(f"{system}\n\n{prompt}")) if isinstance(prompt, str) else Edit(start, start, b"")
     start, _ = _span(request, "messages")
     if request.messages and request.messages[0].role in ("system", "developer"):
         fields, _ = members(request.body, start + 1)
-        content = next((field for field in fields if field.key == "content"), None)
+        # Of duplicates the last counts, as for every JSON reader behind us.
+        content = next((field for field in reversed(fields) if field.key == "content"), None)
         if content is not None and request.body[content.start] == 0x22:  # a string
             text = msgspec.json.decode(request.body[content.start : content.end], type=str)
             return Edit(content.start, content.end, _encode(f"{system}\n\n{text}"))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from http import HTTPStatus
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from pointsman.errors import HeadTimeout, HeadTooLarge, MalformedHttp, RequestError
 from pointsman.server.problems import body_of
@@ -29,6 +30,8 @@ class Connection(HttpToolsProtocol):
     """Bytes received since the parser last finished a head, a piece of body or a message."""
     _head_timer: asyncio.TimerHandle | None = None
     _is_refused = False
+    _running: RequestResponseCycle | None = None
+    """The exchange under way, or the last one. `self.cycle` is the latest that has begun, which may wait behind it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -36,6 +39,11 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
+        self._unset_keepalive_if_required()  # uvicorn forgets it after a reset: the timer would hold all this for 75 s
+        running = self._running
+        if running is not None and not running.response_complete:
+            running.disconnected = True  # uvicorn tells only the latest of pipelined requests
+            running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -68,6 +76,10 @@ class Connection(HttpToolsProtocol):
         self._unread, self._is_body = 0, False
         super().on_message_complete()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
     # -- refusals before there is a request
 
     def send_400_response(self, msg: str) -> None:
@@ -86,7 +98,8 @@ class Connection(HttpToolsProtocol):
             return
         self._is_refused = True
         self._stop_head_timer()
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+        running = self._running
+        if running is None or running.response_complete or not running.response_started:
             self.transport.write(_response(error))
         self.transport.close()
 

@@ -19,7 +19,7 @@ import uvicorn
 from pointsman.errors import PointsmanError
 from pointsman.server.connection import Connection
 
-logging.getLogger("uvicorn").setLevel(logging.WARNING)
+logging.getLogger("uvicorn").setLevel(logging.ERROR)  # a line for every stranger's bad bytes would be a way to fill a disk
 _log = logging.getLogger(__name__)
 
 BACKLOG = 2048
@@ -135,6 +135,10 @@ class Listener:
         if self._serving is not None:
             await self._serving
             self._serving = None
+        left = tuple(self._server.server_state.tasks)
+        for task in left:  # cut: each still leaves its record, so wait for them
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
         self._socket.close()
 
     async def _until_idle(self) -> None:

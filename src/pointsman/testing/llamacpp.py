@@ -42,10 +42,11 @@ def weights() -> Path:
 class LlamaCpp:
     """`with LlamaCpp() as engine: engine.url`: starts within about two seconds.
 
-    `embeddings` True makes it a server for `/v1/embeddings` only, as llama.cpp has it.
+    `embeddings` True makes it a server for `/v1/embeddings` only, as llama.cpp has it. Why one thread? Several wait for
+    each other by spinning, which on a busy machine takes ten times as long as one alone.
     """
 
-    def __init__(self, *, slots: int = 4, threads: int = 2, embeddings: bool = False) -> None:
+    def __init__(self, *, slots: int = 4, threads: int = 1, embeddings: bool = False) -> None:
         self._asked = {"slots": slots, "threads": threads, "embeddings": embeddings,
                        "context": CONTEXT_OF_A_SLOT * slots, "model": MODEL}
         self._process: subprocess.Popen[str] | None = None

@@ -9,7 +9,7 @@ from pointsman.core.fleet import Capabilities
 from pointsman.core.request import Message, Needs
 from pointsman.core.settings import Condition, RouteSettings, Rule, TierSettings
 from pointsman.errors import ConfigError, NothingFits, UnknownModel
-from pointsman.testing.factories import a_pool, a_request, a_settings
+from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
 
 LADDER = ("small", "medium", "large")
 BLIND = Capabilities(vision=False)
@@ -149,7 +149,8 @@ def test_a_pool_in_no_tier_has_no_tier():
 
 
 def test_a_model_is_resolved_by_name_and_by_provider():
-    pools = (a_pool("small"), a_pool("medium", provider="acme"), a_pool("large"))
+    medium = a_pool("medium", endpoints=(an_endpoint("medium/0"), an_endpoint("medium/1", provider="acme")))
+    pools = (a_pool("small"), medium, a_pool("large"))
 
     for name in ("medium-model", "acme/medium-model"):
         assert a_decider(Rule("r", Condition(), model=name), pools=pools).decide(a_request()).pool == "medium"

@@ -27,7 +27,9 @@ def test_a_provider_qualified_name_may_not_be_another_pools_model(problems, vali
     assert "`model: example/llama-3.3-70b` would be ambiguous" in said
 
 
-def test_a_pool_has_a_provider_when_all_its_endpoints_agree(settings, valid):
-    assert settings(valid).pools["llama-70b"].provider == "example"
+def test_a_mixed_pool_may_be_asked_for_by_each_of_its_providers(problems, valid):
     own = '      - {url: "http://10.0.0.3/v1", usd_per_million: {input: 1, output: 1}}\nroutes:'
-    assert settings(valid.replace("routes:", own)).pools["llama-70b"].provider is None
+    mixed = valid.replace("routes:", own)
+
+    [said] = problems(mixed.replace("model: qwen-7b", "model: example/llama-3.3-70b"))
+    assert "would be ambiguous" in said
