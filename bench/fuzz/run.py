@@ -31,7 +31,7 @@ from target import Target, free_port
 from upstream import StrictUpstream
 
 WORKERS = 24
-WHOLE_S = 10.0
+WHOLE_S = 25.0
 """How long a whole request may wait for its answer before it counts as hanging; the machine may be busy elsewhere."""
 QUIET_S = 0.06
 """How long to wait for (more) answers to bytes of which nobody knows whether they are a request."""

@@ -180,6 +180,15 @@ class ClientGone(PointsmanError):
         return "the client closed the connection"
 
 
+class Stopped(PointsmanError):
+    """This process was told to stop and its grace is over: what still ran was cut."""
+
+    status, code, retry_after_s = 503, "router_stopped", 1.0
+
+    def __str__(self) -> str:
+        return "this router was stopped before the answer was complete; try again"
+
+
 class DeadlineExceeded(PointsmanError):
     """The request's one deadline ran out; `phase` says while doing what."""
 

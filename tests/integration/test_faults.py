@@ -287,3 +287,23 @@ def test_split_utf8_arrives_whole(client):
                 assert not streamed.text.isascii()
 
     asyncio.run(story())
+
+
+def test_a_client_that_never_reads_is_cut_at_the_deadline_and_frees_everything(client):
+    async def story():
+        long = days.Answer(chunks=["word " * 200] * 5_000)
+        async with ModelServer(long) as server, ModelServer() as other:
+            route = msgspec.structs.replace(a_route("small"), deadline_s=1.0)
+            async with RunningRouter(a_settings(a_pool("small", server.url), route=route)) as router:
+                reader, writer = await asyncio.open_connection("127.0.0.1", router.service.port, limit=1)
+                body = b'{"model":"auto","stream":true,"messages":[{"role":"user","content":"x"}]}'
+                writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+                             b"content-length: %d\r\n\r\n%s" % (len(body), body))
+                await server.wait_for(lambda: server.requests)
+                await server.wait_for(lambda: server.open_connections == 0, 5.0)
+                await settled(router)
+                (record,) = router.records()
+                assert (record.outcome, record.error) == ("failed", "deadline_exceeded")
+                writer.close()
+
+    asyncio.run(story())

@@ -3,12 +3,17 @@
 Why a budget and not only a retry count? When a whole pool is failing, three tries per request are three times the
 load on what is left of it: the retries keep it down. So per pool at most 20 % of the last 10 s' attempts may be
 retries, with a floor of 3 in flight so that a quiet pool can retry at all (the shape of Finagle's and Envoy's retry
-budgets). A request's first retry onto an endpoint that answered within 10 s is always allowed: that endpoint is
-well, and one bad neighbour must not cost the client an error.
+budgets).
 
-Who tells it what: `dispatch` reports `started` for each leased attempt and `answered` for each success (first
-content-bearing event or whole reply); the machine asks `open_retry` before an attempt that follows a sent failure,
-and reports `close_retry` exactly once for each pool it was given. One object lives as long as the process and is
+Why is a retry onto an endpoint that is well always free? Because a bad neighbour must not cost the client an error
+while somebody who answers remains. When one of two endpoints dies under a hundred requests, a hundred retries are no
+storm: the other one gets what the two got before. Well is who has not failed in the last 10 s, or has answered since;
+so a pool of which everybody fails is retried once per endpoint and then on its budget. A request's first retry is
+also free onto an endpoint that answered within 10 s, whatever it did since: it answers some of the time.
+
+Who tells it what: `dispatch` reports `started` for each leased attempt, `answered` for each success (first
+content-bearing event or whole reply) and `failed` for each failure that was sent and another endpoint could mend; the
+machine asks `open_retry` before an attempt that follows a sent failure, and reports `close_retry` exactly once for each pool it was given. One object lives as long as the process and is
 shared by all requests, also over reloads. Times are passed in; every call is O(1) in traffic.
 """
 
@@ -23,6 +28,7 @@ SHARE = 0.2
 FLOOR_IN_FLIGHT = 3
 WINDOW_S = 10
 RECENT_S = 10.0
+NEVER = float("-inf")
 
 
 class Budget(Protocol):
@@ -44,6 +50,7 @@ class RetryBudget:
         self._share, self._floor = share, floor
         self._pools: dict[str, _Purse] = {}
         self._answered: dict[EndpointId, float] = {}
+        self._failed: dict[EndpointId, float] = {}
 
     def started(self, pool: str, now: float) -> None:
         """An attempt was leased in `pool` (retries too)."""
@@ -53,6 +60,10 @@ class RetryBudget:
         """`endpoint` answered just now."""
         self._answered[endpoint] = now
 
+    def failed(self, endpoint: EndpointId, now: float) -> None:
+        """A request that `endpoint` was sent came to nothing, and not by the request's own fault."""
+        self._failed[endpoint] = now
+
     def open_retry(self, endpoints: Iterable[EndpointId], now: float, *, first: bool) -> str | None:
         """The first pool of `endpoints` that allows one more retry, which is then open; None = refused.
 
@@ -61,7 +72,8 @@ class RetryBudget:
         pools: dict[str, None] = {}
         for endpoint in endpoints:
             pool = pool_of(endpoint)
-            if first and now - self._answered.get(endpoint, float("-inf")) <= RECENT_S:
+            answered = self._answered.get(endpoint, NEVER)
+            if (first and now - answered <= RECENT_S) or self._is_well(endpoint, answered, now):
                 return self._open(pool)
             pools[pool] = None
         return next((self._open(pool) for pool in pools if self._allows(pool, now)), None)
@@ -71,6 +83,10 @@ class RetryBudget:
         purse.in_flight = max(0, purse.in_flight - 1)
         if sent:
             purse.retries.add(now, 1)
+
+    def _is_well(self, endpoint: EndpointId, answered: float, now: float) -> bool:
+        failed = self._failed.get(endpoint, NEVER)
+        return failed < answered or now - failed > RECENT_S
 
     def _allows(self, pool: str, now: float) -> bool:
         purse = self._purse(pool)

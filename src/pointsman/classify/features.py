@@ -18,23 +18,33 @@ from pointsman.classify.subject import Subject, subject
 from pointsman.core.request import ChatRequest
 
 NAMES: tuple[str, ...] = (
-    "length", "lines", "digits", "asks",
+    "length", "lines", "numbers", "asks",
     "code", "code_task", "code_error", "algorithm",
-    "latex", "maths", "proof", "equation",
-    "steps", "analysis", "thorough", "constraints", "puzzle", "writing", "expert",
+    "latex", "maths", "proof", "equation", "units",
+    "steps", "analysis", "explain", "thorough", "constraints", "puzzle", "writing", "expert",
     "question", "daily", "greeting", "simple_task", "choices",
     "turns", "tools", "schema", "images",
 )
 """Feature names, in the order of a vector."""
 
-_SAME = ("code", "code_error", "algorithm", "latex", "maths", "equation", "steps", "analysis", "thorough", "constraints",
-         "puzzle", "writing", "expert", "daily", "greeting", "simple_task", "choices")
+_SAME = ("code", "code_error", "algorithm", "latex", "maths", "equation", "units", "steps", "analysis", "explain", "thorough",
+         "puzzle", "writing", "expert", "choices")
 """Signals that are features as they stand: 1 when found. In a fixed order, so that sums are bit for bit the same."""
 
-_SHORT_TOKENS = 80
-"""A question form counts as a sign of ease up to this length; what follows a long one may be a document."""
+_EASY = (("question", 80), ("daily", 120), ("greeting", 12), ("simple_task", 200))
+"""Signs of ease, and the tokens up to which each counts: what follows a question or a greeting may be a document, and
+"my account" in a page of requirements says nothing."""
 
-_DIGITS = b"0123456789"
+_OUTWEIGHS_DAILY = ("code", "code_error", "code_task", "algorithm", "latex", "proof")
+"""Who mentions the weather in a stack trace is not asking about the weather."""
+
+_PLAIN_NUMBERS = 6
+"""As many numbers as a date, a telephone number and an address have together; only more of them say something."""
+
+_AS_DIGITS = bytes(byte if 48 <= byte <= 57 else 32 for byte in range(256))
+_JOINERS = b".:/-"
+"""Dropped between digits, so that 2024-05-01, 10:30, 3.14 and 555-0199 are one number each."""
+
 _LEADS_2 = bytes(range(0xC2, 0xE0))
 _LEADS_3 = bytes(range(0xE0, 0xF0))
 _LEADS_4 = bytes(range(0xF0, 0xF5))
@@ -78,26 +88,43 @@ def estimate_tokens(text: str) -> int:
     return _tokens(Subject(text, text.encode("utf-8", "replace"), len(text), False))[0]
 
 
-def _combine(values: dict[str, float], signals: frozenset[str], tokens: int) -> None:
+def _combine(values: dict[str, float], signals: dict[str, int], tokens: int) -> None:
     """Features that need more than one signal."""
-    if "code_verb" in signals and ("code_word" in signals or "code_object" in signals):
-        values["code_task"] = 1.0
-    elif "code_word" in signals or ("code" in signals and "code_object" in signals):
-        values["code_task"] = 0.5
+    if (task := _code_task(signals)) > 0:
+        values["code_task"] = task
     if "proof" in signals and "proof_daily" not in signals:
         values["proof"] = 1.0
-    if "question" in signals and tokens <= _SHORT_TOKENS:
-        values["question"] = 1.0
+    if (conditions := signals.get("constraints", 0)) > 1:  # one "at least" is ordinary English
+        values["constraints"] = (conditions - 1) / 3
+    for name, most in _EASY:
+        if name in signals and tokens <= most:
+            values[name] = 1.0
+    if "daily" in values and not values.keys().isdisjoint(_OUTWEIGHS_DAILY):
+        del values["daily"]
+
+
+def _code_task(signals: dict[str, int]) -> float:
+    """1 = asked to make or change code, 0.5 = about code. A function, a script or a code alone is anything."""
+    firm = "code_lang" in signals or "code" in signals
+    if firm and ("code_phrase" in signals or ("code_lang" in signals and "code_verb" in signals)):
+        return 1.0
+    if "code_daily" in signals and not firm:
+        return 0.0
+    if "code_phrase" in signals or ("code_in" in signals and "code_object" in signals):
+        return 1.0
+    if "code_lang" in signals or "code_object" in signals or ("code_in" in signals and "code_verb" in signals):
+        return 0.5
+    return 0.0
 
 
 def _measure(values: dict[str, float], data: bytes, tokens: int) -> None:
-    """Length and the characters' mix; each saturates at 1."""
+    """Length and what can be counted; each saturates at 1."""
     if tokens:
         values["length"] = min(1.0, log2(1 + tokens / 16) / 8)  # 1 at 4,080 tokens
     if lines := data.count(b"\n"):
         values["lines"] = min(1.0, log2(1 + lines) / 6)
-    if digits := len(data) - len(data.translate(None, _DIGITS)):
-        values["digits"] = min(1.0, 5 * digits / len(data))
+    if (numbers := len(data.translate(_AS_DIGITS, _JOINERS).split())) > _PLAIN_NUMBERS:
+        values["numbers"] = min(1.0, log2(numbers / _PLAIN_NUMBERS) / 4)  # 1 at 96 numbers
     if (asks := data.count(b"?") + data.count("？".encode())) > 1:
         values["asks"] = min(1.0, (asks - 1) / 4)
 

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from pointsman.config.check import check, names_in
 from pointsman.config.document import MAX_BYTES, Document
 from pointsman.config.faults import place_of, problems_of
 from pointsman.config.problems import Loc, Problem, Report, render
 from pointsman.config.schema import Root
-from pointsman.config.secrets import Secrets
+from pointsman.config.secrets import BadReference, Secrets
 from pointsman.config.settings import settings_of
+from pointsman.config.sources import PROVIDERS, Source, provider_at, url_fault
 from pointsman.core.settings import Settings
 from pointsman.errors import ConfigError
 
@@ -39,6 +40,44 @@ class Loaded(msgspec.Struct, frozen=True):
 def find(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Path:
     """The file to read: the one named, else `$POINTSMAN_CONFIG`, else `pointsman.yaml` in the working directory."""
     return path or Path((os.environ if environ is None else environ).get(FILE_VARIABLE) or DEFAULT_FILE)
+
+
+def is_configured(path: Path | None = None, environ: Mapping[str, str] | None = None) -> bool:
+    """Somebody named a file, or `pointsman.yaml` is in the working directory."""
+    named = path or (os.environ if environ is None else environ).get(FILE_VARIABLE)
+    return bool(named) or Path(DEFAULT_FILE).exists()
+
+
+def provider_keys(environ: Mapping[str, str] | None = None) -> tuple[Source, ...]:
+    """The providers whose key is set; `$OPENAI_BASE_URL` moves OpenAI's to another address, with or without a key."""
+    environ = os.environ if environ is None else environ
+    found = []
+    for provider in PROVIDERS:
+        variable = next((name for name in provider.variables if environ.get(name)), None)
+        moved = environ.get("OPENAI_BASE_URL") if provider.name == "openai" else None
+        if moved:
+            found.append(_moved(moved, variable, environ))
+        elif variable is not None:
+            found.append(_keyed(Source(provider.title, provider.url, provider.name, variable, note=provider.note), environ))
+    return tuple(found)
+
+
+def _moved(url: str, variable: str | None, environ: Mapping[str, str]) -> Source:
+    if (fault := url_fault(url)) is not None:
+        return Source("OPENAI_BASE_URL", "", variable="OPENAI_BASE_URL", fault=fault)
+    url, known = url.rstrip("/"), provider_at(url)
+    source = Source(known.title if known else "OPENAI_BASE_URL", url, known.name if known else None, variable)
+    return _keyed(source, environ)
+
+
+def _keyed(source: Source, environ: Mapping[str, str]) -> Source:
+    if source.variable is None:
+        return source
+    try:
+        key = Secrets(environ, Path()).resolve(f"${{{source.variable}}}")
+    except BadReference as exc:
+        return msgspec.structs.replace(source, fault=str(exc))
+    return msgspec.structs.replace(source, key=SecretStr(key))
 
 
 def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Settings:

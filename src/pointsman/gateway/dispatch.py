@@ -146,7 +146,9 @@ class Dispatch:
         return Replied(journey.call.attempt, reply, self._clock.now())
 
     def _failed(self, journey: Journey, trip: Trip, error: UpstreamError) -> Failed:
-        error.endpoint = journey.lease.endpoint.id
+        error.endpoint = endpoint = journey.lease.endpoint.id
+        if error.sent and error.retryable:
+            self._budget.failed(endpoint, self._clock.now())
         self.close(journey, trip, "failed" if error.sent else "rejected", error)
         return Failed(journey.call.attempt, error, error.sent, self._clock.now())
 

@@ -9,6 +9,7 @@ must survive a kill -9 of this process; `finally` covers every other way out.
 from __future__ import annotations
 
 import asyncio
+import logging
 from random import Random
 
 from pointsman.cascade.budget import RetryBudget
@@ -35,13 +36,16 @@ from pointsman.core.reply import Reply
 from pointsman.core.request import Caller, ChatRequest, Kind
 from pointsman.core.settings import RouteSettings
 from pointsman.errors import ClientGone as ClientGoneError
-from pointsman.errors import Draining, PointsmanError, RequestError
+from pointsman.errors import DeadlineExceeded, Draining, PointsmanError, RequestError, Stopped
 from pointsman.gateway.dispatch import Dispatch, Journey
 from pointsman.gateway.graph import Graph, Way
 from pointsman.gateway.names import Meaning
 from pointsman.gateway.port import Facts, Port
 from pointsman.gateway.trip import Trip
 
+_log = logging.getLogger(__name__)
+OVERDUE_S = 0.5
+"""How long after the deadline a request may still be sending its end to a slow client."""
 _BROKEN_INSIDE = "the router itself failed; the log has the traceback"
 
 
@@ -83,7 +87,10 @@ class Gateway:
         return trip
 
     async def handle(self, request: ChatRequest, port: Port) -> None:
-        """Answers one request through `port`, leaving exactly one record. Cancelling it means: the client left."""
+        """Answers one request through `port`, leaving exactly one record.
+
+        Cancelling it means that the client left (`port.is_gone`) or that the process stops.
+        """
         handling = _Handling(self, self.graph, self._trip(request), port)
         self.in_flight += 1
         try:
@@ -92,11 +99,12 @@ class Gateway:
             handling.settle(error)
             await port.fail(error, handling.facts())
         except asyncio.CancelledError:
-            handling.settle(ClientGoneError())
-            raise
-        except Exception:
-            handling.settle(PointsmanError(_BROKEN_INSIDE))
-            raise
+            await handling.cut()
+        except Exception:  # a bug: the client still gets an end, the log the traceback
+            _log.exception("request %s failed inside the router", handling.record_id)
+            broken = PointsmanError(_BROKEN_INSIDE)
+            handling.settle(broken)
+            await port.fail(broken, handling.facts())
         finally:
             handling.close()
             self.in_flight -= 1
@@ -109,12 +117,19 @@ class _Handling:
         self._gateway, self._graph, self._trip, self._port = gateway, graph, trip, port
         self._clock, self._sink, self._budget, self._rng = gateway._clock, gateway._sink, gateway._budget, gateway._rng
         self._dispatch = Dispatch(gateway._upstream, graph.fleet, self._budget, self._clock, self._rng)
+        self._task = asyncio.current_task()
         self._machine: Machine | None = None
         self._current: Journey | None = None
         self._is_settled = False
         self._is_open = False
+        self._overdue: asyncio.TimerHandle | None = None
+        self._was_overdue = False
         self._opening: asyncio.TimerHandle | None = None
         self._keeping_open: asyncio.Task[None] | None = None
+
+    @property
+    def record_id(self) -> str:
+        return self._trip.id
 
     async def run(self) -> None:
         trip, request, graph = self._trip, self._trip.request, self._graph
@@ -138,8 +153,9 @@ class _Handling:
         trip = self._trip
         plan = self._graph.plan(trip.request, route, way, trip.arrived)
         self._machine = machine = Machine(plan, self._budget, self._rng)
+        loop = asyncio.get_running_loop()
+        self._overdue = loop.call_at(plan.deadline + OVERDUE_S, self._is_overdue)
         if trip.request.stream:
-            loop = asyncio.get_running_loop()
             self._opening = loop.call_later(route.open_after_s, self._open_early, route.open_after_s)
         commands = machine.start()
         while True:
@@ -243,6 +259,30 @@ class _Handling:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    # -- cut short -----------------------------------------------------------------------------------------
+
+    def _is_overdue(self) -> None:
+        """Every wait for an upstream ends by the deadline; only a client that does not read can hold us beyond."""
+        self._was_overdue = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def cut(self) -> None:
+        """The task was cancelled: by a leaving client, by the deadline of one that does not read, or by a stop.
+
+        Raises CancelledError again when the client is gone.
+        """
+        if self._was_overdue:
+            self.settle(DeadlineExceeded("sending to a client that does not read", self._trip.route.deadline_s))
+            self._port.abort()
+        elif self._port.is_gone:
+            self.settle(ClientGoneError())
+            raise asyncio.CancelledError
+        else:
+            error = Stopped()
+            self.settle(error)
+            await self._port.fail(error, self.facts())
+
     # -- the end -------------------------------------------------------------------------------------------
 
     def settle(self, error: PointsmanError | None) -> None:
@@ -266,7 +306,8 @@ class _Handling:
 
     def close(self) -> None:
         """Last of all: no timer and no task outlives its request."""
-        if self._opening is not None:
-            self._opening.cancel()
+        for timer in (self._overdue, self._opening):
+            if timer is not None:
+                timer.cancel()
         if self._keeping_open is not None:
             self._keeping_open.cancel()

@@ -32,6 +32,15 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
 class Port(Protocol):
     """Where the answer goes. `open`, then `begin`, `events`..., `end`; or `reply`; or at any point `fail`."""
 
+    @property
+    def is_gone(self) -> bool:
+        """The client has left."""
+        ...
+
+    def abort(self) -> None:
+        """Cuts the connection: the client does not take what it is sent."""
+        ...
+
     async def open(self, facts: Facts) -> None:
         """Opens a streamed response before anything is known, or keeps an open one alive."""
         ...

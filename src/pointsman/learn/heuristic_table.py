@@ -31,10 +31,10 @@ from pointsman.learn.outcomes import Floats, Sample, contrast, outcome_sample, r
 
 # Logits; the sign is a bound as well. (0 = free: the fit may choose either sign.)
 PRIOR: dict[str, float] = {
-    "length": 2.5, "lines": 0.4, "digits": 0.3, "asks": 0.3,
+    "length": 2.5, "lines": 0.4, "numbers": 0.5, "asks": 0.3,
     "code": 0.9, "code_task": 1.0, "code_error": 0.9, "algorithm": 1.0,
-    "latex": 0.9, "maths": 0.8, "proof": 2.2, "equation": 0.4,
-    "steps": 0.7, "analysis": 0.7, "thorough": 0.6, "constraints": 0.4, "puzzle": 0.8, "writing": 0.6, "expert": 0.6,
+    "latex": 0.9, "maths": 0.8, "proof": 2.2, "equation": 0.4, "units": 0.4,
+    "steps": 0.7, "analysis": 0.8, "explain": 0.3, "thorough": 0.6, "constraints": 0.4, "puzzle": 0.8, "writing": 0.6, "expert": 0.6,
     "question": -0.5, "daily": -0.8, "greeting": -0.5, "simple_task": -0.4, "choices": 0.0,
     "turns": 0.4, "tools": 0.6, "schema": 0.1, "images": 0.3,
 }

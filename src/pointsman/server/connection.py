@@ -78,6 +78,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
+        cycle.scope["abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
         super()._start_asgi_task(cycle, app)
 
     # -- refusals before there is a request

@@ -102,6 +102,12 @@ class Exchange:
             if not message.get("more_body"):
                 return b"".join(parts)
 
+    def abort(self) -> None:
+        """Closes the connection now, whatever waits to be sent."""
+        abort = self.scope.get("abort")
+        if abort is not None:
+            abort()
+
     async def start(self, status: int, headers: Headers) -> None:
         self.is_started = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})

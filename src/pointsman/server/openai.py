@@ -69,6 +69,13 @@ class HttpPort:
     def __init__(self, exchange: Exchange, *, is_chat: bool) -> None:
         self._exchange, self._is_chat = exchange, is_chat
 
+    @property
+    def is_gone(self) -> bool:
+        return self._exchange.is_gone
+
+    def abort(self) -> None:
+        self._exchange.abort()
+
     async def open(self, facts: Facts) -> None:
         if not self._exchange.is_started:
             await self._exchange.start(200, [*_SSE, *pending_headers(facts)])

@@ -19,6 +19,12 @@ class HeardPort:
     events_heard: list[bytes] = field(default_factory=list)
     facts: Facts | None = None
     error: PointsmanError | None = None
+    is_gone: bool = True
+    """Whether a cancelled request means that the client left (else: that the process stops)."""
+    is_aborted: bool = False
+
+    def abort(self) -> None:
+        self.is_aborted = True
 
     async def open(self, facts: Facts) -> None:
         await asyncio.sleep(0)

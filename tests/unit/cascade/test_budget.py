@@ -7,8 +7,15 @@ from pointsman.cascade.budget import RetryBudget, pool_of
 SMALL = ("small/0", "small/1")
 
 
+def open_one(budget, now, endpoints=SMALL, *, first=False):
+    """A retry when every endpoint has just failed: the budget has to bear it."""
+    for endpoint in endpoints:
+        budget.failed(endpoint, now)
+    return budget.open_retry(endpoints, now, first=first)
+
+
 def open_many(budget, count, now, endpoints=SMALL):
-    return [budget.open_retry(endpoints, now, first=False) for _ in range(count)]
+    return [open_one(budget, now, endpoints) for _ in range(count)]
 
 
 def test_a_quiet_pool_may_have_three_retries_in_flight():
@@ -34,7 +41,7 @@ def test_retries_that_are_over_count_until_they_leave_the_window():
     for _ in range(50):
         budget.started("small", 100.0)
     for _ in range(10):
-        pool = budget.open_retry(SMALL, 100.0, first=False)
+        pool = open_one(budget, 100.0)
         budget.close_retry(pool, 100.0, sent=True)
     assert open_many(budget, 4, 100.0) == ["small"] * 3 + [None]  # only the floor is left
 
@@ -60,7 +67,7 @@ def test_unsent_retries_consume_nothing():
     for _ in range(50):
         budget.started("small", 100.0)
     for _ in range(1000):
-        pool = budget.open_retry(SMALL, 100.0, first=False)
+        pool = open_one(budget, 100.0)
         budget.close_retry(pool, 100.0, sent=False)
     assert open_many(budget, 10, 100.0) == ["small"] * 10
 
@@ -70,10 +77,28 @@ def test_the_first_retry_onto_an_endpoint_that_answered_lately_is_always_allowed
     open_many(budget, 3, 100.0)
     budget.answered("small/1", 95.0)
 
-    assert budget.open_retry(SMALL, 100.0, first=True) == "small"
-    assert budget.open_retry(SMALL, 100.0, first=False) is None
-    assert budget.open_retry(("small/0",), 100.0, first=True) is None
-    assert budget.open_retry(SMALL, 105.1, first=True) is None
+    assert open_one(budget, 100.0, first=True) == "small"
+    assert open_one(budget, 100.0) is None
+    assert open_one(budget, 100.0, ("small/0",), first=True) is None
+    assert open_one(budget, 105.1, first=True) is None
+
+
+def test_retries_onto_an_endpoint_that_has_not_failed_are_free():
+    budget = RetryBudget()
+    open_many(budget, 3, 100.0)
+
+    assert open_many(budget, 1, 100.0) == [None]
+    assert [budget.open_retry((*SMALL, "small/2"), 100.0, first=False) for _ in range(50)] == ["small"] * 50
+
+
+def test_an_endpoint_is_well_again_once_it_answers_or_ten_seconds_have_passed():
+    budget = RetryBudget()
+    open_many(budget, 3, 100.0)
+
+    assert budget.open_retry(SMALL, 109.9, first=False) is None
+    assert budget.open_retry(SMALL, 110.1, first=False) == "small"
+    budget.answered("small/0", 101.0)
+    assert budget.open_retry(SMALL, 102.0, first=False) == "small"
 
 
 def test_pools_have_budgets_of_their_own():

@@ -1,0 +1,229 @@
+"""What lies between two configurations, by place and in words; secrets only as changed or not.
+
+Both sides are resolved settings, put back into the file's words: a default that is written out is no difference.
+Endpoints are told apart by URL and rules by name, so that one more at the front is one difference and not ten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+import msgspec
+
+from pointsman.config import units
+from pointsman.config.problems import Loc, path
+from pointsman.core.fleet import EndpointSpec
+from pointsman.core.price import GpuPrice, TokenPrice
+from pointsman.core.settings import Condition, KeySettings, PoolSettings, RouteSettings, Rule, Settings
+
+NEEDS_RESTART: Final = ("server.host", "server.port", "admin", "records.path")
+"""What a reload reads but cannot change: sockets are bound and the store is open."""
+
+_SECRET = "secret:"
+_IDENTITY: Final = {"endpoints": "url", "rules": "name", "keys": "name"}
+"""Lists of mappings: what tells two of their items apart."""
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One place that differs."""
+
+    path: str
+    kind: Literal["added", "removed", "changed", "moved"]
+    old: Any = None
+    new: Any = None
+    needs_restart: bool = False
+
+    def __str__(self) -> str:
+        words = f"{self.path}: {self._what()}"
+        return f"{words} (needs restart)" if self.needs_restart else words
+
+    def _what(self) -> str:
+        if _is_secret(self.old) or _is_secret(self.new):
+            return f"{_in_words(self.old)} -> {_in_words(self.new)}" if None in (self.old, self.new) else "the secret has changed"
+        match self.kind:
+            case "added":
+                return f"added{_summary(self.new)}"
+            case "removed":
+                return f"removed{_summary(self.old)}"
+            case "moved":
+                return f"moved, was {self.old}"
+        return f"{_in_words(self.old)} -> {_in_words(self.new)}"
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> tuple[Difference, ...]:
+    """From `old` to `new`, both made by `plain`, in the order of the file."""
+    return tuple(_between(old, new, ()))
+
+
+def _between(old: Any, new: Any, loc: Loc) -> Iterator[Difference]:
+    match old, new:
+        case dict(), dict():
+            for key in dict.fromkeys((*new, *old)):
+                yield from _between(old.get(key), new.get(key), (*loc, key))
+        case list(), list() if loc and loc[-1] in _IDENTITY:
+            yield from _items(old, new, loc)
+        case _ if old != new:
+            is_part = isinstance(old, dict) or isinstance(new, dict)
+            kind: Literal["added", "removed", "changed"] = "changed"
+            if is_part and None in (old, new):
+                kind = "added" if old is None else "removed"
+            yield Difference(path(loc), kind, old, new, _takes_restart(path(loc)))
+
+
+def _items(old: list[Any], new: list[Any], loc: Loc) -> Iterator[Difference]:
+    """Items are paired by what identifies them, then by place; what is left was added or removed."""
+    key = _IDENTITY[str(loc[-1])]
+    pairs: dict[int, int] = {}
+    free = list(range(len(old)))
+    for i, item in enumerate(new):
+        same = next((j for j in free if old[j].get(key) == item.get(key)), None)
+        if same is not None:
+            pairs[i] = same
+            free.remove(same)
+    for i in range(len(new)):
+        if i not in pairs and i in free:
+            pairs[i] = i
+            free.remove(i)
+    gone_before = {j: sum(1 for k in free if k < j) for j in pairs.values()}
+    for i, item in enumerate(new):
+        if i not in pairs:
+            yield Difference(path((*loc, i)), "added", None, item)
+            continue
+        j = pairs[i]
+        fresh = sum(1 for k in range(i) if k not in pairs)
+        if i - fresh != j - gone_before[j]:
+            yield Difference(path((*loc, i)), "moved", f"[{j}]", f"[{i}]")
+        yield from _between(old[j], item, (*loc, i))
+    for j in free:
+        yield Difference(path((*loc, j)), "removed", old[j], None)
+
+
+def _takes_restart(place: str) -> bool:
+    return any(place == fixed or place.startswith(f"{fixed}.") for fixed in NEEDS_RESTART)
+
+
+def _is_secret(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(_SECRET)
+
+
+def _in_words(value: Any) -> str:
+    match value:
+        case None:
+            return "absent"
+        case bool():
+            return str(value).lower()
+        case str() if _is_secret(value):
+            return "a secret"
+        case list():
+            return f"[{', '.join(_in_words(item) for item in value)}]"
+        case dict():
+            return f"{{{', '.join(f'{key}: {_in_words(item)}' for key, item in value.items() if item is not None)}}}"
+        case _:
+            return str(value) or "empty"
+
+
+def _summary(part: Any) -> str:
+    """What a whole part is known by."""
+    if not isinstance(part, dict):
+        return f" {_in_words(part)}"
+    for key in ("url", "model", "name", "ladder", "pools"):
+        if part.get(key):
+            return f" ({key} {_in_words(part[key])})"
+    return ""
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Settings in the words of the file
+
+
+def plain(settings: Settings) -> dict[str, Any]:
+    """The configuration as plain data in the file's own keys and units, defaults filled in, without a secret's value."""
+    server, admin = settings.server, settings.admin
+    inline = {name for name, tier in settings.tiers.items() if tier.pools == (name,)}
+    return {
+        "server": {"host": server.host, "port": server.port, "max_body": units.format_size(server.max_body),
+                   "max_depth": server.max_depth, "hosts": list(server.hosts)},
+        "admin": {"host": admin.host, "port": admin.port, "token": _digest(admin.token), "token_file": admin.token_file},
+        "auth": {"keys": [_key(key) for key in settings.keys]},
+        "records": {"path": settings.records.path, "content": settings.records.content},
+        "tiers": {name: ({} if name in inline else {"pools": list(tier.pools)})
+                  | {"sla": {"ttft_target": _time(tier.sla.ttft_target_s), "ttft_p95_max": _time(tier.sla.ttft_p95_max_s)}}
+                  | (_pool(settings.pools[name]) if name in inline else {})
+                  for name, tier in settings.tiers.items()},
+        "pools": {name: _pool(pool) for name, pool in settings.pools.items() if name not in inline},
+        "routes": {name: _route(route) for name, route in settings.routes.items()},
+    }
+
+
+def _digest(secret: str | bytes | None) -> str | None:
+    """Tells whether it changed and nothing else: 48 bits of a SHA-256."""
+    if secret is None:
+        return None
+    full = secret.hex() if isinstance(secret, bytes) else hashlib.sha256(secret.encode()).hexdigest()
+    return f"{_SECRET}{full[:12]}"
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else units.format_duration(seconds)
+
+
+def _key(key: KeySettings) -> dict[str, Any]:
+    return {"name": key.name, "key": _digest(key.sha256), "tenant": key.tenant, "routes": list(key.routes),
+            "pools": list(key.pools), "regions": list(key.regions)}
+
+
+def _pool(pool: PoolSettings) -> dict[str, Any]:
+    health = pool.health
+    return {
+        "model": pool.model,
+        "capabilities": msgspec.to_builtins(pool.capabilities) | {"embeddings": pool.embeddings},
+        "endpoints": [_endpoint(endpoint) for endpoint in pool.endpoints],
+        "region": pool.region,
+        "health": {
+            "eject_after": health.eject_after, "eject_share": health.eject_share, "eject_share_min": health.eject_share_min,
+            "eject_for": _time(health.eject_s), "eject_max": _time(health.eject_max_s),
+            "cooldown_max": _time(health.cooldown_max_s),
+        },
+    }
+
+
+def _endpoint(endpoint: EndpointSpec) -> dict[str, Any]:
+    tokens, gpu = None, None
+    match endpoint.price:
+        case TokenPrice() as price:
+            tokens = msgspec.to_builtins(price, str_keys=True)
+        case GpuPrice() as price:
+            gpu = msgspec.to_builtins(price, str_keys=True)
+    return {
+        "url": endpoint.url, "provider": endpoint.provider, "engine": endpoint.engine, "model": endpoint.model,
+        "api_key": _digest(endpoint.api_key), "slots": endpoint.slots, "usd_per_million": tokens, "gpu": gpu,
+        "connect_timeout": _time(endpoint.connect_timeout_s),
+    }
+
+
+def _route(route: RouteSettings) -> dict[str, Any]:
+    return {
+        "ladder": list(route.ladder), "default_tier": route.default_tier, "quality": route.quality,
+        "fallbacks": list(route.fallbacks), "deadline": _time(route.deadline_s),
+        "ttft_timeout": _time(route.ttft_timeout_s), "stall_timeout": _time(route.stall_timeout_s),
+        "answer_timeout": _time(route.answer_timeout_s), "open_after": _time(route.open_after_s),
+        "pipeline": list(route.pipeline), "rules": [_rule(rule) for rule in route.rules],
+    }
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {"name": rule.name, "when": _condition(rule.when), "tier": rule.tier, "pool": rule.pool, "model": rule.model,
+            "system": rule.system, "reason": rule.reason}
+
+
+def _condition(when: Condition) -> dict[str, Any]:
+    """Only what is given: a condition is mostly empty."""
+    said: dict[str, Any] = {
+        "regex": when.regex, "text": when.text, "keywords": list(when.keywords), "path": when.path,
+        "header": dict(when.header), "metadata": dict(when.metadata), "tenant": list(when.tenant), "tools": when.tools,
+        "min_chars": when.min_chars, "max_chars": when.max_chars, "all": [_condition(inner) for inner in when.all],
+        "any": [_condition(inner) for inner in when.any], "not": None if when.not_ is None else _condition(when.not_),
+    }
+    return {key: value for key, value in said.items() if value is not None and value not in ([], {})}
