@@ -184,10 +184,11 @@ class Dispatch:
 
     def _spent(self, journey: Journey, request: ChatRequest, error: UpstreamError | None,
                sent: bool) -> tuple[Usage | None, int | None, str]:
-        """What the attempt used and cost. A refusal by status costs nothing; a broken answer what it must have cost."""
+        """What the attempt used and cost. A refusal costs nothing; a broken answer what it must have cost."""
         if not sent:
             return None, 0, "unsent"
-        if error is not None and error.upstream_status is not None and error.upstream_status >= 400:
+        refused = error is not None and error.upstream_status is not None and error.upstream_status >= 400
+        if refused and journey.first_content_at is None:
             return None, 0, "tokens"
         reply = journey.reply or (journey.stream.reply if journey.stream else None)
         usage = reply.usage if reply else None

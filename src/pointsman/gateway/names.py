@@ -14,6 +14,9 @@ from pointsman.core.request import Caller
 from pointsman.core.settings import PoolSettings, RouteSettings, Settings
 from pointsman.errors import Forbidden, RequestError, UnknownModel
 
+COMPARED = 200
+"""Characters of an unknown name that are compared with those there are."""
+
 
 class Meaning(msgspec.Struct, frozen=True, gc=False):
     """A route to decide on, or (`tier` or `pools` set) the client's own choice."""
@@ -58,16 +61,17 @@ class Names:
         """Raises UnknownModel with near names, or Forbidden when the key may not use it."""
         meaning = self._table.get(model)
         if meaning is None:
-            raise UnknownModel(model, self._near(model))
-        if caller.routes and (not meaning.is_route or meaning.route not in caller.routes):
+            raise UnknownModel(model, self._near(model, caller))
+        if not _may_use(caller, meaning):
             raise Forbidden(f"key {caller.name!r} may not use model {model!r}; it may use: {', '.join(caller.routes)}",
                             param="model")
         return meaning
 
-    def _near(self, model: str) -> tuple[str, ...]:
-        lower = {name.lower(): name for name in self._table}
-        found = [lower[name] for name in get_close_matches(model.lower(), lower, n=3, cutoff=0.5)]
-        return tuple(found) or tuple(self._settings.routes)[:1]
+    def _near(self, model: str, caller: Caller) -> tuple[str, ...]:
+        """Names like it that this caller may use; a name of megabytes must not take seconds to compare."""
+        lower = {name.lower(): name for name, meaning in self._table.items() if _may_use(caller, meaning)}
+        found = [lower[name] for name in get_close_matches(model[:COMPARED].lower(), lower, n=3, cutoff=0.5)]
+        return tuple(found) or (caller.routes or tuple(self._settings.routes))[:1]
 
     def embedding_pool(self, model: str, caller: Caller) -> PoolSettings:
         """The pool of an embeddings request: always a named one. Raises RequestError naming those that there are."""
@@ -86,9 +90,12 @@ class Names:
     def listed(self, caller: Caller) -> list[tuple[str, Meaning]]:
         """What `/v1/models` shows this caller: routes first, then tiers and models, each once."""
         shown = [(name, m) for name, m in self._table.items() if not name.startswith("auto:")]
-        if caller.routes:
-            shown = [(name, m) for name, m in shown if m.is_route and m.route in caller.routes]
+        shown = [(name, m) for name, m in shown if _may_use(caller, m)]
         return sorted(shown, key=lambda item: (not item[1].is_route, not item[1].tier))
 
     def route(self, meaning: Meaning) -> RouteSettings:
         return self._settings.routes[meaning.route]
+
+
+def _may_use(caller: Caller, meaning: Meaning) -> bool:
+    return not caller.routes or (meaning.is_route and meaning.route in caller.routes)

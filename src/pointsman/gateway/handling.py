@@ -1,0 +1,252 @@
+"""The handling of one request: the loop around the cascade machine, and everything that must end with it.
+
+Why is the record written before the last byte and not only at the end? Because what the client has seen complete
+must survive a kill -9 of this process; `cut` and `settle` cover every other way out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import NamedTuple
+
+from pointsman.cascade.budget import RetryBudget
+from pointsman.cascade.events import (
+    Accept,
+    Call,
+    Cancel,
+    ClientGone,
+    Command,
+    Commit,
+    Event,
+    GiveUp,
+    Tick,
+    Verified,
+    Verify,
+    Wake,
+)
+from pointsman.cascade.machine import Machine
+from pointsman.core.clock import Clock
+from pointsman.core.protocols import Sink, Upstream
+from pointsman.core.settings import RouteSettings
+from pointsman.errors import ClientGone as ClientGoneError
+from pointsman.errors import DeadlineExceeded, PointsmanError, Stopped
+from pointsman.gateway.dispatch import Dispatch, Journey
+from pointsman.gateway.graph import Graph, Way
+from pointsman.gateway.names import Meaning
+from pointsman.gateway.port import Facts, Port
+from pointsman.gateway.trip import Trip
+
+OVERDUE_S = 0.5
+"""How long after the deadline a request may still be sending its end to a slow client."""
+
+
+class Means(NamedTuple):
+    """What the gateway was given, and shares with the handling of each request."""
+
+    upstream: Upstream
+    sink: Sink
+    clock: Clock
+    rng: Random
+    budget: RetryBudget
+
+
+class Handling:
+    """One request from its decision to its record: takes the machine's commands, carries them out, hands back events."""
+
+    def __init__(self, means: Means, graph: Graph, trip: Trip, port: Port) -> None:
+        self._graph, self._trip, self._port = graph, trip, port
+        self._sink, self._clock, self._rng, self._budget = means.sink, means.clock, means.rng, means.budget
+        self._dispatch = Dispatch(means.upstream, graph.fleet, self._budget, self._clock, self._rng)
+        self._task = asyncio.current_task()
+        self._machine: Machine | None = None
+        self._current: Journey | None = None
+        self._is_settled = False
+        self._is_open = False
+        self._overdue: asyncio.TimerHandle | None = None
+        self._was_overdue = False
+        self._opening: asyncio.TimerHandle | None = None
+        self._keeping_open: asyncio.Task[None] | None = None
+
+    @property
+    def record_id(self) -> str:
+        return self._trip.id
+
+    async def run(self) -> None:
+        trip, request, graph = self._trip, self._trip.request, self._graph
+        if request.is_embedding:
+            pool = graph.names.embedding_pool(request.model, request.caller)
+            named = graph.names.look_up(request.model, request.caller)
+            meaning = Meaning(named.route, pools=(pool.name,), home=named.tier or named.home, provider=named.provider)
+        else:
+            meaning = graph.names.look_up(request.model, request.caller)
+        trip.route = route = graph.names.route(meaning)
+        trip.ladder = route.ladder
+        trip.models = graph.models
+        trip.decision = graph.decide(request, meaning)
+        way = graph.way(request, trip.decision, meaning)
+        trip.pools, trip.barred = way.pools, way.barred
+        await self._climb(route, way)
+
+    async def _climb(self, route: RouteSettings, way: Way) -> None:
+        trip = self._trip
+        plan = self._graph.plan(trip.request, route, way, trip.arrived)
+        self._machine = machine = Machine(plan, self._budget, self._rng)
+        loop = asyncio.get_running_loop()
+        self._overdue = loop.call_at(plan.deadline + OVERDUE_S, self._is_overdue)
+        if trip.request.stream:
+            self._opening = loop.call_later(route.open_after_s, self._open_early, route.open_after_s)
+        commands = machine.start()
+        while True:
+            event: Event | None = None
+            for command in commands:
+                event = await self._perform(command, plan.deadline) or event
+            if machine.is_done:
+                return
+            if event is None:
+                raise RuntimeError(f"the machine waits for nothing: {machine!r}")
+            commands = machine.on(event)
+            trip.escalations = machine.escalations
+
+    async def _perform(self, command: Command, deadline: float) -> Event | None:
+        match command:
+            case Call():
+                return await self._call(command)
+            case Commit():
+                return await self._commit(deadline)
+            case Accept():
+                await self._accept()
+            case GiveUp(error):
+                await self._stop_opening()
+                raise error
+            case Wake(at):
+                await asyncio.sleep(max(0.0, at - self._clock.now()))
+                return Tick(self._clock.now())
+            case Verify(attempt):
+                return Verified(attempt, None)
+            case Cancel():
+                if self._current is not None:
+                    self._dispatch.close(self._current, self._trip, "cancelled")
+        return None
+
+    async def _call(self, command: Call) -> Event:
+        machine = self._machine
+        if machine is None:
+            raise RuntimeError("a call without a machine")
+        self._current, event = await self._dispatch.call(
+            command, self._trip, machine.reason_of(command.attempt), desperate=machine.is_desperate)
+        return event
+
+    async def _commit(self, deadline: float) -> Event | None:
+        """A stream begins to flow; a plain answer is sent by Accept, which always follows at once."""
+        trip, current = self._trip, self._current
+        trip.committed_at = self._clock.now()
+        if current is None or not trip.request.stream:
+            return None
+        await self._stop_opening()
+        await self._port.begin(self._facts_now(current))
+        if current.reply is not None:  # it was complete before anything could begin to flow
+            await self._port.events(current.held, None)
+            return None
+        return await self._dispatch.flow(current, trip, self._port, deadline)
+
+    async def _accept(self) -> None:
+        current, trip = self._current, self._trip
+        if current is None or current.reply is None:
+            raise RuntimeError("Accept without an answer")
+        reply = current.reply
+        self._dispatch.close(current, trip, "answered")
+        trip.usage = trip.attempts[-1].usage
+        if trip.keeps_content and reply.body:
+            trip.heard.append(reply.body)
+        self.settle(None)
+        if trip.request.stream:
+            await self._port.end()
+        else:
+            await self._port.reply(reply, self.facts())
+
+    def _facts_now(self, current: Journey) -> Facts:
+        """Facts at the commit of a stream: the running attempt counts, its cost is what it is expected to be."""
+        trip = self._trip
+        return trip.facts(tier=current.call.tier, pool=current.lease.endpoint.pool, attempts=len(trip.attempts) + 1,
+                          cost_nano_usd=self._dispatch.expected_cost(current, trip), cost_basis="expected")
+
+    def facts(self) -> Facts:
+        """Facts when all is done."""
+        trip = self._trip
+        last = trip.attempts[-1] if trip.attempts else None
+        nano, basis = trip.cost()
+        return trip.facts(tier=last.tier if last else "", pool=last.pool if last else "", cost_nano_usd=nano,
+                          cost_basis=basis)
+
+    # -- opening early -------------------------------------------------------------------------------------
+
+    def _open_early(self, every_s: float) -> None:
+        self._keeping_open = asyncio.get_running_loop().create_task(self._keep_open(every_s))
+
+    async def _keep_open(self, every_s: float) -> None:
+        self._is_open = True
+        while True:
+            await self._port.open(self._trip.facts())
+            await asyncio.sleep(every_s)
+
+    async def _stop_opening(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+        task, self._keeping_open = self._keeping_open, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    # -- cut short -----------------------------------------------------------------------------------------
+
+    def _is_overdue(self) -> None:
+        """Every wait for an upstream ends by the deadline; only a client that does not read can hold us beyond."""
+        self._was_overdue = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def cut(self) -> None:
+        """The task was cancelled: by a leaving client, by the deadline of one that does not read, or by a stop.
+
+        Raises CancelledError again when the client is gone.
+        """
+        if self._was_overdue:
+            self.settle(DeadlineExceeded("sending to a client that does not read", self._trip.route.deadline_s))
+            self._port.abort()
+        elif self._port.is_gone:
+            self.settle(ClientGoneError())
+            raise asyncio.CancelledError
+        else:
+            error = Stopped()
+            self.settle(error)
+            await self._port.fail(error, self.facts())
+
+    # -- the end -------------------------------------------------------------------------------------------
+
+    def settle(self, error: PointsmanError | None) -> None:
+        """Closes what is open and writes the one record. Idempotent."""
+        if self._is_settled:
+            return
+        self._is_settled = True
+        trip = self._trip
+        if self._machine is not None:
+            if isinstance(error, ClientGoneError):
+                self._machine.on(ClientGone())
+            trip.escalations = self._machine.escalations
+        if self._current is not None:
+            self._dispatch.close(self._current, trip, "cancelled" if error else "answered")
+        if trip.attempts and trip.usage is None:
+            trip.usage = trip.attempts[-1].usage
+        is_open = trip.committed_at is not None or self._is_open
+        is_seen = is_open and trip.request.stream and not isinstance(error, ClientGoneError)
+        status = 200 if error is None or is_seen else error.client_status
+        self._sink.write(trip.record(self._clock.now(), error, status))
+
+    def close(self) -> None:
+        """Last of all: no timer and no task outlives its request."""
+        for timer in (self._overdue, self._opening):
+            if timer is not None:
+                timer.cancel()
+        if self._keeping_open is not None:
+            self._keeping_open.cancel()
