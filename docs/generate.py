@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,9 +19,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from pointsman import errors
-from pointsman.cli.main import COMMANDS, LazyCommand
+from pointsman.cli.main import COMMANDS, LazyCommand, identifier_of
 from pointsman.config import schema, units
 from pointsman.config.faults import bare
+from pointsman.config.jsonschema import FILE_NAME, field_meanings, json_schema
 from pointsman.telemetry.series import SERIES
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -53,7 +55,7 @@ One YAML file. `pointsman check FILE` reports every problem in it together, each
 def configuration() -> str:
     """Every section of the file in the order of the schema, depth first."""
     parts = [_PREAMBLE]
-    docs = _field_docs()
+    docs = field_meanings()
     for title, model in _sections():
         parts.append(f"## {title}\n\n{_oneline(model.__doc__)}\n\n| key | value | default | meaning |\n|---|---|---|---|")
         for name, field in model.model_fields.items():
@@ -84,21 +86,6 @@ def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
                 yield from walk(f"{path}.{field.alias or name}{suffix}".lstrip("."), kind)
 
     return walk("", schema.Root)
-
-
-def _field_docs() -> dict[tuple[str, str], tuple[ast.expr, str]]:
-    """(class, field) -> its annotation and the docstring under it."""
-    found: dict[tuple[str, str], tuple[ast.expr, str]] = {}
-    for node in ast.parse(inspect.getsource(schema)).body:
-        if not isinstance(node, ast.ClassDef):
-            continue
-        for statement, after in zip(node.body, [*node.body[1:], None], strict=True):
-            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
-                text = ""
-                if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-                    text = str(after.value.value)
-                found[node.name, statement.target.id] = (statement.annotation, _oneline(text))
-    return found
 
 
 def _type_in_words(node: ast.expr) -> str:
@@ -183,12 +170,17 @@ def cli() -> str:
     parts = ["# Command line", "`pointsman COMMAND --help` prints the same. Commands that read a configuration look for"
              " the file given, then `$POINTSMAN_CONFIG`, then `pointsman.yaml` in the working directory."]
     for name, line in COMMANDS.items():
-        if importlib.util.find_spec(f"pointsman.cli.{name}") is None:
-            continue
-        command = LazyCommand(name, help=line).real()
-        context = command.make_context(f"pointsman {name}", [], resilient_parsing=True, terminal_width=HELP_WIDTH)
-        parts.append(f"## pointsman {name}\n\n```text\n{command.get_help(context)}\n```")
+        if importlib.util.find_spec(f"pointsman.cli.{identifier_of(name)}") is not None:
+            parts += _helped(f"pointsman {name}", LazyCommand(name, help=line).real())
     return "\n\n".join(parts)
+
+
+def _helped(name: str, command: Any, depth: int = 2) -> Iterator[str]:
+    """The help of a command, then of the commands in it."""
+    context = command.make_context(name, [], resilient_parsing=True, terminal_width=HELP_WIDTH)
+    yield f"{'#' * depth} {name}\n\n```text\n{command.get_help(context)}\n```"
+    for inner in getattr(command, "commands", {}).values():
+        yield from _helped(f"{name} {inner.name}", inner, depth + 1)
 
 
 def metrics() -> str:
@@ -198,15 +190,22 @@ def metrics() -> str:
     return head + "\n".join(rows)
 
 
+def schema_page() -> str:
+    """As `pointsman config schema` prints it."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
 # ---------------------------------------------------------------------------------------------------------
 
 PAGES: dict[str, Callable[[], str]] = {
-    "configuration.md": configuration, "errors.md": errors_page, "cli.md": cli, "metrics.md": metrics,
+    "configuration.md": configuration, "errors.md": errors_page, "cli.md": cli, "metrics.md": metrics, FILE_NAME: schema_page,
 }
 
 
 def page(name: str) -> str:
-    """The whole text of a generated page."""
+    """The whole text of a generated page. JSON has no place for a notice."""
+    if name.endswith(".json"):
+        return PAGES[name]()
     return f"{NOTICE}\n\n{PAGES[name]().strip()}\n"
 
 

@@ -16,7 +16,7 @@ SOURCE = ROOT / "src" / "pointsman"
 PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 BLOCK = re.compile(r"(<!-- modules -->\n).*?(\n<!-- /modules -->)", re.DOTALL)
 ORDER = (
-    "", "core", "config", "classify", "cascade", "pools", "money", "gateway", "upstream", "records", "telemetry", "state",
+    "", "core", "config", "migration", "classify", "cascade", "pools", "money", "translation", "gateway", "upstream", "records", "telemetry", "state",
     "server", "learn", "testing", "cli",
 )
 """Folders as a reader meets them; those not named here follow in alphabetical order."""

@@ -15,10 +15,12 @@ HIDDEN: tuple[days.Day, ...] = (
     days.Refuse(), days.AcceptOnly(), days.CloseAtOnce(), days.Hang(), days.Reset(), days.NoFirstToken(), days.NoFirstToken(role=True),
     days.StallAfter(0), days.CutAfter(0), days.CutAfter(0, "rst"), days.GarbageSse(), days.ErrorIn200(), days.WrongContentType(),
     days.InBandError(0), days.ShortBody(2000), days.EmptyBody(), days.rate_limited("1"), days.rate_limited(), days.server_error(),
-    days.bad_gateway(), days.queue_full(), days.overloaded(), days.unauthorized(), days.not_found(),
+    days.bad_gateway(), days.queue_full(), days.overloaded(),
     days.Raw((b"HTTP/1.1 200 OK\r\ncontent-length: nonsense\r\n\r\n",)), days.Raw((b"\x00\xff" * 50,), "reset"),
 )
 """Failures before the first answer byte: while somebody else could answer, no client may see one."""
+QUARANTINED: tuple[days.Day, ...] = (days.unauthorized(), days.not_found())
+"""Take an endpoint out of service until the next reload, so they must be rare or nothing else would ever happen."""
 VISIBLE: tuple[days.Day, ...] = (
     days.StallAfter(2), days.CutAfter(2), days.CutAfter(2, "rst"), days.CutAfter(1, "chunked-truncated"), days.GarbageSse(1),
     days.InBandError(2), days.EndWithoutFinish(), days.ShortBody(),
@@ -94,7 +96,7 @@ class Fleet:
         if share < 0.70:
             return self._rng.choice(ODD)
         if share < 0.93:
-            return self._rng.choice(HIDDEN)
+            return self._rng.choice(HIDDEN if share < 0.929 else QUARANTINED)
         return self._rng.choice(VISIBLE if share < 0.98 else REFUSALS)
 
     def config(self, port: int, admin_port: int) -> str:
@@ -102,7 +104,7 @@ class Fleet:
             servers = {**self.shaky, **self.steady, "idle": self.idle}
             listed = ", ".join(f'{{url: "{servers[name].url}", slots: 500, connect_timeout: 500ms, '
                                f'gpu: {{type: RTX 4090, usd_per_hour: 0.51, tokens_per_s: 1000}}}}' for name in names)
-            health = "health: {eject_for: 1s, eject_max: 2s, cooldown_max: 1s}"
+            health = "health: {eject_for: 300ms, eject_max: 1s, cooldown_max: 1s}"
             return f"{{model: {names[0]}, capabilities: {{context: 100000{more}}}, {health}, endpoints: [{listed}]}}"
 
         return f"""
@@ -131,5 +133,5 @@ routes:
       - {{when: {{header: {{x-tier: small}}}}, tier: small}}
       - {{when: {{header: {{x-tier: medium}}}}, tier: medium}}
       - {{when: {{header: {{x-tier: large}}}}, tier: large}}
-  idle: {{ladder: [idle], default_tier: idle, stall_timeout: 600s}}
+  patient: {{ladder: [idle], default_tier: idle, stall_timeout: 600s}}
 """

@@ -47,6 +47,8 @@ QUIESCE_S = 45.0
 """Idle connections to upstreams are kept for 20 s and swept every 5 s; ejected endpoints and timers are long done."""
 WARM_SHARE = 0.35
 """Share of the run that is warm-up: allocators, caches and SQLite's page cache fill up."""
+MOST_ATTEMPTS = 3
+"""That reach an engine, over all tiers of a request."""
 MAX_GROWTH = 0.05
 MAX_SLOPE_MB = 2.0
 SLOPE_NEEDS = 100_000
@@ -79,6 +81,9 @@ class Results:
     record_ids: set[str] = field(default_factory=set)
     exit_code: int | None = None
     errors_in_log: int = 0
+    failed_attempts: Counter[str] = field(default_factory=Counter)
+    """Error code -> attempts that ended with it, whatever the client saw."""
+    several_attempts: int = 0
     stream_kb: float | None = None
     restarts: int = 0
 
@@ -99,7 +104,7 @@ class Soak:
         try:
             target = self._target("router")
             try:
-                await asyncio.to_thread(target.start)
+                target.start()  # not in a thread: the router dies with the thread that started it
                 await self._under_load(target)
             finally:
                 self.results.exit_code = await asyncio.to_thread(target.stop)
@@ -127,7 +132,7 @@ class Soak:
     async def _under_load(self, target: Target) -> None:
         clients = Clients(target.port, self.rng, self.options.rate)
         self.results.tally = clients.tally
-        await clients.run(1.0)  # opens what stays open: the store, log files
+        await clients.warm()  # opens what stays open, such as the store
         await asyncio.sleep(2.0)
         self.results.fds_before = target.fds()
         self._began = time.monotonic()
@@ -136,6 +141,8 @@ class Soak:
         load = asyncio.create_task(clients.run(seconds))
         while not load.done() and target.is_alive:
             await asyncio.wait([load], timeout=min(EVERY_S, max(seconds / 20, 1.0)))
+            if not load.done():
+                await asyncio.to_thread(self._ask_admin, "/reload", "POST")  # lets quarantined endpoints in again
             sample = await self._sample(target, clients.tally)
             self.results.samples.append(sample)
             self.progress.update(task, completed=min(sample.at_s, seconds), description=f"{sample.requests} requests, "
@@ -154,32 +161,49 @@ class Soak:
             await asyncio.sleep(1.0)
 
     async def _sample(self, target: Target, tally: Tally) -> Sample:
-        state = await asyncio.to_thread(self._state)
+        state = await asyncio.to_thread(self._ask_admin, "/state")
         took = sorted(tally.took_ms[-5000:]) or [0.0]
         leases = sum(pool["in_flight"] for pool in state["pools"].values())
         return Sample(time.monotonic() - self._began, tally.requests, target.rss_mb(), target.fds(), target.threads(),
                       state["in_flight"], leases, took[len(took) // 2], took[int(len(took) * 0.99)])
 
-    def _state(self) -> dict[str, Any]:
-        request = urllib.request.Request(f"http://127.0.0.1:{self._admin_port}/state",
+    def _ask_admin(self, path: str, method: str = "GET") -> dict[str, Any]:
+        request = urllib.request.Request(f"http://127.0.0.1:{self._admin_port}{path}", method=method,
                                          headers={"authorization": f"Bearer {TOKEN}", "connection": "close"})
         with urllib.request.urlopen(request, timeout=20) as reply:
-            state: dict[str, Any] = json.load(reply)
-            return state
+            told: dict[str, Any] = json.load(reply)
+            return told
 
     def _read_records(self, store: Path) -> None:
         with closing(sqlite3.connect(store)) as db:
             rows = db.execute("SELECT id, json_extract(document, '$.client_request_id') FROM records")
-            for id, client_request_id in rows:
-                self.results.record_ids.add(id)
+            for record, client_request_id in rows:
+                self.results.record_ids.add(record)
                 self.results.stored[client_request_id] += 1
+            failed = db.execute("SELECT json_extract(a.value, '$.error'), count(*) FROM records, json_each(document, '$.attempts') a"
+                                " WHERE json_extract(a.value, '$.error') IS NOT NULL GROUP BY 1")
+            self.results.failed_attempts.update(dict(failed.fetchall()))
+            self._judge_refusals(db)
+            self.results.several_attempts = db.execute("SELECT count(*) FROM records WHERE attempts > 1").fetchone()[0]
+
+    def _judge_refusals(self, db: sqlite3.Connection) -> None:
+        """An error is right after the most attempts that may reach engines, and wrong while one was left."""
+        tally = self.results.tally
+        sent = dict(db.execute(
+            "SELECT json_extract(document, '$.client_request_id'), sum(ifnull(json_extract(a.value, '$.sent'), 1))"
+            " FROM records, json_each(document, '$.attempts') a WHERE status >= 429 GROUP BY records.id"))
+        for request, what in tally.refused.items():
+            if sent.get(request, 0) >= MOST_ATTEMPTS:
+                tally.told[f"{MOST_ATTEMPTS} engines failed one after another, which is the most that are tried"] += 1
+            else:
+                tally.violations[f"{what} after {sent.get(request, 0)} attempts, although somebody could answer"] += 1
 
     async def _weigh_streams(self) -> None:
         """Memory per open stream, on a fresh router: after the load its allocator would hide them."""
         count = min(self.options.streams, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 200) // 3)
         target = self._target("streams")
         try:
-            await asyncio.to_thread(target.start)
+            target.start()  # not in a thread: the router dies with the thread that started it
             connector = aiohttp.TCPConnector(limit=0)
             async with aiohttp.ClientSession(connector=connector) as session:
                 warm = await self._open_streams(session, target.port, 20)
@@ -193,7 +217,7 @@ class Soak:
             await asyncio.to_thread(target.stop)
 
     async def _open_streams(self, session: aiohttp.ClientSession, port: int, count: int) -> list[aiohttp.ClientResponse]:
-        body = json.dumps({"model": "idle", "stream": True, "messages": [{"role": "user", "content": "hi"}]}).encode()
+        body = json.dumps({"model": "patient", "stream": True, "messages": [{"role": "user", "content": "hi"}]}).encode()
         headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}"}
         opened = []
         for _ in range(count):
@@ -230,8 +254,8 @@ def rows_of(results: Results) -> list[Row]:
     growth = statistics.median(rss[-third:]) / statistics.median(rss[:third]) - 1 if rss else 0.0
     slope = theil_sen((sample.requests / 1e5, sample.rss_mb) for sample in warm)
     many = bool(warm) and warm[-1].requests - warm[0].requests >= SLOPE_NEEDS
-    lost = sum(results.stored[id] == 0 for id in tally.expected)
-    twice = sum(count > 1 for id, count in results.stored.items() if id)
+    lost = sum(results.stored[request] == 0 for request in tally.expected)
+    twice = sum(count > 1 for request, count in results.stored.items() if request)
     told_only = sum(record not in results.record_ids for record in tally.records.values())
     strangers = len(set(results.stored) - tally.expected - tally.maybe)
     quiet = results.quiet
@@ -269,13 +293,16 @@ def report(results: Results, rows: list[Row], options: argparse.Namespace) -> st
     lines = [
         "# Does it stay as it was?", "",
         f"The router for {options.minutes:g} minutes at about {options.rate:g} requests/s, over seven endpoints of which four have bad days"
-        f" (three in ten requests) and were restarted {results.restarts} times. Made by `make soak` on {now:%Y-%m-%d}, Python"
+        f" (three in ten requests) and were restarted {results.restarts} times; the configuration was reloaded at every"
+        f" sample. Made by `make soak` on {now:%Y-%m-%d}, Python"
         f" {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, seed {options.seed}.", "",
         "| what | found | allowed | holds |", "|---|---:|---:|---|",
         *(f"| {row.what} | {row.found} | {row.allowed} | {verdict[row.holds]} |" for row in rows), "",
         "| requests | sent |", "|---|---:|", *(f"| {kind} | {count:,} |" for kind, count in tally.sent.most_common()),
         f"| together | {tally.requests:,} |", "",
         "| ends that are no answers, and right | times |", "|---|---:|", *(f"| {what} | {count:,} |" for what, count in tally.told.most_common()),
+        "", f"{results.several_attempts:,} requests took more than one attempt. What failed behind the router:", "",
+        "| attempts that ended with | times |", "|---|---:|", *(f"| {what} | {count:,} |" for what, count in results.failed_attempts.most_common()),
         "", "| minute | requests | RSS MB | descriptors | threads | in flight | leases | p50 ms | p99 ms |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
         *(f"| {s.at_s / 60:.1f} | {s.requests:,} | {s.rss_mb:.1f} | {s.fds} | {s.threads} | {s.in_flight} | {s.leases} | {s.p50_ms:.1f} |"

@@ -36,6 +36,8 @@ class Tally:
     """Ids of requests that were left early: at most one record."""
     records: dict[str, str] = field(default_factory=dict)
     """Request id -> record id, where an answer told it."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Request id -> the error its client got; its record tells whether the router had a try left."""
     took_ms: list[float] = field(default_factory=list)
     hung: int = 0
 
@@ -63,6 +65,13 @@ class Clients:
         async with aiohttp.ClientSession(timeout=timeout, connector=connector, read_bufsize=2048) as self._session:
             await asyncio.gather(*(self._work() for _ in range(self._workers)))
 
+    async def warm(self) -> None:
+        """One decision, which needs no upstream."""
+        async with aiohttp.ClientSession() as self._session:
+            self._number += 1
+            self.tally.sent["decided only"] += 1
+            await self._decided(f"soak-{self._number}")
+
     async def _work(self) -> None:
         kinds: tuple[tuple[str, int, Callable[[str], Awaitable[None]]], ...] = (
             ("plain", 28, self._plain), ("streamed", 26, self._streamed), ("left while streamed", 7, self._left_streamed),
@@ -72,17 +81,17 @@ class Clients:
         while (now := time.monotonic()) < self._until:
             name, _, ask = self._rng.choices(kinds, weights)[0]
             self._number += 1
-            id = f"soak-{self._number}"
+            request = f"soak-{self._number}"
             self.tally.sent[name] += 1
             try:
-                await ask(id)
+                await ask(request)
             except TimeoutError:
                 self.tally.hung += 1
                 self.tally.violations[f"{name}: hung for {HANGS_S:g} s"] += 1
-                self.tally.maybe.add(id)
+                self.tally.maybe.add(request)
             except aiohttp.ClientError as exc:
                 self.tally.violations[f"{name}: {type(exc).__name__}"] += 1
-                self.tally.maybe.add(id)
+                self.tally.maybe.add(request)
             pause = self._workers / self._rate - (time.monotonic() - now)
             await asyncio.sleep(max(0.0, pause * self._rng.uniform(0.5, 1.5)))
 
@@ -111,7 +120,7 @@ class Clients:
                     self.tally.violations["an answer without choices"] += 1
                 self.tally.took_ms.append((time.monotonic() - began) * 1000)
             else:
-                self._failed(reply.status, raw)
+                self._failed(id, reply.status, raw)
 
     async def _streamed(self, id: str, read: Callable[[Any], Awaitable[bytes]] | None = None) -> None:
         began = time.monotonic()
@@ -120,7 +129,7 @@ class Clients:
             raw = await (read(reply) if read else reply.read())
             self._remember(id, reply)
             if reply.status != 200:
-                self._failed(reply.status, raw)
+                self._failed(id, reply.status, raw)
                 return
             frames = [frame[6:] for frame in raw.split(b"\n\n") if frame.startswith(b"data: ")]
             errors = sum(b'"error"' in frame and "error" in json.loads(frame) for frame in frames if frame != b"[DONE]")
@@ -193,9 +202,9 @@ class Clients:
         if "x-route-record" in reply.headers:
             self.tally.records[id] = reply.headers["x-route-record"]
 
-    def _failed(self, status: int, raw: bytes) -> None:
+    def _failed(self, id: str, status: int, raw: bytes) -> None:
         error = json.loads(raw)["error"]
         if status in REFUSED:
             self.tally.told["the engine found the request at fault"] += 1
         else:
-            self.tally.violations[f"{status} {error.get('code')}, although somebody could answer"] += 1
+            self.tally.refused[id] = f"{status} {error.get('code')}"

@@ -16,6 +16,7 @@ from typing import Any
 
 from pointsman import __version__
 from pointsman.classify.decider import build_decider
+from pointsman.config.difference import NEEDS_RESTART, plain
 from pointsman.core.clock import SystemClock
 from pointsman.core.protocols import Sink
 from pointsman.core.record import Record
@@ -27,12 +28,14 @@ from pointsman.pools.fleet import Fleet
 from pointsman.records.journal import Journal
 from pointsman.records.sink import Fanout
 from pointsman.server.admin import admin_app, admin_token
+from pointsman.server.anthropic import AnthropicEndpoints
 from pointsman.server.app import App
 from pointsman.server.auth import Hosts
 from pointsman.server.front import Front
 from pointsman.server.listener import Listener
 from pointsman.server.listing import ListingEndpoints
 from pointsman.server.openai import OpenAIEndpoints
+from pointsman.server.responses import ResponsesEndpoints
 from pointsman.server.route import RouteEndpoints
 from pointsman.telemetry.logs import LogSink
 from pointsman.telemetry.metrics import Metrics
@@ -58,9 +61,10 @@ class Service:
     """A router: gateway, listeners, records. `start`, then `reload` and `drain` as you like, then `aclose`."""
 
     def __init__(self, settings: Settings, *, load: Callable[[], Settings] | None = None, log_fd: int | None = None,
-                 seed: int | None = None) -> None:
-        self.settings = settings
-        self._load = load
+                 seed: int | None = None, overridden: tuple[str, ...] = ()) -> None:
+        """`load` reads the configuration again; `overridden` names its settings that the command line replaced."""
+        self.settings = self._started = settings
+        self._load, self._overridden = load, overridden
         self._clock = SystemClock()
         self._journal = Journal(settings.records)
         self._log_sink = LogSink(log_fd) if log_fd is not None else None
@@ -108,6 +112,8 @@ class Service:
         front = self._current_front
         return App(
             OpenAIEndpoints(self.gateway, front),
+            AnthropicEndpoints(self.gateway, front),
+            ResponsesEndpoints(self.gateway, front),
             RouteEndpoints(self.gateway, front, lambda: self._metrics.count("pointsman_classify_no_body_total")),
             ListingEndpoints(self.gateway, front, self._clock, self.metrics, self._journal.health),
             lambda code: self._metrics.count("pointsman_refused_total", code),
@@ -146,8 +152,7 @@ class Service:
         if self._load is None:
             return {"reloaded": False, "why": "this router was started without a file"}
         settings = await asyncio.to_thread(self._load)
-        fixed = [name for name in ("server.host", "server.port", "admin", "records.path")
-                 if _at(self.settings, name) != _at(settings, name)]
+        fixed = [name for name in NEEDS_RESTART if _at(self._started, name) != _at(settings, name)]
         self._swap(settings, self.gateway.graph.generation + 1)
         _log.info("configuration reloaded, generation %d", self.gateway.graph.generation)
         return {"reloaded": True, "generation": self.gateway.graph.generation, "needs_restart": fixed}
@@ -171,6 +176,17 @@ class Service:
                        for name, route in graph.settings.routes.items()},
             "records": self._journal.health(),
         }
+
+    def config(self) -> dict[str, Any]:
+        """What a reload would be compared with: the configuration as it was read, secrets as digests.
+
+        What only a restart changes is shown as it was at the start, since that is what runs.
+        """
+        started, read = plain(self._started), plain(self.settings)
+        read["server"] |= {name: started["server"][name] for name in ("host", "port")}
+        read |= {"admin": started["admin"], "records": read["records"] | {"path": started["records"]["path"]}}
+        return {"source": self.settings.source, "generation": self.gateway.graph.generation,
+                "overridden": self._overridden, "settings": read}
 
     async def record(self, id: str) -> Record | None:
         """A record by id, as soon as it is in the store; what the spool still holds is imported first."""

@@ -41,7 +41,7 @@ def test_the_decision_rooms_are_held_pure():
     pure = contracts()["importlinter:contract:pure"]
 
     assert set(pure["source_modules"].split()) == {
-        f"pointsman.{room}" for room in ("core", "classify", "cascade", "pools", "money")}
+        f"pointsman.{room}" for room in ("core", "classify", "cascade", "pools", "money", "translation")}
     assert {"asyncio", "socket", "pydantic", "yaml"} <= set(pure["forbidden_modules"].split())
 
 

@@ -246,7 +246,7 @@ CHUNKED_FAULTS: dict[str, tuple[Script, type[errors.UpstreamError], int]] = {
     "error first": (says(STREAM_HEAD + chunked(b'data: {"error":"m"}\n\n', DONE) + END), errors.UpstreamFailed, 0),
     "garbage event": (says(STREAM_HEAD + chunked(HELLO, b"data: garbage\n\n", FINISH, DONE) + END), errors.BadAnswer, 1),
     "invalid UTF-8": (says(STREAM_HEAD + chunked(HELLO, HELLO.replace(b"\xc3", b"\xff"), FINISH) + END), errors.BadAnswer, 1),
-    "an event of over 1 MiB": (says(STREAM_HEAD + chunked(HELLO), *[chunked(b"data: " + b"x" * 99_000)] * 12),
+    "an event of over 16 MiB": (says(STREAM_HEAD + chunked(HELLO), *[chunked(b"data: " + b"x" * 999_000)] * 17),
                                errors.BadAnswer, 1),
     "bad chunk": (says(STREAM_HEAD + chunked(HELLO), b"zz\r\n"), errors.BadAnswer, 1),
 }

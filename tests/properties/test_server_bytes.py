@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointsman.core.request import Kind
+from pointsman.core.request import ChatRequest, Kind
 from pointsman.core.splice import spliced
 from pointsman.errors import RequestError
 from pointsman.server.body import parse
@@ -55,13 +55,19 @@ def a_spoiled_body(draw: st.DrawFn) -> bytes:
     return bytes(body)
 
 
+def read(body: bytes, kind: Kind) -> ChatRequest | RequestError:
+    try:
+        return parse(body, kind)
+    except RequestError as error:
+        return error
+
+
 def check(body: bytes, kind: Kind) -> None:
     """`parse` refuses with a sentence, or what goes upstream is the same JSON but for what we change."""
-    try:
-        request = parse(body, kind)
-    except RequestError as error:
-        assert error.status == 400
-        assert str(error)
+    request = read(body, kind)
+    if isinstance(request, RequestError):
+        assert request.status == 400
+        assert str(request)
         return
     for system in (None, "You are an agent."):
         if system is not None and kind is Kind.EMBEDDING:
@@ -107,12 +113,8 @@ def test_depth_is_refused_beyond_64_and_never_breaks_the_reader(depth: int, brac
     opening, closing = ("[", "]") if brackets == "[]" else ('{"a":', "}")
     value = opening * depth + "1" + closing * depth
     body = b'{"model":"auto","messages":[{"role":"user","content":"hi"}],"x":' + value.encode() + b"}"
-    try:
-        parse(body, Kind.CHAT)
-        is_read = True
-    except RequestError:
-        is_read = False
-    assert is_read is (depth < 64)
+
+    assert isinstance(read(body, Kind.CHAT), ChatRequest) is (depth < 64)
 
 
 def test_a_completion_without_prompt_gets_the_system_prompt_as_its_prompt() -> None:

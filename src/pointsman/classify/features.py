@@ -21,13 +21,13 @@ NAMES: tuple[str, ...] = (
     "length", "lines", "numbers", "asks",
     "code", "code_task", "code_error", "algorithm",
     "latex", "maths", "proof", "equation", "units",
-    "steps", "analysis", "explain", "thorough", "constraints", "puzzle", "writing", "expert",
+    "steps", "analysis", "thorough", "constraints", "puzzle", "writing", "expert",
     "question", "daily", "greeting", "simple_task", "choices",
     "turns", "tools", "schema", "images",
 )
 """Feature names, in the order of a vector."""
 
-_SAME = ("code", "code_error", "algorithm", "latex", "maths", "equation", "units", "steps", "analysis", "explain", "thorough",
+_SAME = ("code", "code_error", "algorithm", "latex", "maths", "equation", "units", "steps", "analysis", "thorough",
          "puzzle", "writing", "expert", "choices")
 """Signals that are features as they stand: 1 when found. In a fixed order, so that sums are bit for bit the same."""
 
@@ -39,8 +39,12 @@ _OUTWEIGHS_DAILY = ("code", "code_error", "code_task", "algorithm", "latex", "pr
 """Who mentions the weather in a stack trace is not asking about the weather."""
 
 _PLAIN_NUMBERS = 6
-"""As many numbers as a date, a telephone number and an address have together; only more of them say something."""
+"""As many numbers as a telephone number, a date and an order have together; only more of them say something."""
 
+_PROBLEM_TOKENS, _PROBLEM_NUMBERS = 30, 3
+"""A word problem tells of dinners and tickets before it asks how many, and is no everyday matter. Shorter ones are."""
+
+_DIGITS = b"0123456789"
 _AS_DIGITS = bytes(byte if 48 <= byte <= 57 else 32 for byte in range(256))
 _JOINERS = b".:/-"
 """Dropped between digits, so that 2024-05-01, 10:30, 3.14 and 555-0199 are one number each."""
@@ -77,8 +81,11 @@ def read(request: ChatRequest, about: Subject | None = None) -> Features:
     tokens, script = _tokens(about)
     signals = found(about.data)
     values = {name: 1.0 for name in _SAME if name in signals}
+    numbers = _numbers(about.data)
     _combine(values, signals, tokens)
-    _measure(values, about.data, tokens)
+    if "reckon" in signals and numbers >= _PROBLEM_NUMBERS and tokens >= _PROBLEM_TOKENS:
+        values.pop("daily", None)
+    _measure(values, about.data, tokens, numbers)
     turns = _count(values, request)
     return Features(values, tokens, script, turns)
 
@@ -94,13 +101,22 @@ def _combine(values: dict[str, float], signals: dict[str, int], tokens: int) -> 
         values["code_task"] = task
     if "proof" in signals and "proof_daily" not in signals:
         values["proof"] = 1.0
-    if (conditions := signals.get("constraints", 0)) > 1:  # one "at least" is ordinary English
-        values["constraints"] = (conditions - 1) / 3
+    if (conditions := signals.get("constraints", 0)) > 2:  # "it must be black, at least tell me" is ordinary English
+        values["constraints"] = (conditions - 2) / 2
     for name, most in _EASY:
         if name in signals and tokens <= most:
             values[name] = 1.0
+    if "simple_opening" in signals:
+        values["simple_task"] = 1.0
     if "daily" in values and not values.keys().isdisjoint(_OUTWEIGHS_DAILY):
         del values["daily"]
+
+
+def _numbers(data: bytes) -> int:
+    """How many numbers there are; 0 when there are too few digits for a problem."""
+    if len(data) - len(data.translate(None, _DIGITS)) < _PROBLEM_NUMBERS:
+        return 0
+    return len(data.translate(_AS_DIGITS, _JOINERS).split())
 
 
 def _code_task(signals: dict[str, int]) -> float:
@@ -117,15 +133,15 @@ def _code_task(signals: dict[str, int]) -> float:
     return 0.0
 
 
-def _measure(values: dict[str, float], data: bytes, tokens: int) -> None:
+def _measure(values: dict[str, float], data: bytes, tokens: int, numbers: int) -> None:
     """Length and what can be counted; each saturates at 1."""
     if tokens:
-        values["length"] = min(1.0, log2(1 + tokens / 16) / 8)  # 1 at 4,080 tokens
+        values["length"] = min(1.0, log2(1 + tokens / 64) / 6)  # 1 at 4,032 tokens; nearly 0 for a sentence
     if lines := data.count(b"\n"):
         values["lines"] = min(1.0, log2(1 + lines) / 6)
-    if (numbers := len(data.translate(_AS_DIGITS, _JOINERS).split())) > _PLAIN_NUMBERS:
-        values["numbers"] = min(1.0, log2(numbers / _PLAIN_NUMBERS) / 4)  # 1 at 96 numbers
-    if (asks := data.count(b"?") + data.count("？".encode())) > 1:
+    if numbers > _PLAIN_NUMBERS:
+        values["numbers"] = min(1.0, log2(numbers / _PLAIN_NUMBERS) / 2)  # 1 at 24 numbers
+    if (asks := data.count(b"?") - data.count(b"??") + data.count("？".encode())) > 1:
         values["asks"] = min(1.0, (asks - 1) / 4)
 
 

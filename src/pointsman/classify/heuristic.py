@@ -28,7 +28,7 @@ _WORDS = {
     "length": "length", "lines": "many lines", "numbers": "many numbers", "asks": "several questions", "code": "code",
     "code_task": "a coding task", "code_error": "an error to debug", "algorithm": "algorithms", "latex": "formulas",
     "maths": "mathematics", "proof": "a proof", "equation": "equations", "units": "physical quantities", "steps": "several steps",
-    "analysis": "analysis", "explain": "an explanation", "thorough": "asks for depth", "constraints": "constraints", "puzzle": "a puzzle",
+    "analysis": "analysis", "thorough": "asks for depth", "constraints": "constraints", "puzzle": "a puzzle",
     "writing": "long writing", "expert": "expert terms", "question": "a short question", "daily": "an everyday matter",
     "greeting": "a greeting", "simple_task": "a simple task", "choices": "multiple choice", "turns": "a long conversation",
     "tools": "tools offered", "schema": "a JSON schema", "images": "images",

@@ -1,9 +1,10 @@
-"""What wording gives away: named signals, each a few patterns, found in two passes.
+"""What wording gives away: named signals, each a few patterns, found in two passes: what a text is made of, and what is asked.
 
 Patterns are anchored on what code, proofs and tasks look like, not on lone words: a discount code, import duty, a
 function room, a tax deduction and a waterproof jacket are everyday matters. Where one wording serves both, a second
 signal names the everyday use (`code_daily`, `proof_daily`), and `features` lets it cancel the weak evidence.
-No look-around and no wide bounded repeat, so the joint automaton stays small.
+No look-around and no wide bounded repeat, so the automata stay small. RE2's `\\b` knows ASCII letters only: words that
+begin or end with another letter stand outside it.
 
 The core signals also know Chinese, Japanese, Korean, Spanish, French, German, Portuguese, Italian and Russian words.
 """
@@ -12,11 +13,14 @@ from __future__ import annotations
 
 from pointsman.classify.patterns import PatternSet
 
-_TASK = r"(?:[\w+#.'/-]+ ){0,3}"
-"""Up to three words between a verb and what it is about: "write a small Python function"."""
+_TASK = r"(?:[^ \n]+ ){0,2}"
+"""Up to two words between a verb and what it is about: "write a small Python function"."""
 
-_LEAD = r"(?:\A|[.!?:;。]\s*|\n\s*)(?:(?:please|now|then|also|and|hi|hey|hello|can you|could you|would you|i need you to|\d[.)])[ ,]+)*"
-"""Where a sentence starts, courtesies included."""
+_LEAD = r"(?:\A\s*|[.!?:;,] |\n|。|\d[.)] )(?:(?:please|then|can you|could you|would you) )?"
+"""Where a sentence starts, a courtesy included."""
+
+_OPENING = r"\A\W*(?:(?:please|pls|can you|could you|would you|i need you to|hi|hello|hey|ok)\W+)*"
+"""Where the text starts, courtesies included."""
 
 SIGNALS: dict[str, tuple[str, ...]] = {
     # --- code ---------------------------------------------------------------------------------------------
@@ -50,29 +54,29 @@ SIGNALS: dict[str, tuple[str, ...]] = {
         r"|terraform|dockerfile|graphql|node\.?js|html|css|verilog|asyncio|php|matlab|jquery|tensorflow|fastapi|react\.?js|leetcode"
         r"|spring boot|ruby on rails|regular expressions?)\b",
         r"\b[Cc](?:\+\+|#)",
-        r"(?i)\b(?:python|java|bash|perl|pandas|docker|django|flask|react|c) ?-?(?:code|functions?|scripts?|class(?:es)?|programs?|programming"
+        r"(?i)\b(?:python|java|bash|perl|pandas|docker|django|flask|react)[ -](?:code|functions?|scripts?|class(?:es)?|programs?|programming"
         r"|decorators?|modules?|packages?|librar(?:y|ies)|lists?|dict(?:ionary)?|dataframes?|components?|hooks?|apps?|api|developers?"
-        r"|backend|generators?|methods?|tests?|compose|images?|containers?|[23]\b|funktion|skript|programm|streams?)",
+        r"|backend|generators?|methods?|tests?|compose|images?|containers?|[23]|funktion|skript|programm|streams?)\b",
         r"(?i)\b(?:rust|go|ruby|scala|swift|r|lua|julia|dart|vue|angular) (?:functions?|scripts?|programs?|structs?|compiler|snippet|syntax|crate"
         r"|goroutines?|channels?|iterators?|closures?|components?|dataframes?)\b",
-        r"(?i)(?:\b(?:in|en|em|на|using|mit) |用|使用) ?(?:python|bash|pandas|pytorch|javascript)\b|python ?(?:函数|代码|脚本|程序|写|実|で|の|関数|コード|로|으로|함수|코드)",
+        r"(?i)\b(?:in|en|em|using|mit) (?:python|bash|pandas)\b|(?:python|java) ?[\x{3040}-\x{d7af}]|[\x{3040}-\x{d7af}] ?python|на (?:python|bash|java)\b",
         r"\bgit (?:commit|rebase|merge|push|pull|log|branch|stash|clone|checkout|reset)",
     ),
     "code_in": (r"(?i)\bin (?:rust|java|go|scala|swift|ruby|r|perl|react|django)(?:[.,;:?!\n]|$| (?:that|which|to|with|using|and|for|without))",),
     "code_verb": (
         r"(?i)\b(?:implement|refactor|debug|optimi[sz]e|rewrite|code|program|fix|write|create|build|make|convert|review|parse)\b",
         r"实现|编写|写|调试|重构|優化|优化|実装|作成|書|구현|작성",
-        r"(?i)\b(?:implementa|escribe|programa|crea|écris|implémente|schreibe?n?|implementiere|scrivi|напиши|реализуй)\b",
+        r"(?i)\b(?:implementa|escribe|programa|crea|implémente|schreibe?n?|implementiere|scrivi)\b|écris|напиши|реализуй",
     ),
     "code_phrase": (
-        rf"(?i)\b(?:implement|refactor|debug|optimi[sz]e|rewrite|write|create|build|make|develop|code|program|give me|generate|design|fix|test) {_TASK}"
+        rf"(?i)\b(?:implement|refactor|debug|optimi[sz]e|rewrite|write|create|build|make|develop|code|give me|generate|fix) (?:me )?(?:an? |the |this |my )?{_TASK}"
         r"(?:functions?|scripts?|programs?|code|api|endpoints?|quer(?:y|ies)|microservices?|schema)\b",
-        r"(?i)\b(?:implement|refactor|debug|rewrite|optimi[sz]e) (?:\w+ ){0,3}(?:class(?:es)?|methods?|modules?|loop|queue|cache|stack|tree|graph|heap|parser|server|client|service)\b",
+        rf"(?i)\b(?:implement|refactor|debug|optimi[sz]e) {_TASK}(?:class(?:es)?|methods?|modules?|loop|queue|cache|stack|tree|graph|heap|parser|server|client|service)\b",
         r"(?i)\b(?:function|method|program|script) (?:that|which) (?:returns?|takes?|prints?|reads?|checks?|computes?|calculates?|sorts?|parses?|finds?|counts?|converts?|reverses?|merges?|downloads?|renames?|sends?)\b",
-        r"(?i)\b(?:write|build|create|implement|develop|code|design) (?:me )?(?:an? |the |my )?(?:\w+ ){0,2}(?:web app(?:lication)?|web ?scraper|crawler|(?:discord|telegram|slack) bot|compiler|parser|interpreter|cli tool|browser extension|lru cache|rate limiter|unit tests?|algorithm)\b",
-        r"(?:写|编写|实现|設計|设计|生成|優化|优化|调试|解释).{0,16}(?:函数|算法|代码|脚本|程序|接口)|(?:関数|コード|スクリプト|プログラム|アルゴリズム)を.{0,8}(?:書|実装|作成|作)|(?:함수|코드|스크립트|알고리즘|프로그램).{0,4}(?:작성|구현|만들|짜)",
-        r"(?i)\b(?:escribe|crea|implementa|programa|écris|implémente|crée|schreibe?|implementiere|erstelle|scrivi|crea|escreva|implemente|напиши|реализуй)(?:-moi|n sie)? "
-        r"(?:\S+ ){0,3}(?:funci[óo]n|função|script|algoritmo|c[óo]digo|programa|fonction|algorithme|programme|funktion|algorithmus|skript|programm|funzione|функци|алгоритм|скрипт|программ|код)",
+        rf"(?i)\b(?:write|build|create|implement|develop|code|design) {_TASK}(?:web app(?:lication)?|web ?scraper|crawler|(?:discord|telegram|slack) bot|compiler|parser|interpreter|cli tool|browser extension|lru cache|rate limiter|unit tests?|algorithm)\b",
+        r"(?:写|编写|实现|设计|生成|优化|调试|解释)(?:一个|一段|这段|这个|下面的|个)?(?:函数|算法|代码|脚本|程序|接口)|(?:関数|コード|スクリプト|プログラム|アルゴリズム)を(?:書|実装|作)|(?:함수|코드|스크립트|알고리즘|프로그램)를? ?(?:작성|구현|만들|짜)",
+        r"(?i)(?:\b(?:escribe|crea|implementa|programa|implémente|crée|schreibe?|implementiere|erstelle|scrivi|escreva|implemente)|écris|напиши|реализуй)(?:те|-moi|n sie)? "
+        r"(?:[^ \n]+ ){0,3}(?:funci[óo]n|função|script|algoritmo|c[óo]digo|programa|fonction|algorithme|programme|funktion|algorithmus|skript|programm|funzione|функци|алгоритм|скрипт|программ|код)",
     ),
     "code_daily": (
         r"(?i)\b(?:zip|post|postal|promo|promotion|promotional|discount|coupon|voucher|gift|qr|bar|area|country|dress|door|gate|access|entry|entrance|security|verification"
@@ -87,7 +91,7 @@ SIGNALS: dict[str, tuple[str, ...]] = {
         r"(?i)\b(?:movie|film|phone|call|sales|video|play|tv|voicemail|podcast|commercial|radio|wedding|comedy|sketch|cold[- ]call|youtube|tiktok|interview|puppet) scripts?\b|\bscripts? for (?:a |an |the |my |our )?(?:\w+ )?(?:play|film|movie|video|podcast|commercial|speech|phone|call|voicemail|wedding|ad|sketch|show|ceremony|meditation)\b",
         r"(?i)\bquer(?:y|ies) (?:about|regarding|on|to|with) (?:my|the|a|your|our)\b|\b(?:billing|customer|booking|quick|general) quer(?:y|ies)\b|\bschema (?:therapy|therapist)\b",
         r"(?i)\b(?:skin|night ?time|morning|bedtime|dance|cleaning) routines?\b|\bcom(?:puter)? program\b|\btalent program",
-        r"(?i)c[óo]digo (?:postal|promocional|de (?:descuento|vestimenta|barras|área|verificación|desconto|barras)|qr|penal|civil|pix)|code (?:postal|promo|civil|pénal|secret|de la route|vestimentaire|barre|de réduction)|codice (?:fiscale|postale|sconto|promo|civile|penale)|programa de (?:entrenamiento|ejercicios?|treino|fidelidad|puntos|radio|televisión)|programme (?:d'entraînement|tv|de fidélité|scolaire)|trainingsprogramm|промокод|программ\w+ (?:тренировок|лояльности|передач)",
+        r"(?i)c[óo]digo (?:postal|promocional|de (?:descuento|vestimenta|barras|área|verificación|desconto|barras)|qr|penal|civil|pix)|code (?:postal|promo|civil|pénal|secret|de la route|vestimentaire|barre|de réduction)|codice (?:fiscale|postale|sconto|promo|civile|penale)|programa de (?:entrenamiento|ejercicios?|treino|fidelidad|puntos|radio|televisión)|programme (?:d'entraînement|tv|de fidélité|scolaire)|trainingsprogramm|промокод|программ\S+ (?:тренировок|лояльности|передач)",
         r"邮政编?代码|优惠代码|区号代码|法律程序|登机程序|バーコード|ドレスコード|QRコード|クーポンコード|バーコード|プロモーションコード|드레스 ?코드|바코드|할인 ?코드|쿠폰 ?코드",
     ),
     "code_object": (
@@ -102,7 +106,7 @@ SIGNALS: dict[str, tuple[str, ...]] = {
         r"|consensus (?:algorithm|protocol)|idempotent|idempotency|backpressure|sharding|sharded|big[- ]o notation|np[- ](?:hard|complete)|shortest path|linked list|hash ?map|eventual(?:ly)? consisten\w+|exactly[- ]once)\b",
         r"\bO\((?:1|n|m|k|log|V|E|2\^)[^)]{0,12}\)",
         r"复杂度|高并发|并发|分布式|动态规划|計算量|分散システム|분산 시스템|복잡도",
-        r"(?i)complejidad (?:temporal|del algoritmo)|complexité (?:temporelle|de l'algorithme)|laufzeitkomplexität|verteilt\w* system|sistema distribuido|распредел[её]нн\w+ систем",
+        r"(?i)complejidad (?:temporal|del algoritmo)|complexité (?:temporelle|de l'algorithme)|laufzeitkomplexität|verteilt\w* system|sistema distribuido|распредел[её]нн\S+ систем",
     ),
     # --- maths --------------------------------------------------------------------------------------------
     "latex": (
@@ -113,11 +117,11 @@ SIGNALS: dict[str, tuple[str, ...]] = {
         r"(?i)\b(?:(?:integrals?|derivatives?) (?:of|from|over)|definite integral|partial derivatives?|eigenvalues?|eigenvectors?|theorem|lemma|corollary|polynomials?|matrices|matrix (?:multiplication|product|inverse|equation)|determinant of"
         r"|differential equations?|quadratic|logarithms?|modulo|prime numbers?|irrational numbers?|homomorphism|isomorphi\w+"
         r"|(?:series|sequence|integral|sum) converges?|convergence of|topological|bijecti\w+|injective|surjective|cardinality|combinatorial|combinatorics|vector spaces?"
-        r"|probability (?:density|distribution)|standard deviation|expected value|trigonometr\w+|hypotenuse|positive integers?|real numbers?|complex numbers?|relatively prime|finite field|abelian|bounded above)\b",
+        r"|probability (?:density|distribution)|standard deviation|expected value|trigonometr\w+|hypotenuse|positive integers?|real numbers?|complex numbers?|integer solutions|find all (?:real|integers?|positive|pairs|primes?|functions)|relatively prime|finite field|abelian|bounded above)\b",
         r"(?i)\b(?:solve (?:for|the (?:\w+ )?equations?)|(?:integrate|differentiate) (?:the function|with respect|f|x|y|sin|cos)|factori[sz]e the (?:expression|polynomial)) ",
         r"(?i)\bfind the (?:\w+ )?(?:probability|value|sum|number|area|volume|minimum|maximum|remainder|product|limit|roots?) (?:of|that)\b|\bwhat is the (?:probability|remainder|sum of the|smallest positive|greatest common)\b",
         r"定积分|不定积分|导数|定理|矩阵|方程|不等式|行列式|微分|방정식|적분|行列の|積分",
-        r"(?i)\b(?:derivada|teorema|ecuación|ecuaciones|dérivée|théorème|équation|ableitung|gleichung|integrale|equazione|derivata|equação|интеграл|теорема|уравнени[ея]|производн\w+)\b|теорем",
+        r"(?i)\b(?:derivada|teorema|ecuación|ecuaciones|dérivée|théorème|ableitung|gleichung|integrale|equazione|derivata)\b|équation|equação|интеграл|теорем|уравнени|производн",
     ),
     "proof": (
         rf"(?i){_LEAD}(?:formally |rigorously )?(?:prove|disprove|show|deduce|demonstrate) (?:rigorously |formally |mathematically |by \w+ )?that\b",
@@ -128,7 +132,7 @@ SIGNALS: dict[str, tuple[str, ...]] = {
         r"(?i)\bproofs? (?:by (?:induction|contradiction)|sketch|(?:for|of) (?:the |\w+'s )(?:\w+ )?(?:theorem|lemma|claim|inequality|conjecture))\b",
         r"(?i)\b(?:give|write|present|construct|complete) (?:me )?(?:an? |the )?(?:\w+ )?proof\b",
         r"(?:\A\s*|请|試|试|来|法|步|，|。)证明[^件书]|求证|を証明せよ|ことを証明|を証明して|証明してください|증명하|증명해",
-        r"(?i)\b(?:demuestr[ae] (?:que|el|la)|demostrar que|démontre[rz]? (?:que|le|la)|prouve[rz]? que|beweisen? (?:sie )?,? ?(?:dass|den|die|das)|dimostra(?:re)? (?:che|il|la)|prove que|demonstre que)|докажи\w*|доказать|доказательство теорем",
+        r"(?i)\b(?:demuestr[ae] (?:que|el|la)|demostrar que|démontre[rz]? (?:que|le|la)|prouve[rz]? que|beweisen?(?: sie)?,? (?:dass|den|die|das)|dimostra(?:re)? (?:che|il|la)|prove que|demonstre que)|докажи|доказать|доказательство теорем",
     ),
     "proof_daily": (  # what people prove to an office, not to a mathematician
         r"(?i)\b(?:prove|show|demonstrate|proof) (?:to \w+ )?(?:that |whether |if |to )*(?:i|i'm|i've|we|my|our|you|your|he|she|they|someone|people|(?:the|a|an) (?:charge|payment|purchase|seller|landlord|tenant|company|bank|employer|neighbou?r|driver"
@@ -142,6 +146,10 @@ SIGNALS: dict[str, tuple[str, ...]] = {
         r"(?:^|[\s(,])[a-z] ?= ?-?\d|\b[a-zA-Z]\([a-z](?:, ?[a-z])?\) ?=",
         r"\d ?[+*×÷] ?\d+ ?[-+*/×÷]|\) ?[-+*/×÷] ?[\d(]|\d ?[-+*/×÷] ?\(\d|\d - \d+ [-+*/] ",
     ),
+    "reckon": (  # with numbers around it: a word problem
+        r"(?i)\bhow (?:many|much|far|old|long|fast)\b|\b(?:what (?:is|was|are|will)|find|calculate|determine) (?:the|her|his|their) (?:\w+ )?(?:total|average|percent|percentage|remaining|cost|profit|sum|number|difference)\b",
+        r"(?i)多少|几个|いくつ|いくら|何個|몇 ?개|얼마|\b(?:cuánt[oa]s?|combien de|wie ?viele?|quant[ie]|quanto)\b|сколько",
+    ),
     "units": (
         r"\d ?(?:m/s|km/s|ft/s|kg/m|g/mol|g/cm|N/m|rad/s|mol\b|moles?\b|kPa|MPa|Pa\b|psi|k?J\b|[MkG]?eV\b|nm\b|[µμ]m\b|[kMG]Hz\b|ohms?\b|Ω|[µμ]F|pF|[kM]?N\b|[mM]W\b|mA\b|mL\b|atm\b|cal/|Btu|lb/|ft\^|cm\^|m\^)",
         r"10 ?(?:\^|\*\*) ?[{(]?[-−]?\d|\\times 10|[x×] ?10\^?[-−]?\d",
@@ -152,24 +160,20 @@ SIGNALS: dict[str, tuple[str, ...]] = {
         r"(?i)\bstep[- ]by[- ]step\b|\bstepwise\b|\bshow (?:your|all|the) (?:work|working|steps|reasoning)\b",
         r"(?im)^\s*(?:step )?[2-9][.):] \S", r"(?i)\b(?:firstly|secondly)\b",
         r"逐步|一步一步|步骤|ステップ|단계",
-        r"(?i)\b(?:paso a paso|étape par étape|schritt für schritt|passo (?:a|per|dopo) passo|по шагам|пошагово)",
+        r"(?i)\b(?:paso a paso|schritt für schritt|passo (?:a|per|dopo) passo)|étape par étape|по шагам|пошагово",
     ),
     "analysis": (
         r"(?i)\b(?:analy[sz]e|critically|critique|trade-?offs?|derive|justify|synthesi[sz]e|hypothes[ie]s|implications?|root cause|compare and contrast|to what extent"
         r"|(?:systems?|software|cloud|microservice|event-driven|multi-region|data|technical) architecture|counter-?arguments?|failure modes?|steelman|second-order|threat model|game[- ]theor\w+|causal\w*|evaluate (?:the|whether|how|this)|assess (?:the|whether|how)"
         r"|strateg(?:y|ies) (?:for|to|that)|(?:in-depth|statistical|legal|cost-benefit|literary|comparative|sensitivity|financial|swot|policy|data|critical) analysis|analysis of)\b",
-        r"(?i)\b(?:design|architect|plan) (?:an? |the |our )?(?:\w[\w-]* ){0,3}(?:systems?|architecture|database|protocol|algorithm|experiment|study|trial|strategy|pipeline|platform|framework|curriculum|infrastructure|migration|rollout|backend)\b",
-        r"分析|设计.{0,12}(?:系统|架构|方案)|比较.{0,20}(?:优缺点|异同)|论述|論じ|比較し|分析|분석|비교",
-        r"(?i)\b(?:analiza|analice|analise|compara (?:y|los|las|el)|analyse[rz]? |comparez|analysieren?|vergleichen? sie|vergleiche|analizza|confronta|проанализируй\w*|сравни(?:те)?)\b",
-    ),
-    "explain": (
-        r"(?i)\bexplain\b|\bdescribe how\b|\A\W*why (?:do|does|did|is|are|was|were|can|has|have)\b|\bpros and cons\b|\bcompare\b|\bthe differences? between\b|\badvantages\b",
-        r"解释|为什么|説明して|なぜ|설명|왜|区别|(?i)\b(?:explica|expliquer?|explique|erkläre?n?|warum|pourquoi|por qué|spiega|perché|объясни\w*|почему)\b",
+        rf"(?i)\b(?:design|architect|plan) {_TASK}(?:systems?|architecture|database|protocol|algorithm|experiment|study|trial|strategy|pipeline|platform|framework|curriculum|infrastructure|migration|rollout|backend)\b",
+        r"分析|系统设计|架构|优缺点|异同|论述|論じ|比較し|分析|분석|비교",
+        r"(?i)\b(?:analiza|analice|analise|compara (?:y|los|las|el)|analyse[rz]? |comparez|analysieren?|vergleichen? sie|vergleiche|analizza|confronta)\b|проанализируй|сравни",
     ),
     "thorough": (
         r"(?i)\b(?:in (?:great |full |more )?detail\b|in[- ]depth|production[- ](?:ready|grade|quality)|rigorously|exhaustively"
         r"|(?:detailed|comprehensive|thorough|rigorous|exhaustive) (?:\w+ ){0,2}(?:analysis|guide|overview|plan|report|review|explanation|study|strategy|list|essay|comparison|description|summary|proposal|answer|design|evaluation|assessment|derivation|treatment|proof|argument|specification|critique))\b",
-        r"详细|詳しく|자세히|(?i)\b(?:en detalle|en détail|ausführlich|in dettaglio|dettagliatamente|em detalhe|подробно)",
+        r"详细|詳しく|자세히|(?i)\b(?:en detalle|en détail|ausführlich|in dettaglio|dettagliatamente|em detalhe)|подробно",
     ),
     "constraints": (
         r"(?i)\b(?:must (?:not |be |have |also |support|handle)|should (?:not |handle|support))\b",
@@ -183,15 +187,15 @@ SIGNALS: dict[str, tuple[str, ...]] = {
         r"逻辑题|骑士|推理题|論理パズル|논리 퍼즐|(?i)acertijo lógico|énigme logique|logikrätsel",
     ),
     "writing": (
-        r"(?i)\b(?:write|draft|compose|create|generate|prepare)\b.{0,24}\b(?:essay|article|story|report|proposal|blog|chapter|screenplay|white ?paper|research paper|business plan|thesis|novel|literature review|brief|manuscript|grant application|legal memo\w*)\b",
-        r"写一篇|作文|小论文|論文を書|에세이|(?i)\b(?:(?:escribe|redacta) un (?:ensayo|artículo|informe)|rédige\w*|aufsatz|saggio|redação|эссе|сочинение)\b",
+        rf"(?i)\b(?:write|draft|compose|create|generate|prepare) {_TASK}(?:essay|article|story|report|proposal|blog|chapter|screenplay|white ?paper|research paper|business plan|thesis|novel|literature review|brief|manuscript|grant application|legal memo\w*)\b",
+        r"写一篇|作文|小论文|論文を書|에세이|(?i)\b(?:(?:escribe|redacta) un (?:ensayo|artículo|informe)|rédige\w*|aufsatz|saggio|redação)|эссе|сочинение",
         r"(?i)\b\d{3,5}[- ]words?\b",
     ),
     "expert": (
         r"(?i)\b(?:quantum (?:mechanic\w*|state|field|comput\w+|entangle\w+)|molecular|genom\w+|neurotransmitter\w*|neurolog(?:ical|y) exam\w*|pharmacokinetic\w*|pharmacodynamic\w*|contraindicat\w+|patholog(?:y|ical|ic)|pathophysiolog\w+|jurisdictions?|common law|case law"
         r"|statute of|statutory|tort|plaintiff|defendant|liabilit(?:y|ies)|negligence|breach of contract|fiduciary|gdpr|econometric\w*|monetary policy|fiscal policy|amorti[sz]ation|equilibrium|relativity|differential diagnosis|epistemolog\w+|ontolog\w+|utilitarian\w*|deontolog\w+"
         r"|machine learning|neural networks?|bayesian|cryptograph\w+|transformer (?:model|architecture|block)|stochastic|regression|heteroskedast\w+|confidence interval|p-value|randomi[sz]ed|elasticity|arbitrage|derivative pricing|immunolog\w+|oncolog\w+|myocardial|serum|creatinine|metasta\w+|constitutional)\b",
-        r"法律责任|违约|药代动力学|鉴别诊断|量子力学|宏观经济|判例|鑑別診断|감별진단|(?i)\b(?:jurisprudencia|responsabilidad civil|diagnóstico diferencial|responsabilité civile|jurisprudence|haftung|rechtsprechung|differentialdiagnose|ответственност[ьи]|дифференциальн\w+ диагно\w+)\b",
+        r"法律责任|违约|药代动力学|鉴别诊断|量子力学|宏观经济|判例|鑑別診断|감별진단|(?i)\b(?:jurisprudencia|responsabilidad civil|diagnóstico diferencial|responsabilité civile|jurisprudence|haftung|rechtsprechung|differentialdiagnose)\b|гражданск\S+ ответственност|дифференциальн\S+ диагно",
     ),
     # --- easy things --------------------------------------------------------------------------------------
     "question": (
@@ -213,22 +217,31 @@ SIGNALS: dict[str, tuple[str, ...]] = {
         r"\A\W*(?:你好|您好|谢谢|早上好|こんにちは|ありがとう|おはよう|안녕|감사|Привет|привет|Спасибо|спасибо)",
     ),
     "simple_task": (
-        rf"(?i){_LEAD}(?:translate|summari[sz]e|extract|classify|categori[sz]e|paraphrase|proofread|rephrase|correct|fix the (?:grammar|spelling)|spell|convert \d|remind me|set (?:a|an|my|the)|tell me|turn (?:on|off)|play|add|list|name|give me|define|book|order|call|find me|suggest|recommend|rewrite|shorten|count|sort|alphabeti[sz]e|capitali[sz]e)\b",
+        rf"(?i){_OPENING}(?:translate|summari[sz]e|extract|classify|categori[sz]e|paraphrase|proofread|rephrase|correct|fix the (?:grammar|spelling)|spell|convert \d|remind me|set (?:a|an|my|the)|tell me|turn (?:on|off)|play|add|list|name|give me|define|book|order|call|find me|suggest|recommend|rewrite|shorten|count|sort|alphabeti[sz]e|capitali[sz]e)\b",
         r"(?i)\b(?:synonyms? (?:for|of)|antonyms? (?:for|of)|capital of|how do you say|as json)\b",
-        r"翻译|总结|翻訳|要約|번역|요약|(?i)\b(?:traduce|traduis|traduisez|traduza|übersetzen?|traduci|переведи|resume|résume|zusammenfass\w+|riassumi)",
+        r"翻译|总结|翻訳|要約|번역|요약|(?i)\b(?:traduce|traduis|traduisez|traduza|traduci|resume|résume|zusammenfass\w+|riassumi)|übersetze|переведи",
+    ),
+    "simple_opening": (  # followed by the document it is about, however long
+        rf"(?i){_OPENING}(?:translate|summari[sz]e|proofread|paraphrase|rephrase|correct|fix the (?:grammar|spelling)|shorten|extract|classify|spell-?check|tl;?dr)\b",
+        r"\A\s*(?:请|請)?(?:翻译|总结|概括|把)",
     ),
     # --- form ---------------------------------------------------------------------------------------------
     "choices": (r"(?m)^\(?[B-D][.):] ?\S", r"(?i)\boptions?:\s"),
 }
 """Signal -> patterns. Those that start with `code_` count together (`features`)."""
 
-_CODE = ("code", "code_error", "code_lang", "code_in", "code_verb", "code_phrase", "code_object", "algorithm")
+_ASKING = ("code_in", "code_verb", "code_phrase", "analysis", "thorough", "writing", "question", "daily", "greeting", "simple_task",
+           "simple_opening")
+"""Signals about what is asked: looked for at both ends of a long text. The others are about what it is made of."""
 _DAILY = {"code_daily": ("code_phrase", "code_object"), "proof_daily": ("proof",)}
 """Cancelling signals, and what they cancel: looked for only when there is something to cancel."""
 
+ASKING_BYTES = 400
+"""Head, and again tail, in which `_ASKING` is looked for: people ask before or after what they paste."""
+
 
 class _Signals:
-    """Some signals as one pattern set. Several small automata build faster than their product would."""
+    """Some signals as one pattern set. Small automata are built faster than their product would be."""
 
     def __init__(self, *names: str) -> None:
         self._owners = tuple(name for name in names for _ in SIGNALS[name])
@@ -239,19 +252,22 @@ class _Signals:
         owners, end = self._owners, len(self._owners)
         for index in self._set.hits(data):
             if index < end:
-                counts[owners[index]] = counts.get(owners[index], 0) + 1
+                name = owners[index]
+                counts[name] = counts.get(name, 0) + 1
 
 
-_SETS = (_Signals(*_CODE), _Signals(*(name for name in SIGNALS if name not in _CODE and name not in _DAILY)))
+_ABOUT = _Signals(*(name for name in SIGNALS if name not in _ASKING and name not in _DAILY))
+_ASKED = _Signals(*_ASKING)
 _CANCELS = tuple((_Signals(name), cancelled) for name, cancelled in _DAILY.items())
 
 
 def found(data: bytes) -> dict[str, int]:
     """Signals that occur in `data` (UTF-8), and how many of a signal's patterns did."""
     counts: dict[str, int] = {}
-    for signals in _SETS:
-        signals.count(data, counts)
+    _ABOUT.count(data, counts)
+    asking = data if len(data) <= 2 * ASKING_BYTES else data[:ASKING_BYTES] + b"\n" + data[-ASKING_BYTES:]
+    _ASKED.count(asking, counts)
     for signals, cancelled in _CANCELS:
-        if any(name in counts for name in cancelled):
-            signals.count(data, counts)
+        if not counts.keys().isdisjoint(cancelled):
+            signals.count(asking, counts)
     return counts

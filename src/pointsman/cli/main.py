@@ -7,6 +7,7 @@ imported when that command runs (or its own help is asked for). `COMMANDS` is al
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from typing import Annotated, Any, Final
 
@@ -18,12 +19,20 @@ from pointsman.errors import ConfigError
 
 COMMANDS: Final = {
     "serve": "Run the router.",
+    "init": "Ask a few questions and write a configuration.",
     "check": "Check a configuration file and show what it says.",
+    "config": "Print the configuration's JSON Schema, or what a reload would change.",
+    "import": "Write a configuration from that of LiteLLM, RouteLLM or OpenRouter.",
     "explain": "Show how a prompt would be routed, and why.",
     "demo": "Three simulated tiers, the router and a client: see it work.",
     "simulate": "Run simulated model servers.",
 }
-"""Name -> one line. The command itself is the function of that name in `pointsman.cli.<name>`."""
+"""Name -> one line. The command itself is what has that name in `pointsman.cli.<name>`: a function, or a group of its own."""
+
+
+def identifier_of(command: str) -> str:
+    """The name of a command's module, and of the command in it: Python keeps `import` for itself."""
+    return f"{command}_" if keyword.iskeyword(command) else command
 
 
 class LazyCommand(TyperCommand):
@@ -31,10 +40,12 @@ class LazyCommand(TyperCommand):
 
     def real(self) -> Any:
         """The command itself, imported now."""
-        name = str(self.name)
-        function = getattr(importlib.import_module(f"pointsman.cli.{name}"), name)
+        name = identifier_of(str(self.name))
+        found = getattr(importlib.import_module(f"pointsman.cli.{name}"), name)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_command(found)
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        app.command(name)(function)
+        app.command(str(self.name))(found)
         return typer.main.get_command(app)
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:

@@ -15,7 +15,10 @@ import typer
 import uvloop
 from rich.console import Console
 
-from pointsman.config.load import find, load
+from pointsman.cli.first_run import Around, PortsOption, ProbeOption
+from pointsman.cli.unconfigured import read_found, write_found
+from pointsman.config.load import find, is_configured, load
+from pointsman.config.watch import Seen, WatchedFiles
 from pointsman.core.settings import Settings
 from pointsman.errors import ConfigError, PointsmanError
 from pointsman.telemetry.logs import configure_logging
@@ -24,28 +27,44 @@ from pointsman.wiring import Service
 _log = logging.getLogger(__name__)
 SWITCH_INTERVAL_S = 0.0005
 """How long the importer's thread may keep the interpreter while a request waits. Python's 5 ms would show in p99."""
+WATCH_EVERY_S = 1.0
+"""How often the configuration file is looked at. A change is read once it has been left alone for one look."""
 
 
 def serve(
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file [default: $POINTSMAN_CONFIG or pointsman.yaml].")] = None,
     host: Annotated[str | None, typer.Option(help="Listen here instead of server.host.")] = None,
     port: Annotated[int | None, typer.Option(help="Listen here instead of server.port.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Write what is found to the configuration file, then serve it.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Let --write replace a file that is there.")] = False,
+    probe: ProbeOption = None,
+    usual_ports: PortsOption = None,
+    watch: Annotated[bool, typer.Option("--watch/--no-watch", help="Read the configuration again when its file changes.")] = True,
     log_requests: Annotated[bool, typer.Option("--log-requests/--no-log-requests", help="One JSON line per request on standard output.")] = True,
     log_level: Annotated[str, typer.Option(help="How much the router itself says: debug, info, warning, error.")] = "info",
     log_format: Annotated[Literal["text", "json"], typer.Option(help="Its own messages on standard error as text or json.")] = "text",
 ) -> None:
     """Run the router.
 
-    SIGHUP reads the configuration again (a bad file keeps the old one). SIGTERM or Ctrl-C drains: no new requests,
+    Without a configuration it looks for model servers on this machine and for provider keys in the environment, says
+    what it found, and serves that.
+
+    A changed file, or SIGHUP, makes it read the configuration again (a bad file keeps the old one). SIGTERM or Ctrl-C drains: no new requests,
     streams under way end; a second one ends them at once.
     """
     console = Console(stderr=True)
     path = find(config)
     read = functools.partial(_read, path, host, port)
     try:
+        if write:
+            write_found(path, Around.of(probe, usual_ports, port), host=host, port=port, force=force)
+        elif not is_configured(config):
+            read = read_found(path, Around.of(probe, usual_ports, port), host, port, read)
+            watch = False  # there is no file; SIGHUP reads one that has come
+        watched = WatchedFiles(path) if watch else None
         settings = read()
         configure_logging(log_level, log_format, secrets=_secrets(settings))
-        uvloop.run(_run(settings, read, 1 if log_requests else None, console))
+        uvloop.run(_run(settings, read, 1 if log_requests else None, console, watched, _overridden(host, port)))
     except ConfigError as error:
         for problem in error.problems:
             console.print(problem, style="red", markup=False, highlight=False)
@@ -71,9 +90,26 @@ def _read(path: Path, host: str | None, port: int | None) -> Settings:
     return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, **changes))
 
 
-async def _run(settings: Settings, read: functools.partial[Settings], log_fd: int | None, console: Console) -> None:
+def _overridden(host: str | None, port: int | None) -> tuple[str, ...]:
+    """Settings that the command line replaces."""
+    return tuple(name for name, value in (("server.host", host), ("server.port", port)) if value is not None)
+
+
+async def _keep_watch(watched: WatchedFiles, service: Service) -> None:
+    """Reloads whenever the files have changed and settled."""
+    while True:
+        await asyncio.sleep(WATCH_EVERY_S)
+        match await asyncio.to_thread(watched.look):
+            case Seen.CHANGED:
+                await _reload(service)
+            case Seen.VANISHED:
+                _log.warning("the configuration file is gone; what was read from it stays in use")
+
+
+async def _run(settings: Settings, read: functools.partial[Settings], log_fd: int | None, console: Console,
+               watched: WatchedFiles | None, overridden: tuple[str, ...]) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    service = Service(settings, load=read, log_fd=log_fd)
+    service = Service(settings, load=read, log_fd=log_fd, overridden=overridden)
     stop = asyncio.Event()
     reloads: set[asyncio.Task[None]] = set()
 
@@ -83,6 +119,8 @@ async def _run(settings: Settings, read: functools.partial[Settings], log_fd: in
         stop.set()
 
     def asked_to_reload() -> None:
+        if watched is not None:
+            watched.loaded()
         task = asyncio.get_running_loop().create_task(_reload(service))
         reloads.add(task)
         task.add_done_callback(reloads.discard)
@@ -96,7 +134,10 @@ async def _run(settings: Settings, read: functools.partial[Settings], log_fd: in
         _banner(console, service)
     else:
         _log.info("serving on http://%s:%d/v1, admin on port %d", settings.server.host, service.port, service.admin_port)
+    watching = loop.create_task(_keep_watch(watched, service)) if watched is not None else None
     await stop.wait()
+    if watching is not None:
+        watching.cancel()
     service.drain()
     if service.gateway.in_flight:
         _log.info("draining: %d request(s) under way; signal again to cut them", service.gateway.in_flight)
@@ -120,4 +161,4 @@ def _banner(console: Console, service: Service) -> None:
         console.print(f"  model [bold]{route.name}[/]: {' → '.join(route.ladder)}  (quality {route.quality:g})")
     token = service.admin_token_file or "the one in the configuration"
     console.print(f"  admin http://{settings.admin.host}:{service.admin_port}  token: {token}")
-    console.print("  Ctrl-C drains and stops; SIGHUP reads the configuration again")
+    console.print("  Ctrl-C drains and stops; a changed configuration is read again")

@@ -12,9 +12,9 @@ CHAT: Final = "chat"
 EMBEDDING: Final = "embedding"
 
 _KINDS: Final = (
-    # The first that matches wins: `nomic-embed-vision` embeds, `gpt-4o-mini-tts` speaks.
-    (EMBEDDING, r"embed|(?:^|[-_/])(?:bge|gte|e5|uae|jina-(?:v|clip)|all-minilm|minilm|mxbai|arctic-embed|voyage|colbert)(?:[-_:.]|$)"),
+    # The first that matches wins: `bge-reranker` ranks, `nomic-embed-vision` embeds, `gpt-4o-mini-tts` speaks.
     ("reranking", r"rerank"),
+    (EMBEDDING, r"embed|(?:^|[-_/])(?:bge|gte|e5|uae|jina-(?:v|clip)|all-minilm|minilm|mxbai|arctic-embed|voyage|colbert)(?:[-_:.]|$)"),
     ("speech to text", r"whisper|transcribe|(?:^|[-_/])(?:stt|parakeet|canary)|voxtral-mini-transcribe"),
     ("text to speech", r"(?:^|[-_/])tts|[-_]tts(?:[-_]|$)|orpheus|kokoro|playai"),
     ("audio", r"realtime|[-_]audio|native-audio|lyria|music"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from pointsman.config.check import check, names_in
 from pointsman.config.document import MAX_BYTES, Document
@@ -22,7 +22,7 @@ from pointsman.config.problems import Loc, Problem, Report, render
 from pointsman.config.schema import Root
 from pointsman.config.secrets import BadReference, Secrets
 from pointsman.config.settings import settings_of
-from pointsman.config.sources import PROVIDERS, Source, provider_at, url_fault
+from pointsman.config.sources import PROVIDERS, Credential, Source, provider_at, url_fault
 from pointsman.core.settings import Settings
 from pointsman.errors import ConfigError
 
@@ -77,7 +77,7 @@ def _keyed(source: Source, environ: Mapping[str, str]) -> Source:
         key = Secrets(environ, Path()).resolve(f"${{{source.variable}}}")
     except BadReference as exc:
         return msgspec.structs.replace(source, fault=str(exc))
-    return msgspec.structs.replace(source, key=SecretStr(key))
+    return msgspec.structs.replace(source, key=Credential(key))
 
 
 def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Settings:

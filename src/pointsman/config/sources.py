@@ -8,7 +8,6 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
-from pydantic import SecretStr
 
 from pointsman.core.price import TokenPrice
 
@@ -49,6 +48,21 @@ USUAL_PORTS: Final = {
 """Port -> who listens there out of the box. 8001 to 8003 are where our examples put three tiers."""
 
 
+class Credential:
+    """A key that shows as stars wherever it is printed. (pydantic's would tie `upstream/` to pydantic.)"""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "Credential('***')"
+
+    def reveal(self) -> str:
+        return self._value
+
+
 class Source(msgspec.Struct, frozen=True):
     """One address to ask for its models. The key shows as stars wherever this is printed."""
 
@@ -59,7 +73,7 @@ class Source(msgspec.Struct, frozen=True):
     """The configuration's word for whose it is; None = nobody we know, or one's own."""
     variable: str | None = None
     """The environment variable that the address or its key came from."""
-    key: SecretStr | None = None
+    key: Credential | None = None
     fault: str = ""
     """Why it cannot even be asked."""
     note: str = ""
@@ -79,6 +93,8 @@ class Listed(msgspec.Struct, frozen=True):
     kind: str = ""
     """`chat`, `embedding`, or what else it is."""
     owned_by: str = ""
+    size_b: float | None = None
+    """Billions of parameters."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -98,7 +114,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 def local_sources(ports: Iterable[int], own_port: int) -> tuple[Source, ...]:
     """Loopback addresses to try, without the router's own."""
-    return tuple(Source(USUAL_PORTS.get(port, "server"), f"http://127.0.0.1:{port}/v1") for port in ports if port != own_port)
+    return tuple(Source(USUAL_PORTS.get(port, f"127.0.0.1:{port}"), f"http://127.0.0.1:{port}/v1") for port in ports if port != own_port)
 
 
 def probe_source(text: str) -> Source:

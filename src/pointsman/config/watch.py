@@ -53,6 +53,34 @@ class FileWatch:
         self._loaded = self._last = stamp
 
 
+class WatchedFiles:
+    """A configuration file and the secret files that it names, as they were when they were last read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._files = watched_files(path)
+        self._watch = FileWatch(stamp_of(self._files))
+
+    def look(self) -> Seen:
+        """Call it about once a second."""
+        seen = self._watch.look(stamp_of(self._files))
+        if seen is Seen.CHANGED:
+            self._name_again()
+        return seen
+
+    def loaded(self) -> None:
+        """The file is about to be read, for another reason than its change."""
+        self._name_again()
+        self._watch.loaded(stamp_of(self._files))
+
+    def _name_again(self) -> None:
+        """A changed file may name other secret files. Stamped before it is read: a later change is seen as one."""
+        files = watched_files(self._path)
+        if files != self._files:
+            self._files = files
+            self._watch.loaded(stamp_of(files))
+
+
 def stamp_of(files: tuple[Path, ...]) -> Stamp:
     """One look."""
     return tuple(_state(file) for file in files)

@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from pointsman.core.surrogates import decoded
+
+_text = msgspec.json.Decoder(str).decode
 # A key and its colon, from a position just behind `{` or `,`.
 _KEY = re.compile(rb'[ \t\n\r]*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"[ \t\n\r]*+:[ \t\n\r]*+', re.DOTALL)
 # A scalar value: a string, or a run up to the next separator.
@@ -55,7 +58,7 @@ def members(data: bytes, at: int = 0, *, max_depth: int = 1_000_000) -> tuple[li
         if key is None:
             raise ValueError(f"no member at byte {pos}")
         raw = key.group(1)
-        name = msgspec.json.decode(b'"' + raw + b'"', type=str) if b"\\" in raw else raw.decode()
+        name = decoded(_text, b'"' + raw + b'"') if b"\\" in raw else raw.decode()
         start = key.end()
         end = _end_of_value(data, start, max_depth - 1)
         found.append(Member(name, key.start(1) - 1, start, end))

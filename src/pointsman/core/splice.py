@@ -11,8 +11,11 @@ import msgspec
 
 from pointsman.core.request import ChatRequest, Edit, Kind
 from pointsman.core.scan import members
+from pointsman.core.surrogates import decoded
 
 _encode = msgspec.json.encode
+_text = msgspec.json.Decoder(str).decode
+_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None).decode
 _USAGE = b'{"include_usage":true}'
 
 
@@ -54,7 +57,7 @@ def _asking_for_usage(request: ChatRequest) -> Edit:
     if "stream_options" not in request.spans:
         return Edit(request.fields_end, request.fields_end, b',"stream_options":' + _USAGE)
     start, end = _span(request, "stream_options")
-    options = msgspec.json.decode(request.body[start:end], type=dict[str, msgspec.Raw] | None) or {}
+    options = decoded(_options, request.body[start:end]) or {}
     return Edit(start, end, _encode(options | {"include_usage": True}))
 
 
@@ -67,7 +70,7 @@ def _with_system(request: ChatRequest, system: str) -> Edit:
         if "prompt" not in request.spans:
             return Edit(request.fields_end, request.fields_end, b',"prompt":' + _encode(system))
         start, end = _span(request, "prompt")
-        prompt = msgspec.json.decode(request.body[start:end])
+        prompt = decoded(msgspec.json.decode, request.body[start:end])
         return Edit(start, end, _encode(f"{system}\n\n{prompt}")) if isinstance(prompt, str) else Edit(start, start, b"")
     start, _ = _span(request, "messages")
     if request.messages and request.messages[0].role in ("system", "developer"):
@@ -75,7 +78,7 @@ def _with_system(request: ChatRequest, system: str) -> Edit:
         # Of duplicates the last counts, as for every JSON reader behind us.
         content = next((field for field in reversed(fields) if field.key == "content"), None)
         if content is not None and request.body[content.start] == 0x22:  # a string
-            text = msgspec.json.decode(request.body[content.start : content.end], type=str)
+            text = decoded(_text, request.body[content.start : content.end])
             return Edit(content.start, content.end, _encode(f"{system}\n\n{text}"))
     comma = b"," if request.messages else b""
     return Edit(start + 1, start + 1, _encode({"role": "system", "content": system}) + comma)

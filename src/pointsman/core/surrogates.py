@@ -36,11 +36,14 @@ def mended(data: bytes) -> bytes:
     if _HINT.search(data) is None:
         return data
     whole = bytearray(data)
-    for count, half in enumerate(_HALF.finditer(data), 1):
-        if count > HALVES_MAX:
-            return data
-        whole[half.end() - 6 : half.end()] = _REPLACEMENT
-    return bytes(whole)
+    end = 0
+    for _ in range(HALVES_MAX):
+        half = _HALF.match(data, end)  # not a search: that would begin again inside of what was passed
+        if half is None:
+            return bytes(whole)
+        end = half.end()
+        whole[end - 6 : end] = _REPLACEMENT
+    return data
 
 
 def decoded(decode: Callable[[bytes], T], data: bytes) -> T:

@@ -99,11 +99,14 @@ def contrast(prompts: Path) -> Sample:
 
 
 def reference_mix(prompts: Path, outcomes: Path) -> Sample:
-    """60 % support and assistant requests, 25 % ordinary instructions, 15 % hard tasks: the usual shape of traffic."""
+    """60 % support and assistant requests, 25 % ordinary instructions and test questions (halves), 15 % hard tasks.
+
+    The usual shape of traffic. Test questions stand in the middle: most are a sentence of trivia, arithmetic or science.
+    """
     easy, graded, hard = _traffic(prompts)
-    tests = [row["prompt"] for name in SMALL for row in rows(outcomes / f"{name}.parquet")[::10]
+    tests = [(row["prompt"], 0.5) for name in SMALL for row in rows(outcomes / f"{name}.parquet")[::10]
              if row["split"] == "train" and not row["overlaps_public_test"]]
-    parts = [(0.60, [(p, 0.0) for p in easy]), (0.25, graded), (0.15, [(p, 1.0) for p in hard + tests])]
+    parts = [(0.60, [(p, 0.0) for p in easy]), (0.125, graded), (0.125, tests), (0.15, [(p, 1.0) for p in hard])]
     sample = _sample("mix", [row for _, part in parts for row in part])
     weight = np.concatenate([np.full(len(part), share / len(part)) for share, part in parts])
     return Sample("mix", sample.features, sample.need, weight)

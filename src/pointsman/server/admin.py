@@ -26,6 +26,7 @@ class Operated(Protocol):
     """What the admin listener may do to the running service."""
 
     def state(self) -> dict[str, Any]: ...
+    def config(self) -> dict[str, Any]: ...
     async def record(self, id: str) -> Record | None: ...
     async def reload(self) -> dict[str, Any]: ...
     def drain(self) -> None: ...
@@ -71,6 +72,9 @@ def admin_app(service: Operated, token: str, hosts: Hosts) -> Starlette:
     async def state(_: Request) -> Any:
         return service.state()
 
+    async def config(_: Request) -> Any:
+        return service.config()
+
     async def record(request: Request) -> Any:
         name = request.path_params["id"]
         found = await service.record(name)
@@ -95,6 +99,7 @@ def admin_app(service: Operated, token: str, hosts: Hosts) -> Starlette:
 
     return Starlette(routes=[
         Route("/state", guarded(state)),
+        Route("/config", guarded(config)),
         Route("/records/{id}", guarded(record)),
         Route("/reload", guarded(reload), methods=["POST"]),
         Route("/drain", guarded(drain), methods=["POST"]),

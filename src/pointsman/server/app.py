@@ -12,10 +12,13 @@ from difflib import get_close_matches
 from urllib.parse import unquote
 
 from pointsman.errors import ClientGone, MethodNotAllowed, NoSuchPath, PointsmanError
+from pointsman.server.anthropic import AnthropicEndpoints
+from pointsman.server.anthropic_problems import anthropic_body, is_anthropic
 from pointsman.server.exchange import JSON, Exchange, Receive, Scope, Send
 from pointsman.server.listing import ListingEndpoints
 from pointsman.server.openai import OpenAIEndpoints
 from pointsman.server.problems import body_of, headers_of
+from pointsman.server.responses import ResponsesEndpoints
 from pointsman.server.route import RouteEndpoints
 
 Handler = Callable[[Exchange], Awaitable[None]]
@@ -26,13 +29,16 @@ _BROKEN = "the router itself failed; its log has the traceback"
 class App:
     """ASGI. Everything that a client can call is in `table`."""
 
-    def __init__(self, openai: OpenAIEndpoints, route: RouteEndpoints, listing: ListingEndpoints,
-                 count_refused: Callable[[str], None]) -> None:
+    def __init__(self, openai: OpenAIEndpoints, anthropic: AnthropicEndpoints, responses: ResponsesEndpoints,
+                 route: RouteEndpoints, listing: ListingEndpoints, count_refused: Callable[[str], None]) -> None:
         self._listing, self._count_refused = listing, count_refused
         self.table: dict[tuple[str, str], Handler] = {
             ("POST", "/v1/chat/completions"): openai.chat,
             ("POST", "/v1/completions"): openai.completions,
             ("POST", "/v1/embeddings"): openai.embeddings,
+            ("POST", "/v1/responses"): responses.create,
+            ("POST", "/v1/messages"): anthropic.messages,
+            ("POST", "/v1/messages/count_tokens"): anthropic.count_tokens,
             ("POST", "/v1/route"): route.route,
             ("POST", "/classify"): route.classify,
             ("GET", "/classify"): route.classify_without_body,
@@ -91,4 +97,10 @@ async def refuse(exchange: Exchange, error: PointsmanError) -> None:
         headers.append((b"x-route-record", error.record_id.encode()))
     if exchange.headers.get(b"content-length", b"0") != b"0" and error.client_status in (401, 403, 413, 415, 421, 405, 404):
         headers.append((b"connection", b"close"))  # the body is not read: the connection cannot be used again
-    await exchange.answer(error.client_status, body_of(error), headers)
+    if is_anthropic(exchange.scope["path"]):
+        if request_id:
+            headers.append((b"request-id", request_id.encode()))
+        body = anthropic_body(error, request_id)
+    else:
+        body = body_of(error)
+    await exchange.answer(error.client_status, body, headers)

@@ -12,6 +12,7 @@ import msgspec
 
 from pointsman.core.request import Caller, ChatRequest, Kind, Message, Needs, Span
 from pointsman.core.scan import TooDeep, members
+from pointsman.core.surrogates import mended
 from pointsman.errors import MalformedBody, UnsupportedField
 
 _REFUSED = {
@@ -99,8 +100,8 @@ def parse(
     max_depth: int = 64,
 ) -> ChatRequest:
     """Reads one request. Raises MalformedBody or UnsupportedField, whose `param` is the path of the culprit."""
-    wire = _typed(body, kind)
-    spans, fields_end = _spans(body, max_depth)
+    wire, readable = _typed(body, kind)
+    spans, fields_end = _spans(readable, max_depth)
     common: dict[str, Any] = {
         "kind": kind, "body": body, "model": wire.model, "spans": spans, "fields_end": fields_end,
         "caller": caller, "headers": headers or {}, "path": _PATHS[kind], "client_request_id": client_request_id,
@@ -112,10 +113,18 @@ def parse(
     return ChatRequest(**common, inputs=_count(wire.input), needs=Needs(context=len(body) // 3))
 
 
-def _typed(body: bytes, kind: Kind) -> Any:
+def _typed(body: bytes, kind: Kind) -> tuple[Any, bytes]:
+    """The typed body, and the bytes it was read from: as long as `body`, and nearly always `body` itself."""
     try:
         body.decode()
-        return _decode[kind](body)
+        try:
+            return _decode[kind](body), body
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            if (readable := mended(body)) == body:
+                raise
+            return _decode[kind](readable), readable
     except UnicodeDecodeError as exc:
         raise MalformedBody(f"the body is not UTF-8: byte {exc.start} is invalid") from exc
     except msgspec.ValidationError as exc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+
 from pointsman.core.request import Caller, ChatRequest, Kind
 from pointsman.core.settings import Condition, Settings
 from pointsman.errors import MalformedHttp
@@ -33,7 +34,14 @@ class Front:
 
     async def read(self, exchange: Exchange, kind: Kind, caller: Caller) -> ChatRequest:
         """Reads and parses one request of a caller who was admitted. Raises RequestError."""
-        body = await exchange.body(self.settings.server.max_body)
+        return self.parsed(await self.body(exchange), exchange, kind, caller)
+
+    async def body(self, exchange: Exchange) -> bytes:
+        """A body of the size that is allowed. Raises RequestError."""
+        return await exchange.body(self.settings.server.max_body)
+
+    def parsed(self, body: bytes, exchange: Exchange, kind: Kind, caller: Caller) -> ChatRequest:
+        """The request that a body in OpenAI's format is, whatever it was translated from. Raises RequestError."""
         return parse(body, kind, caller=caller, headers=self._seen_by_rules(exchange),
                      client_request_id=exchange.request_id, max_depth=self.settings.server.max_depth)
 

@@ -19,7 +19,7 @@ from pointsman.server.exchange import JSON, Exchange, Headers
 from pointsman.server.front import Front
 from pointsman.server.problems import body_of, headers_of, terminal_frame
 
-_SSE: Headers = [
+SSE: Headers = [
     (b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
@@ -78,16 +78,19 @@ class HttpPort:
 
     async def open(self, facts: Facts) -> None:
         if not self._exchange.is_started:
-            await self._exchange.start(200, [*_SSE, *pending_headers(facts)])
+            await self._exchange.start(200, [*SSE, *pending_headers(facts)])
         await self._exchange.write(b": keep-alive\n\n")
 
     async def begin(self, facts: Facts) -> None:
         if not self._exchange.is_started:
-            await self._exchange.start(200, [*_SSE, *fact_headers(facts)])
+            await self._exchange.start(200, [*SSE, *fact_headers(facts)])
 
     async def events(self, events: list[bytes], cost_nano_usd: int | None) -> None:
         if cost_nano_usd is not None:
             events = [with_cost(event, cost_nano_usd) for event in events]
+        frames = b"\0".join(events)
+        if b"\n" in frames:  # data of several lines: each is a line of its own again
+            events = [event.replace(b"\n", b"\ndata: ") for event in events]
         await self._exchange.write(b"data: " + b"\n\ndata: ".join(events) + b"\n\n")
 
     async def end(self) -> None:

@@ -10,6 +10,9 @@ from pointsman.errors import PointsmanError, UpstreamError
 
 Headers = list[tuple[bytes, bytes]]
 
+_LEAST: dict[str, object] = {"message": "", "type": None, "param": None, "code": None}
+"""What the error of a terminal frame has at least, also when it is an upstream's own that says less."""
+
 
 def body_of(error: PointsmanError) -> bytes:
     """`{"error": {...}}` with cause and next step; the upstream's own `error` when the request was at fault."""
@@ -66,5 +69,5 @@ def terminal_frame(error: PointsmanError, *, is_chat: bool) -> bytes:
         "id": f"chatcmpl-{error.record_id}" if is_chat else f"cmpl-{error.record_id}",
         "object": "chat.completion.chunk" if is_chat else "text_completion",
         "choices": [choice],
-        "error": error_object(error) | {"record_id": error.record_id},
+        "error": _LEAST | error_object(error) | {"record_id": error.record_id},
     })

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -32,6 +33,7 @@ MAX_INFORMATIONAL = 10
 HIGH_WATER = 64 * 1024
 """Unread stream bytes at which reading pauses: the engine then feels the slow client."""
 KEEPALIVE_S = 15
+NO_LINGER = struct.pack("ii", 1, 0)
 USER_TIMEOUT_MS = 20_000
 """A peer that vanished without a FIN is noticed after 20 s, also while nothing is being sent (keep-alive probes)."""
 
@@ -127,7 +129,15 @@ class Connection(asyncio.Protocol):
             self._failure = ConnectionLost(f"the connection to endpoint {self._name} was given up")
         self._wake()
         if self._transport is not None:
+            if self._transport.get_write_buffer_size():
+                self._reset_when_closed()
             self._transport.abort()
+
+    def _reset_when_closed(self) -> None:
+        """A peer that has stopped reading would learn of a FIN only behind megabytes that it never takes."""
+        sock = self._transport.get_extra_info("socket") if self._transport is not None else None
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
 
     @property
     def usable(self) -> bool:

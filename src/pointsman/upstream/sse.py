@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-MAX_EVENT_BYTES = 1024 * 1024
-"""One line, or all data of one event."""
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+"""One line, or all data of one event. 16 MiB: the logprobs of an echoed long prompt come as one event of some megabytes."""
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"

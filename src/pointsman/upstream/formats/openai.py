@@ -12,6 +12,7 @@ import msgspec
 
 from pointsman.core.reply import Reply
 from pointsman.core.request import ChatRequest, Kind
+from pointsman.core.surrogates import decoded
 from pointsman.errors import BadAnswer
 from pointsman.upstream.formats.openai_errors import in_band
 from pointsman.upstream.formats.usage import read_usage
@@ -102,11 +103,11 @@ def read_reply(endpoint: str, request: ChatRequest, body: bytes) -> Reply:
     if request.is_embedding:
         return _read_vectors(endpoint, request, body)
     try:
-        answer = _answers.decode(body)
+        answer = decoded(_answers.decode, body)
     except (msgspec.DecodeError, RecursionError) as exc:
         raise _unreadable(endpoint, body, exc) from exc
     if answer.error or answer.object == "error":
-        raise in_band(endpoint, answer.error or msgspec.json.decode(body))
+        raise in_band(endpoint, answer.error or decoded(msgspec.json.decode, body))
     if not answer.choices:
         raise BadAnswer(f"endpoint {endpoint} answered without choices")
     reasons, chars = [], 0
@@ -128,7 +129,7 @@ def _read_vectors(endpoint: str, request: ChatRequest, body: bytes) -> Reply:
     except (msgspec.DecodeError, RecursionError) as exc:
         raise _unreadable(endpoint, body, exc) from exc
     if answer.error or answer.object == "error":
-        raise in_band(endpoint, answer.error or msgspec.json.decode(body))
+        raise in_band(endpoint, answer.error or decoded(msgspec.json.decode, body))
     found = len(answer.data or ())
     if not found or found != (request.inputs or found):
         raise BadAnswer(f"endpoint {endpoint} answered {found} vectors for {request.inputs or 'some'} inputs")

@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 
 from pointsman.core.request import ChatRequest
+from pointsman.core.surrogates import decoded
 
 _KEPT = ("id", "created", "model", "system_fingerprint", "service_tier")
 
 
 def as_events(request: ChatRequest, body: bytes) -> list[bytes]:
     """Event data of `body`, a valid plain answer: per choice its content and its end, then usage if it was asked for."""
-    answer: dict[str, Any] = msgspec.json.decode(body)
+    answer: dict[str, Any] = decoded(msgspec.json.decode, body)
     chat = any("message" in choice for choice in answer["choices"])
     kind = "chat.completion.chunk" if chat else "text_completion"
     frame = {key: answer[key] for key in _KEPT if key in answer} | {"object": kind}

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from pointsman.core.surrogates import decoded
 from pointsman.errors import (
     CredentialRefused,
     Misconfigured,
@@ -25,8 +26,9 @@ from pointsman.errors import (
     UpstreamOverloaded,
 )
 
-RETRY_AFTER_MAX_S = 60.0
-"""Longer waits are not believed: one wrong header must not take an endpoint away for a day."""
+RETRY_AFTER_MAX_S = 86_400.0
+"""A day: what a quota that renews at midnight may say, and the client is told so. How long the endpoint is left alone
+for it is `health.cooldown_max_s`, so that one wrong header does not take it away for a day."""
 
 _OVERLOADED = re.compile(
     rb"queue (?:is |was )?full|overload|engine is currently busy|cannot accept new requests|too many (?:concurrent )?requests"
@@ -62,7 +64,7 @@ def in_band(endpoint: str, found: Any, status: int | None = None) -> UpstreamErr
 def describe(body: bytes) -> dict[str, Any]:
     """An error body as one `error` object with at least `message`; empty when there is nothing to say."""
     try:
-        value = msgspec.json.decode(body)
+        value = decoded(msgspec.json.decode, body)
     except (msgspec.DecodeError, RecursionError):
         text = body[:300].decode("utf-8", "replace").strip()
         return _as_object(text) if text else {}
@@ -139,7 +141,9 @@ def _classify(status: int, sentence: str, text: bytes, html: bool) -> UpstreamEr
     if status == 429:
         return RateLimited(sentence)
     if status in (401, 402, 403):  # 402: our account is empty, which a client can do nothing about
-        return CredentialRefused(sentence)
+        # Not a word of its own: providers repeat half of the key, or what account it belongs to.
+        return CredentialRefused(f"{sentence.partition(':')[0]} to the router's own credential; "
+                                 "its operator has to look at the endpoint's `api_key`")
     if status in (404, 405, 410, 421) or 300 <= status < 400:
         return Misconfigured(sentence)
     if status == 529 or (status == 503 and _OVERLOADED.search(text)):

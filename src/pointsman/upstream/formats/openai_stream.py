@@ -12,6 +12,7 @@ import msgspec
 
 from pointsman.core.reply import Batch, Reply
 from pointsman.core.request import ChatRequest
+from pointsman.core.surrogates import decoded
 from pointsman.errors import BadAnswer, UpstreamError
 from pointsman.upstream.formats.openai import ABORTED, Spoken, check_utf8
 from pointsman.upstream.formats.openai_errors import in_band
@@ -79,14 +80,14 @@ class StreamReader:
         content = False
         for data in events:
             if data[:6] == b"[DONE]":
-                self.end()
+                self._say_done()
                 self.done = True
                 break
             if not data:
                 continue
             try:
                 check_utf8(self._endpoint, data)
-                chunk = _decode(data)
+                chunk = decoded(_decode, data)
                 content = self._read(chunk, data) or content
             except (msgspec.DecodeError, RecursionError) as exc:
                 self.failure = BadAnswer(f"endpoint {self._endpoint} sent an event that is no chunk: {exc}",
@@ -105,15 +106,20 @@ class StreamReader:
             self.began = True
         return Batch(passed, content)
 
+    def _say_done(self) -> None:
+        """`[DONE]`: what began must be finished. Engines that know no `n` give one choice, streamed as plain."""
+        if self._unfinished or not self._reasons:
+            self.end()
+
     def end(self) -> None:
-        """The stream ended cleanly, or said `[DONE]`: sets `failure` unless every choice is finished."""
+        """The stream ended cleanly without `[DONE]`: sets `failure` unless every choice asked for is finished."""
         if self.failure is None and not self.finished:
             self.failure = BadAnswer(f"endpoint {self._endpoint} ended its stream without finish_reason")
 
     def _read(self, chunk: _Chunk, data: bytes) -> bool:
         """Takes note of a chunk; True when it is content-bearing."""
         if chunk.error or chunk.object == "error":
-            raise in_band(self._endpoint, chunk.error or msgspec.json.decode(data))
+            raise in_band(self._endpoint, chunk.error or decoded(msgspec.json.decode, data))
         if chunk.usage is not None:
             self._usage = chunk.usage
         if not self._model and isinstance(chunk.model, str):

@@ -83,7 +83,8 @@ def test_html_is_never_shown() -> None:
 
 
 @pytest.mark.parametrize(("text", "seconds"), [
-    ("2", 2.0), ("0", 0.0), ("1.5", 1.5), ("99999999", 60.0), ("9" * 400, 60.0),
+    ("2", 2.0), ("0", 0.0), ("1.5", 1.5), ("3600", 3600.0), ("99999999", 86_400.0),
+    ("9" * 400, 86_400.0),
     ("-1", None), ("soon", None), ("", None), ("inf", None), ("nan", None), ("²", None),
     ("Wed, 21 Oct 2015 07:28:00 GMT", None), ("Wed, 99 Oct 2015", None),
 ])

@@ -131,11 +131,19 @@ def test_every_choice_must_finish() -> None:
     assert stream.reply.finish_reasons == ("length", "stop")
 
 
-def test_choices_that_never_came_are_missed() -> None:
+def test_choices_that_never_came_are_missed_at_an_end_without_done() -> None:
+    stream = reader(choices=2)
+    stream.feed([END])
+    stream.end()
+
+    assert isinstance(stream.failure, errors.BadAnswer)
+
+
+def test_an_engine_that_knows_no_n_has_answered_when_it_says_done() -> None:
     stream = reader(choices=2)
     stream.feed([END, b"[DONE]"])
 
-    assert isinstance(stream.failure, errors.BadAnswer)
+    assert (stream.failure, stream.done) == (None, True)
 
 
 def test_a_second_finish_reason_and_content_after_it_do_no_harm() -> None:

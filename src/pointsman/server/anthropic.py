@@ -1,0 +1,137 @@
+"""The Anthropic endpoints: a request is translated, travels as any chat, and its answer is translated back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from pointsman.core.reply import Reply
+from pointsman.core.request import Caller, ChatRequest, Kind
+from pointsman.errors import PointsmanError, RequestError
+from pointsman.gateway.gateway import Gateway
+from pointsman.gateway.port import Facts
+from pointsman.server.anthropic_problems import PATH, anthropic_body, anthropic_error
+from pointsman.server.exchange import JSON, Exchange, Headers
+from pointsman.server.front import Front
+from pointsman.server.openai import SSE, fact_headers, pending_headers
+from pointsman.server.problems import headers_of
+from pointsman.translation.anthropic_reply import message
+from pointsman.translation.anthropic_request import Remembered, translated
+from pointsman.translation.anthropic_stream import MessageStream, frame
+
+PING = frame("ping", {})
+PING_EVERY_S = 1.0
+"""While thinking flows that the client did not ask to see: often enough for any client's patience."""
+ESTIMATED = (b"x-route-token-count", b"estimated")
+"""On counts of tokens: no tokenizer was asked."""
+
+
+class AnthropicEndpoints:
+    """`/v1/messages` and `/v1/messages/count_tokens`."""
+
+    def __init__(self, gateway: Gateway, front: Callable[[], Front]) -> None:
+        self._gateway, self._front = gateway, front
+
+    async def messages(self, exchange: Exchange) -> None:
+        front = self._front()
+        caller = front.admit(exchange)
+        try:
+            request, remembered = await self._read(front, exchange, caller)
+        except RequestError as error:
+            self._gateway.reject(Kind.CHAT, caller, error, exchange.request_id)
+            raise
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("an endpoint runs in a task")
+        watch = exchange.watch(task)
+        try:
+            await self._gateway.handle(request, AnthropicPort(exchange, remembered))
+        except asyncio.CancelledError:
+            if not exchange.is_gone:
+                raise
+            task.uncancel()  # the client left; the record says so, and nobody waits for a response
+        finally:
+            watch.close()
+
+    async def count_tokens(self, exchange: Exchange) -> None:
+        """An estimate: which tokenizer would be right is known only once an endpoint is chosen. Leaves no record."""
+        front = self._front()
+        caller = front.admit(exchange)
+        request, remembered = await self._read(front, exchange, caller)
+        self._gateway.graph.names.look_up(request.model, caller)
+        headers: Headers = [JSON, ESTIMATED]
+        if exchange.request_id:
+            headers += [(b"x-request-id", exchange.request_id.encode()), (b"request-id", exchange.request_id.encode())]
+        await exchange.answer(200, msgspec.json.encode({"input_tokens": remembered.input_tokens}), headers)
+
+    async def _read(self, front: Front, exchange: Exchange, caller: Caller) -> tuple[ChatRequest, Remembered]:
+        body, remembered = translated(await front.body(exchange), max_depth=front.settings.server.max_depth)
+        request = front.parsed(body, exchange, Kind.CHAT, caller)
+        return msgspec.structs.replace(request, metadata=remembered.metadata, path=PATH), remembered
+
+
+class AnthropicPort:
+    """`gateway.port.Port` over one HTTP exchange with an Anthropic client."""
+
+    def __init__(self, exchange: Exchange, remembered: Remembered) -> None:
+        self._exchange, self._remembered = exchange, remembered
+        self._stream: MessageStream | None = None
+        self._pinged_at = float("-inf")
+
+    @property
+    def is_gone(self) -> bool:
+        return self._exchange.is_gone
+
+    def abort(self) -> None:
+        self._exchange.abort()
+
+    async def open(self, facts: Facts) -> None:
+        if not self._exchange.is_started:
+            await self._exchange.start(200, [*SSE, *pending_headers(facts), _request_id(facts)])
+        await self._exchange.write(PING)
+
+    async def begin(self, facts: Facts) -> None:
+        self._stream = MessageStream(_message_id(facts), self._remembered)
+        if not self._exchange.is_started:
+            await self._exchange.start(200, [*SSE, *fact_headers(facts), _request_id(facts)])
+
+    async def events(self, events: list[bytes], cost_nano_usd: int | None) -> None:
+        """The cost stays in header and record: Anthropic's usage has no place for it."""
+        frames = self._following.feed(events)
+        if frames:
+            await self._exchange.write(frames)
+        elif (now := asyncio.get_running_loop().time()) - self._pinged_at >= PING_EVERY_S:
+            self._pinged_at = now
+            await self._exchange.write(PING)
+
+    async def end(self) -> None:
+        await self._exchange.finish(self._following.finish())
+
+    async def reply(self, reply: Reply, facts: Facts) -> None:
+        body = message(reply.body, _message_id(facts), self._remembered)
+        await self._exchange.answer(200, body, [JSON, *fact_headers(facts), _request_id(facts)])
+
+    async def fail(self, error: PointsmanError, facts: Facts) -> None:
+        """Before anything was sent a response; then one `error` event and nothing more, not even `message_stop`."""
+        if self._exchange.is_started:
+            await self._exchange.finish(frame("error", anthropic_error(error, facts.request_id)))
+            return
+        headers = [JSON, *fact_headers(facts), _request_id(facts), *headers_of(error)]
+        await self._exchange.answer(error.client_status, anthropic_body(error, facts.request_id), headers)
+
+    @property
+    def _following(self) -> MessageStream:
+        if self._stream is None:
+            raise RuntimeError("events before the stream began")
+        return self._stream
+
+
+def _message_id(facts: Facts) -> str:
+    return f"msg_{facts.record_id}"
+
+
+def _request_id(facts: Facts) -> tuple[bytes, bytes]:
+    """The header in which Anthropic's SDKs look for it."""
+    return b"request-id", facts.request_id.encode()

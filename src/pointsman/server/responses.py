@@ -1,0 +1,116 @@
+"""`POST /v1/responses`: OpenAI's Responses API, stateless, in front of pools that speak chat completions.
+
+The request travels the ordinary path as a chat; only its first and last steps are this API's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from pointsman.core.reply import Reply
+from pointsman.core.request import Kind
+from pointsman.errors import PointsmanError, RequestError
+from pointsman.gateway.gateway import Gateway
+from pointsman.gateway.port import Facts
+from pointsman.server.exchange import JSON, Exchange
+from pointsman.server.front import Front
+from pointsman.server.openai import SSE, fact_headers, pending_headers
+from pointsman.server.problems import body_of, error_object, headers_of
+from pointsman.translation.responses_reply import Origin, translate_reply
+from pointsman.translation.responses_request import Asked, translate_request
+from pointsman.translation.responses_stream import ResponseEvents
+
+PATH = "/v1/responses"
+
+
+class ResponsesEndpoints:
+    """`/v1/responses`."""
+
+    def __init__(self, gateway: Gateway, front: Callable[[], Front]) -> None:
+        self._gateway, self._front = gateway, front
+
+    async def create(self, exchange: Exchange) -> None:
+        front = self._front()
+        caller = front.admit(exchange)
+        try:
+            body, asked = translate_request(await front.body(exchange), max_depth=front.settings.server.max_depth)
+            request = msgspec.structs.replace(front.parsed(body, exchange, Kind.CHAT, caller), path=PATH)
+        except RequestError as error:
+            self._gateway.reject(Kind.CHAT, caller, error, exchange.request_id)
+            raise
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("an endpoint runs in a task")
+        watch = exchange.watch(task)
+        try:
+            await self._gateway.handle(request, ResponsesPort(exchange, asked))
+        except asyncio.CancelledError:
+            if not exchange.is_gone:
+                raise
+            task.uncancel()  # the client left; the record says so, and nobody waits for a response
+        finally:
+            watch.close()
+
+
+class ResponsesPort:
+    """`gateway.port.Port` over one HTTP exchange, in the words of the Responses API."""
+
+    def __init__(self, exchange: Exchange, asked: Asked) -> None:
+        self._exchange, self._asked = exchange, asked
+        self._events: ResponseEvents | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        return self._exchange.is_gone
+
+    def abort(self) -> None:
+        self._exchange.abort()
+
+    async def open(self, facts: Facts) -> None:
+        if not self._exchange.is_started:
+            await self._exchange.start(200, [*SSE, *pending_headers(facts)])
+        await self._exchange.write(b": keep-alive\n\n")
+
+    async def begin(self, facts: Facts) -> None:
+        self._said(facts)
+        if not self._exchange.is_started:
+            await self._exchange.start(200, [*SSE, *fact_headers(facts)])
+
+    async def events(self, events: list[bytes], cost_nano_usd: int | None) -> None:
+        data = self._begun().feed(events, cost_nano_usd)
+        if data:  # some chunks say nothing in this API: a usage, a role
+            await self._exchange.write(data)
+
+    async def end(self) -> None:
+        await self._exchange.finish(self._begun().end())
+
+    async def reply(self, reply: Reply, facts: Facts) -> None:
+        body = translate_reply(reply.body, self._asked, _origin(facts))
+        await self._exchange.answer(200, body, [JSON, *fact_headers(facts)])
+
+    async def fail(self, error: PointsmanError, facts: Facts) -> None:
+        if self._exchange.is_started:
+            told = error_object(error) | {"record_id": error.record_id}
+            await self._exchange.finish(self._said(facts).fail(told))
+            return
+        headers = [JSON, *fact_headers(facts), *headers_of(error)]
+        await self._exchange.answer(error.client_status, body_of(error), headers)
+
+    def _said(self, facts: Facts) -> ResponseEvents:
+        """The events of this response; made when first there is something to say."""
+        if self._events is None:
+            self._events = ResponseEvents(self._asked, _origin(facts))
+        return self._events
+
+    def _begun(self) -> ResponseEvents:
+        if self._events is None:
+            raise RuntimeError("events before begin()")
+        return self._events
+
+
+def _origin(facts: Facts) -> Origin:
+    """A record's id begins with its time in milliseconds (`core.record.new_record_id`)."""
+    return Origin(facts.record_id, int(facts.record_id[:12], 16) // 1000)

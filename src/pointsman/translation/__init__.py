@@ -1,0 +1,1 @@
+"""Other client formats to OpenAI's and back."""

@@ -1,0 +1,256 @@
+"""An Anthropic Messages request as an OpenAI chat body, and what must be remembered to answer it.
+
+Values that mean the same on both sides (numbers, schemas, tool inputs) are carried over as the bytes that they are.
+Fields that neither format knows go through untouched: they are for the engine (`top_k`, `min_p`, ...).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from pointsman.core.scan import TooDeep, members
+from pointsman.core.surrogates import mended
+from pointsman.errors import MalformedBody, UnsupportedField
+from pointsman.translation.anthropic_turns import Block, Conversation, Turn
+
+_encode = msgspec.json.encode
+
+CHARS_PER_TOKEN = 4
+"""A token of English is about four characters."""
+TOKENS_PER_IMAGE = 1600
+"""Anthropic's documented ceiling for one image at its standard resolution: width x height / 750 at 1.15 megapixels."""
+
+DROPPED = frozenset((
+    "cache_control", "context_management", "compaction", "service_tier", "speed", "diagnostics", "billing_policy",
+    "fallback_credit_token", "user_profile_id", "workspace_id", "betas",
+))
+"""Advice to Anthropic's own service: an answer without it is as right."""
+REFUSED = {
+    "mcp_servers": "MCP servers are called by Anthropic; let your client call them and send its tools in `tools`",
+    "container": "containers run at Anthropic; send your own tools in `tools`",
+    "thread": "threads are stored at Anthropic; send the whole conversation in `messages`",
+    "inference_geo": "where a request may run is set in the configuration: `regions` of a key",
+}
+"""A request that asks for these would get something else than it asked for."""
+TRANSLATED = frozenset((
+    "messages", "system", "stop_sequences", "tools", "tool_choice", "metadata", "thinking", "output_config",
+    "output_format", "stream_options",
+))
+"""Fields that become others; `stream_options`, which only OpenAI has, is ours to set."""
+
+
+class Remembered(msgspec.Struct, frozen=True, gc=False):
+    """What the answer depends on, beside the upstream's reply."""
+
+    shows_thinking: bool = False
+    """The client asked for thinking blocks; one that did not would stumble over them."""
+    stop_sequences: tuple[str, ...] = ()
+    input_tokens: int = 0
+    """Estimated: see `estimate`."""
+    metadata: dict[str, str] = {}
+    """The string members of `metadata`, for rules."""
+
+
+class _Tool(msgspec.Struct, gc=False):
+    name: str = ""
+    type: str | None = None
+    description: str | None = None
+    input_schema: msgspec.Raw = msgspec.Raw(b"")
+    strict: bool | None = None
+
+
+class _ToolChoice(msgspec.Struct, gc=False):
+    type: str
+    name: str | None = None
+    disable_parallel_tool_use: bool | None = None
+
+
+class _Thinking(msgspec.Struct, gc=False):
+    type: str = ""
+    display: str | None = None
+
+
+class _Format(msgspec.Struct, gc=False):
+    type: str = ""
+    schema: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _OutputConfig(msgspec.Struct, gc=False):
+    format: _Format | None = None
+
+
+class _Wire(msgspec.Struct, gc=False):
+    model: str
+    messages: list[Turn]
+    system: str | list[Block] | None = None
+    stream: bool | None = None
+    stop_sequences: list[str] | None = None
+    tools: list[_Tool] | None = None
+    tool_choice: _ToolChoice | None = None
+    metadata: dict[str, msgspec.Raw] | None = None
+    thinking: _Thinking | None = None
+    output_config: _OutputConfig | None = None
+    output_format: _Format | None = None
+
+
+_decode = msgspec.json.Decoder(_Wire).decode
+
+
+def translated(body: bytes, *, max_depth: int = 64) -> tuple[bytes, Remembered]:
+    """The OpenAI chat body, and what to remember. Raises MalformedBody or UnsupportedField; `param` is the path."""
+    wire, readable = _typed(body)
+    fields = _carried(readable, max_depth)
+    conversation = Conversation()
+    if wire.system:
+        conversation.instruct(wire.system, "system")
+    for number, turn in enumerate(wire.messages):
+        conversation.add(turn, number)
+    messages, tools = _encode(conversation.messages), _encode(_tools(wire.tools)) if wire.tools else b""
+    fields["messages"] = msgspec.Raw(messages)
+    if tools:
+        fields["tools"] = msgspec.Raw(tools)
+    metadata = _strings(wire.metadata)
+    fields |= _settings(wire, metadata)
+    thinking = wire.thinking
+    remembered = Remembered(
+        shows_thinking=thinking is not None and thinking.type not in ("", "disabled") and thinking.display != "omitted",
+        stop_sequences=tuple(wire.stop_sequences or ()), metadata=metadata,
+        input_tokens=estimate(len(messages) + len(tools) - conversation.image_chars, conversation.images),
+    )
+    return _encode(fields), remembered
+
+
+def estimate(chars: int, images: int = 0) -> int:
+    """Tokens of a prompt by our rule: messages and tools as JSON, a quarter of their bytes, and 1,600 for an image.
+
+    Why not a tokenizer? Which one is right is known once an endpoint is chosen, and counting must not choose.
+    """
+    return -(-max(0, chars) // CHARS_PER_TOKEN) + TOKENS_PER_IMAGE * images
+
+
+def _typed(body: bytes) -> tuple[_Wire, bytes]:
+    """The typed body, and the bytes it was read from: `body`, unless halves of characters had to be mended."""
+    try:
+        body.decode()
+        try:
+            return _decode(body), body
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            if (readable := mended(body)) == body:
+                raise
+            return _decode(readable), readable
+    except UnicodeDecodeError as exc:
+        raise MalformedBody(f"the body is not UTF-8: byte {exc.start} is invalid") from exc
+    except msgspec.ValidationError as exc:
+        raise _with_path(str(exc)) from exc
+    except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as exc:
+        said = "it is nested too deeply" if isinstance(exc, RecursionError) else str(exc)
+        raise MalformedBody(f"the body is not valid JSON: {said}") from exc
+
+
+_AT_PATH = re.compile(r"^(?P<what>.*?) - at `\$\.?(?P<path>.*)`$")
+_MISSING = re.compile(r"required field `(?P<field>[^`]+)`")
+_INDEX = re.compile(r"\[(\d+|\.\.\.)\]")
+
+
+def _with_path(text: str) -> MalformedBody:
+    """msgspec's sentence with its path as Anthropic writes it (`messages.0.role`)."""
+    match = _AT_PATH.match(text)
+    what, path = (match["what"], match["path"]) if match else (text, "")
+    path = _INDEX.sub(r".\1", path)
+    if missing := _MISSING.search(what):
+        path, what = f"{path}.{missing['field']}".lstrip("."), "field required"
+    if not path:
+        return MalformedBody(f"the body must be a JSON object: {what}")
+    return MalformedBody(f"{path}: {what}", param=path)
+
+
+def _carried(body: bytes, max_depth: int) -> dict[str, Any]:
+    """The top-level fields that stay what they are, as bytes."""
+    try:
+        found, _ = members(body, max_depth=max_depth)
+    except TooDeep as exc:
+        raise MalformedBody(f"the body is nested deeper than {max_depth} levels") from exc
+    fields: dict[str, Any] = {}
+    seen: set[str] = set()
+    for key, _, start, end in found:
+        if key in seen:
+            raise MalformedBody(f"{key[:80]}: the field appears more than once", param=key[:80])
+        seen.add(key)
+        value = body[start:end]
+        if key in REFUSED and value not in (b"null", b"[]", b'"global"'):
+            raise UnsupportedField(f"{key}: {REFUSED[key]}", param=key)
+        if key not in TRANSLATED and key not in DROPPED and key not in REFUSED:
+            fields[key] = msgspec.Raw(value)
+    return fields
+
+
+def _settings(wire: _Wire, metadata: dict[str, str]) -> dict[str, Any]:
+    """Stop sequences, tool choice, response format, user, usage: whatever has another name at OpenAI."""
+    fields: dict[str, Any] = {}
+    if wire.stop_sequences:
+        fields["stop"] = wire.stop_sequences
+    if wire.tool_choice is not None:
+        choice = _choice(wire.tool_choice)
+        if wire.tools:  # OpenAI takes neither field without
+            fields |= choice
+    wanted = wire.output_config.format if wire.output_config is not None else None
+    wanted = wanted or wire.output_format
+    if wanted is not None:
+        fields["response_format"] = _format(wanted)
+    if "user_id" in metadata:
+        fields["user"] = metadata["user_id"]
+    if wire.stream:
+        fields["stream_options"] = {"include_usage": True}  # `message_delta` must tell it
+    return fields
+
+
+def _tools(tools: list[_Tool]) -> list[dict[str, Any]]:
+    return [_tool(tool, f"tools.{i}") for i, tool in enumerate(tools)]
+
+
+def _tool(tool: _Tool, where: str) -> dict[str, Any]:
+    if tool.type not in (None, "custom"):
+        raise UnsupportedField(
+            f"{where}.type: {tool.type[:60]!r} is a tool of Anthropic's, which other models do not know; "
+            "send one with `name` and `input_schema`", param=f"{where}.type")
+    if not tool.name or not bytes(tool.input_schema):
+        missing = "input_schema" if tool.name else "name"
+        raise MalformedBody(f"{where}.{missing}: field required", param=f"{where}.{missing}")
+    function: dict[str, Any] = {"name": tool.name}
+    if tool.description is not None:
+        function["description"] = tool.description
+    function["parameters"] = tool.input_schema
+    if tool.strict is not None:
+        function["strict"] = tool.strict
+    return {"type": "function", "function": function}
+
+
+_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+
+
+def _choice(choice: _ToolChoice) -> dict[str, Any]:
+    if choice.type in _CHOICES:
+        fields: dict[str, Any] = {"tool_choice": _CHOICES[choice.type]}
+    elif choice.type == "tool" and choice.name:
+        fields = {"tool_choice": {"type": "function", "function": {"name": choice.name}}}
+    else:
+        raise MalformedBody("tool_choice.type: one of 'auto', 'any', 'none', or 'tool' with a `name`", param="tool_choice.type")
+    if choice.disable_parallel_tool_use:
+        fields["parallel_tool_calls"] = False
+    return fields
+
+
+def _format(wanted: _Format) -> dict[str, Any]:
+    if wanted.type != "json_schema" or not bytes(wanted.schema):
+        raise MalformedBody("output_config.format: only `json_schema` with a `schema`", param="output_config.format")
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": wanted.schema, "strict": True}}
+
+
+def _strings(metadata: dict[str, msgspec.Raw] | None) -> dict[str, str]:
+    found = (metadata or {}).items()
+    return {key: msgspec.json.decode(value, type=str) for key, value in found if bytes(value)[:1] == b'"'}
