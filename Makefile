@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix bench bench-throughput bench-overhead bench-faults docs lock clean learn
+.PHONY: help setup demo test check fix bench bench-throughput bench-overhead bench-quality soak fuzz docs lock clean learn
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -58,6 +58,15 @@ bench-throughput: $(VENV)/.dev ## direct, nginx, Pointsman: req/s, added latency
 
 bench-overhead: $(VENV)/.dev ## the decision alone, by prompt length
 	@$(BIN)/python bench/overhead/run.py $(ARGS)
+
+soak: $(VENV)/.dev ## the router for minutes under bad days: memory, leases, records (ARGS="--minutes 10 --write")
+	@$(BIN)/python bench/soak/run.py $(ARGS)
+
+fuzz: $(VENV)/.dev ## a million odd requests over real sockets (ARGS="--requests N --seed N")
+	@$(BIN)/python bench/fuzz/run.py $(ARGS)
+
+bench-quality: $(VENV)/.learn ## how well the heuristic ranks (DATA=path to the data folder)
+	@$(BIN)/python bench/quality/run.py $(DATA) $(ARGS)
 
 learn: $(VENV)/.learn ## fit the heuristic's table again (needs DATA=path to the outcome tables)
 	@$(BIN)/python -m pointsman.learn.heuristic_table $(DATA) $(ARGS)

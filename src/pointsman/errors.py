@@ -118,6 +118,10 @@ class MethodNotAllowed(RequestError):
 
     status, code = 405, "method_not_allowed"
 
+    def __init__(self, message: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
 
 class Unauthorized(RequestError):
     """No key, or one that is not known."""

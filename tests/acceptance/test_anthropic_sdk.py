@@ -157,7 +157,7 @@ def test_keys(visit, sdk):
     more = "auth: {keys: [{name: app, key: '${APP_KEY}'}]}"
     with visit(more=more) as site:
         assert sdk(site).messages.create(**ASK).stop_reason == "end_turn"
-        assert sdk(site, api_key=None, auth_token="sk-app").messages.create(**ASK).stop_reason == "end_turn"  # noqa: S106  a test's
+        assert sdk(site, api_key=None, auth_token="sk-app").messages.create(**ASK).stop_reason == "end_turn"
         with pytest.raises(anthropic.AuthenticationError):
             sdk(site, api_key="sk-wrong").messages.create(**ASK)
 

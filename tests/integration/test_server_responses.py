@@ -26,7 +26,7 @@ routes:
     answer_timeout: 400ms
     open_after: {open_after}
     pipeline: [rules, "pinned:small"]
-    rules: [{{when: {{regex: "(?i)prove"}}, tier: large, reason: proofs}}, {{when: {{path: "^/v1/nothing"}}, tier: large}}]
+    rules: [{{when: {{regex: "(?i)prove"}}, tier: large, reason: proofs}}, {{when: {{path: "^/v1/responses$", regex: "(?i)by this way"}}, tier: large, reason: way}}]
 """
 
 
@@ -61,37 +61,48 @@ async def settled(router):
 
 def test_the_route_is_chosen_by_what_the_user_says_and_told_in_the_headers(client):
     async def story():
-        async with ModelServer() as small, ModelServer(days.Answer("By contradiction.")) as large:
-            async with routed(small, large) as router, client() as c:
-                easy = await c.post(f"{router.url}/responses", body(), {"x-request-id": "mine-1"})
-                hard = await c.post(f"{router.url}/responses", body("Prove it.", instructions="Do not prove anything."))
-                assert (easy.headers["x-route-tier-name"], hard.headers["x-route-tier-name"]) == ("small", "large")
-                assert (text_of(easy.json), text_of(hard.json)) == (GOOD, "By contradiction.")
-                assert easy.headers["x-request-id"] == "mine-1"
-                assert easy.json["id"] == f"resp_{easy.headers['x-route-record']}"
-                first, second = router.records()
-                assert (first.id, first.kind, first.outcome, first.usage.output_tokens) == (
-                    easy.headers["x-route-record"], "chat", "answered", easy.json["usage"]["output_tokens"])
-                assert int(first.at) == easy.json["created_at"]
-                assert second.decision.reason == "proofs"
-                assert small.requests[0].path == "/v1/chat/completions"
+        async with (ModelServer() as small, ModelServer(days.Answer("By contradiction.")) as large,
+                    routed(small, large) as router, client() as c):
+            easy = await c.post(f"{router.url}/responses", body(), {"x-request-id": "mine-1"})
+            hard = await c.post(f"{router.url}/responses", body("Prove it.", instructions="Do not prove anything."))
+            assert (easy.headers["x-route-tier-name"], hard.headers["x-route-tier-name"]) == ("small", "large")
+            assert (text_of(easy.json), text_of(hard.json)) == (GOOD, "By contradiction.")
+            assert easy.headers["x-request-id"] == "mine-1"
+            assert easy.json["id"] == f"resp_{easy.headers['x-route-record']}"
+            first, second = router.records()
+            assert (first.id, first.kind, first.outcome, first.usage.output_tokens) == (
+                easy.headers["x-route-record"], "chat", "answered", easy.json["usage"]["output_tokens"])
+            assert int(first.at) == easy.json["created_at"]
+            assert second.decision.reason == "proofs"
+            assert small.requests[0].path == "/v1/chat/completions"
 
     asyncio.run(story())
 
 
 def test_a_stream_tells_its_cost_and_its_headers(client):
     async def story():
-        async with ModelServer(days.Answer(GOOD, usage_tokens=(500, 200), cached_tokens=400)) as small, ModelServer() as large:
-            async with routed(small, large) as router, client() as c:
-                heard = await c.post(f"{router.url}/responses", body(stream=True))
-                events = events_of(heard)
-                (record,) = router.records()
-                last = events[-1]["response"]
-                assert heard.headers["content-type"].startswith("text/event-stream")
-                assert (heard.headers["x-route-tier"], last["status"], text_of(last)) == ("1", "completed", GOOD)
-                assert (last["usage"]["total_tokens"], last["usage"]["input_tokens_details"]["cached_tokens"]) == (700, 400)
-                assert round(last["usage"]["cost_usd"] * 1e9) == record.cost_nano_usd > 0
-                assert b"[DONE]" not in heard.body
+        async with (ModelServer(days.Answer(GOOD, usage_tokens=(500, 200), cached_tokens=400)) as small, ModelServer() as large,
+                    routed(small, large) as router, client() as c):
+            heard = await c.post(f"{router.url}/responses", body(stream=True))
+            events = events_of(heard)
+            (record,) = router.records()
+            last = events[-1]["response"]
+            assert heard.headers["content-type"].startswith("text/event-stream")
+            assert (heard.headers["x-route-tier"], last["status"], text_of(last)) == ("1", "completed", GOOD)
+            assert (last["usage"]["total_tokens"], last["usage"]["input_tokens_details"]["cached_tokens"]) == (700, 400)
+            assert round(last["usage"]["cost_usd"] * 1e9) == record.cost_nano_usd > 0
+            assert b"[DONE]" not in heard.body
+
+    asyncio.run(story())
+
+
+def test_rules_see_the_path_that_was_called(client):
+    async def story():
+        async with (ModelServer() as small, ModelServer() as large,
+                    routed(small, large) as router, client() as c):
+            heard = await c.post(f"{router.url}/responses", body("By this way."))
+            assert (heard.headers["x-route-tier-name"], heard.headers["x-route-reason"]) == ("large", "way")
+            assert (await c.chat(router.url, "By this way.")).headers["x-route-tier-name"] == "small"
 
     asyncio.run(story())
 
@@ -107,14 +118,14 @@ DURING = {"cut": lambda: days.CutAfter(3, "fin"), "reset": lambda: days.CutAfter
 @pytest.mark.parametrize("fault", BEFORE)
 def test_a_fault_before_the_answer_is_hidden(client, fault, stream):
     async def story():
-        async with ModelServer(BEFORE[fault]()) as bad, ModelServer(days.Answer(GOOD)) as good:
-            async with routed(bad, good) as router, client() as c:
-                heard = await c.post(f"{router.url}/responses", body(stream=stream))
-                response = events_of(heard)[-1]["response"] if stream else heard.json
-                assert (heard.status, response["status"], text_of(response)) == (200, "completed", GOOD)
-                await settled(router)
-                (record,) = router.records()
-                assert (record.outcome, record.routing_tier, record.original_tier) == ("answered", "large", "small")
+        async with (ModelServer(BEFORE[fault]()) as bad, ModelServer(days.Answer(GOOD)) as good,
+                    routed(bad, good) as router, client() as c):
+            heard = await c.post(f"{router.url}/responses", body(stream=stream))
+            response = events_of(heard)[-1]["response"] if stream else heard.json
+            assert (heard.status, response["status"], text_of(response)) == (200, "completed", GOOD)
+            await settled(router)
+            (record,) = router.records()
+            assert (record.outcome, record.routing_tier, record.original_tier) == ("answered", "large", "small")
 
     asyncio.run(story())
 
@@ -122,56 +133,56 @@ def test_a_fault_before_the_answer_is_hidden(client, fault, stream):
 @pytest.mark.parametrize("fault", DURING)
 def test_a_stream_that_breaks_ends_in_one_failed_response(client, fault):
     async def story():
-        async with ModelServer(DURING[fault]()) as bad, ModelServer(days.Answer(GOOD)) as good:
-            async with routed(bad, good) as router, client() as c:
-                heard = await c.post(f"{router.url}/responses", body(stream=True))
-                events = events_of(heard)
-                (record,) = router.records()
-                last = events[-1]
-                assert (heard.status, last["type"], last["response"]["status"]) == (200, "response.failed", "failed")
-                assert set(last["response"]["error"]) >= {"message", "type", "code", "record_id"}
-                assert (record.outcome, record.id, record.error) == (
-                    "failed", last["response"]["error"]["record_id"], last["response"]["error"]["code"])
-                assert not {"response.completed", "response.output_item.done"} & {event["type"] for event in events}
-                assert "error" not in last, "the SDKs would raise on that in the middle of their loop"
-                assert not good.requests
-                await settled(router)
+        async with (ModelServer(DURING[fault]()) as bad, ModelServer(days.Answer(GOOD)) as good,
+                    routed(bad, good) as router, client() as c):
+            heard = await c.post(f"{router.url}/responses", body(stream=True))
+            events = events_of(heard)
+            (record,) = router.records()
+            last = events[-1]
+            assert (heard.status, last["type"], last["response"]["status"]) == (200, "response.failed", "failed")
+            assert set(last["response"]["error"]) >= {"message", "type", "code", "record_id"}
+            assert (record.outcome, record.id, record.error) == (
+                "failed", last["response"]["error"]["record_id"], last["response"]["error"]["code"])
+            assert not {"response.completed", "response.output_item.done"} & {event["type"] for event in events}
+            assert "error" not in last, "the SDKs would raise on that in the middle of their loop"
+            assert not good.requests
+            await settled(router)
 
     asyncio.run(story())
 
 
 def test_a_stream_opened_early_and_failed_late_is_still_a_response(client):
     async def story():
-        async with ModelServer(days.NoFirstToken()) as small, ModelServer(days.NoFirstToken()) as large:
-            async with routed(small, large, open_after="50ms") as router, client() as c:
-                heard = await c.post(f"{router.url}/responses", body(stream=True))
-                events = events_of(heard)
-                assert (heard.status, heard.headers["x-route-tier"]) == (200, "pending")
-                assert heard.body.startswith(b": keep-alive\n\n")
-                assert [event["type"] for event in events] == ["response.created", "response.in_progress", "response.failed"]
-                assert events[-1]["response"]["error"]["type"] == "timeout_error"
-                await settled(router)
+        async with (ModelServer(days.NoFirstToken()) as small, ModelServer(days.NoFirstToken()) as large,
+                    routed(small, large, open_after="50ms") as router, client() as c):
+            heard = await c.post(f"{router.url}/responses", body(stream=True))
+            events = events_of(heard)
+            assert (heard.status, heard.headers["x-route-tier"]) == (200, "pending")
+            assert heard.body.startswith(b": keep-alive\n\n")
+            assert [event["type"] for event in events] == ["response.created", "response.in_progress", "response.failed"]
+            assert events[-1]["response"]["error"]["type"] == "timeout_error"
+            await settled(router)
 
     asyncio.run(story())
 
 
 def test_a_stream_opened_early_is_answered_in_full(client):
     async def story():
-        async with ModelServer(days.Answer(GOOD, first_token_after=0.15)) as small, ModelServer() as large:
-            async with routed(small, large, open_after="50ms") as router, client() as c:
-                events = events_of(await c.post(f"{router.url}/responses", body(stream=True)))
-                assert text_of(events[-1]["response"]) == GOOD
+        async with (ModelServer(days.Answer(GOOD, first_token_after=0.15)) as small, ModelServer() as large,
+                    routed(small, large, open_after="50ms") as router, client() as c):
+            events = events_of(await c.post(f"{router.url}/responses", body(stream=True)))
+            assert text_of(events[-1]["response"]) == GOOD
 
     asyncio.run(story())
 
 
 def test_an_engine_that_answers_a_stream_in_one_piece_is_streamed(client):
     async def story():
-        async with ModelServer(days.JsonForStream(days.Answer(GOOD))) as small, ModelServer() as large:
-            async with routed(small, large) as router, client() as c:
-                events = events_of(await c.post(f"{router.url}/responses", body(stream=True)))
-                assert text_of(events[-1]["response"]) == GOOD
-                assert events[-1]["response"]["usage"]["output_tokens"] > 0
+        async with (ModelServer(days.JsonForStream(days.Answer(GOOD))) as small, ModelServer() as large,
+                    routed(small, large) as router, client() as c):
+            events = events_of(await c.post(f"{router.url}/responses", body(stream=True)))
+            assert text_of(events[-1]["response"]) == GOOD
+            assert events[-1]["response"]["usage"]["output_tokens"] > 0
 
     asyncio.run(story())
 
@@ -204,25 +215,25 @@ def test_a_client_that_leaves_cancels_what_runs(client):
 ])
 def test_a_refusal_has_a_path_a_sentence_and_a_record(client, fields, param, code):
     async def story():
-        async with ModelServer() as server:
-            async with RunningRouter(a_settings(a_pool("small", server.url))) as router, client() as c:
-                heard = await c.post(f"{router.url}/responses", body() | fields)
-                (record,) = router.records()
-                assert heard.status == (404 if code == "model_not_found" else 400)
-                assert (heard.error["param"], heard.error["code"], heard.error["record_id"]) == (param, code, record.id)
-                assert heard.headers["x-should-retry"] == "false"
-                assert not server.requests
+        async with (ModelServer() as server,
+                    RunningRouter(a_settings(a_pool("small", server.url))) as router, client() as c):
+            heard = await c.post(f"{router.url}/responses", body() | fields)
+            (record,) = router.records()
+            assert heard.status == (404 if code == "model_not_found" else 400)
+            assert (heard.error["param"], heard.error["code"], heard.error["record_id"]) == (param, code, record.id)
+            assert heard.headers["x-should-retry"] == "false"
+            assert not server.requests
 
     asyncio.run(story())
 
 
 def test_what_an_engine_objects_to_comes_through(client):
     async def story():
-        async with ModelServer(days.bad_request("temperature must be in [0, 2], got 5.0.")) as server:
-            async with RunningRouter(a_settings(a_pool("small", server.url))) as router, client() as c:
-                for stream in (False, True):
-                    heard = await c.post(f"{router.url}/responses", body(stream=stream, temperature=5))
-                    assert (heard.status, heard.error["message"]) == (400, "temperature must be in [0, 2], got 5.0.")
+        async with (ModelServer(days.bad_request("temperature must be in [0, 2], got 5.0.")) as server,
+                    RunningRouter(a_settings(a_pool("small", server.url))) as router, client() as c):
+            for stream in (False, True):
+                heard = await c.post(f"{router.url}/responses", body(stream=stream, temperature=5))
+                assert (heard.status, heard.error["message"]) == (400, "temperature must be in [0, 2], got 5.0.")
 
     asyncio.run(story())
 
@@ -260,27 +271,27 @@ def test_a_coding_agents_session(client):
             days.Answer(tool_calls=(("apply_patch", json.dumps({"input": "*** Begin Patch\n-a\n+b\n*** End Patch"})),)),
             days.Answer("Fixed: the test assumed UTC."),
         ]
-        async with ModelServer(*said) as small, ModelServer() as large:
-            async with routed(small, large) as router, client() as c:
-                items = list(PREFIX)
-                calls = []
-                for _ in said:
-                    heard = await c.post(f"{router.url}/responses", turn(items), {"authorization": "Bearer sk-x"})
-                    events = events_of(heard)
-                    assert (heard.status, events[-1]["type"]) == (200, "response.completed")
-                    assert heard.headers["x-route-tier-name"] == "small", "its folder is no reason to climb"
-                    # As the agent does: what is done is acted on, and all of it goes into the next request.
-                    done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
-                    items += [{"type": "reasoning", "summary": [], "encrypted_content": "opaque"}, *done]
-                    for item in done:
-                        if item["type"] in ("function_call", "custom_tool_call"):
-                            calls.append(item)
-                            items.append({"type": f"{item['type']}_output", "call_id": item["call_id"], "output": "exit code 0"})
-                assert [(call["type"], call["name"], call.get("namespace")) for call in calls] == [
-                    ("function_call", "shell", None), ("function_call", "read_issue", "mcp__github__"),
-                    ("custom_tool_call", "apply_patch", None)]
-                assert calls[2]["input"].startswith("*** Begin Patch\n")
-                assert text_of({"output": done}) == "Fixed: the test assumed UTC."
+        async with (ModelServer(*said) as small, ModelServer() as large,
+                    routed(small, large) as router, client() as c):
+            items = list(PREFIX)
+            calls = []
+            for _ in said:
+                heard = await c.post(f"{router.url}/responses", turn(items), {"authorization": "Bearer sk-x"})
+                events = events_of(heard)
+                assert (heard.status, events[-1]["type"]) == (200, "response.completed")
+                assert heard.headers["x-route-tier-name"] == "small", "its folder is no reason to climb"
+                # As the agent does: what is done is acted on, and all of it goes into the next request.
+                done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+                items += [{"type": "reasoning", "summary": [], "encrypted_content": "opaque"}, *done]
+                for item in done:
+                    if item["type"] in ("function_call", "custom_tool_call"):
+                        calls.append(item)
+                        items.append({"type": f"{item['type']}_output", "call_id": item["call_id"], "output": "exit code 0"})
+            assert [(call["type"], call["name"], call.get("namespace")) for call in calls] == [
+                ("function_call", "shell", None), ("function_call", "read_issue", "mcp__github__"),
+                ("custom_tool_call", "apply_patch", None)]
+            assert calls[2]["input"].startswith("*** Begin Patch\n")
+            assert text_of({"output": done}) == "Fixed: the test assumed UTC."
 
                 last = json.loads(small.requests[-1].body)
                 assert [m["role"] for m in last["messages"]] == [

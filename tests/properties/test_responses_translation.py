@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai._models import construct_type_unchecked
 from openai._types import omit
@@ -24,8 +24,8 @@ TEXT = st.text(max_size=12)
 texts = st.sampled_from(["content", "reasoning", "reasoning_content", "refusal"]).flatmap(
     lambda field: TEXT.map(lambda text: {field: text}))
 calls = st.builds(
-    lambda index, id, name, arguments: {"tool_calls": [
-        {"index": index, "id": id, "function": {"name": name, "arguments": arguments}}]},
+    lambda index, call_id, name, arguments: {"tool_calls": [
+        {"index": index, "id": call_id, "function": {"name": name, "arguments": arguments}}]},
     st.integers(0, 3), st.sampled_from([None, "call_a", "call_b", "call_c"]), st.none() | CHAT_NAMES, st.none() | TEXT)
 deltas = st.lists(texts | calls | st.just({}), max_size=25)
 chunkings = st.lists(st.integers(1, 4), min_size=1, max_size=25)
@@ -96,6 +96,7 @@ def read_by_the_sdk(events):
     return state._completed_response
 
 
+@settings(deadline=None)  # the SDK builds its models when first used
 @given(deltas, chunkings)
 def test_a_stream_is_well_formed_and_whole(said, sizes):
     stream = ResponseEvents(asked(), ORIGIN)

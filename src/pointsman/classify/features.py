@@ -31,6 +31,9 @@ _SAME = ("code", "code_error", "algorithm", "latex", "maths", "equation", "units
          "puzzle", "writing", "expert", "choices")
 """Signals that are features as they stand: 1 when found. In a fixed order, so that sums are bit for bit the same."""
 
+_CONDITIONS = frozenset(("demands", "bounds", "givens", "exclusions"))
+"""Kinds of conditions a task may set."""
+
 _EASY = (("question", 80), ("daily", 120), ("greeting", 12), ("simple_task", 200))
 """Signs of ease, and the tokens up to which each counts: what follows a question or a greeting may be a document, and
 "my account" in a page of requirements says nothing."""
@@ -95,13 +98,13 @@ def estimate_tokens(text: str) -> int:
     return _tokens(Subject(text, text.encode("utf-8", "replace"), len(text), False))[0]
 
 
-def _combine(values: dict[str, float], signals: dict[str, int], tokens: int) -> None:
+def _combine(values: dict[str, float], signals: set[str], tokens: int) -> None:
     """Features that need more than one signal."""
     if (task := _code_task(signals)) > 0:
         values["code_task"] = task
     if "proof" in signals and "proof_daily" not in signals:
         values["proof"] = 1.0
-    if (conditions := signals.get("constraints", 0)) > 2:  # "it must be black, at least tell me" is ordinary English
+    if (conditions := len(signals & _CONDITIONS)) > 2:  # "it must be black, at least tell me" is ordinary English
         values["constraints"] = (conditions - 2) / 2
     for name, most in _EASY:
         if name in signals and tokens <= most:
@@ -119,7 +122,7 @@ def _numbers(data: bytes) -> int:
     return len(data.translate(_AS_DIGITS, _JOINERS).split())
 
 
-def _code_task(signals: dict[str, int]) -> float:
+def _code_task(signals: set[str]) -> float:
     """1 = asked to make or change code, 0.5 = about code. A function, a script or a code alone is anything."""
     firm = "code_lang" in signals or "code" in signals
     if firm and ("code_phrase" in signals or ("code_lang" in signals and "code_verb" in signals)):

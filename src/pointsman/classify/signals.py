@@ -175,10 +175,16 @@ SIGNALS: dict[str, tuple[str, ...]] = {
         r"|(?:detailed|comprehensive|thorough|rigorous|exhaustive) (?:\w+ ){0,2}(?:analysis|guide|overview|plan|report|review|explanation|study|strategy|list|essay|comparison|description|summary|proposal|answer|design|evaluation|assessment|derivation|treatment|proof|argument|specification|critique))\b",
         r"详细|詳しく|자세히|(?i)\b(?:en detalle|en détail|ausführlich|in dettaglio|dettagliatamente|em detalhe)|подробно",
     ),
-    "constraints": (
+    "demands": (
         r"(?i)\b(?:must (?:not |be |have |also |support|handle)|should (?:not |handle|support))\b",
+    ),
+    "bounds": (
         r"(?i)\b(?:exactly|at least|at most|no more than|no fewer than)\b",
+    ),
+    "givens": (
         r"(?i)\b(?:without using|constraints?|such that|given that|assum(?:e|ing)|subject to|if and only if|under the condition)\b",
+    ),
+    "exclusions": (
         r"(?i)\b(?:exactly one|only one|different|neither|either|unless|respectively)\b",
     ),
     "puzzle": (
@@ -244,16 +250,14 @@ class _Signals:
     """Some signals as one pattern set. Small automata are built faster than their product would be."""
 
     def __init__(self, *names: str) -> None:
-        self._owners = tuple(name for name in names for _ in SIGNALS[name])
         self._set = PatternSet([pattern for name in names for pattern in SIGNALS[name]])
+        # One more than patterns: a set's last hit is its own and means nothing.
+        self._owners = (*(name for name in names for _ in SIGNALS[name]), "")
 
-    def count(self, data: bytes, counts: dict[str, int]) -> None:
-        """Adds how many patterns of each signal occur."""
-        owners, end = self._owners, len(self._owners)
-        for index in self._set.hits(data):
-            if index < end:
-                name = owners[index]
-                counts[name] = counts.get(name, 0) + 1
+    def found(self, data: bytes) -> set[str]:
+        """Names of those that occur, and ""."""
+        owners = self._owners
+        return {owners[index] for index in self._set.hits(data)}
 
 
 _ABOUT = _Signals(*(name for name in SIGNALS if name not in _ASKING and name not in _DAILY))
@@ -261,13 +265,12 @@ _ASKED = _Signals(*_ASKING)
 _CANCELS = tuple((_Signals(name), cancelled) for name, cancelled in _DAILY.items())
 
 
-def found(data: bytes) -> dict[str, int]:
-    """Signals that occur in `data` (UTF-8), and how many of a signal's patterns did."""
-    counts: dict[str, int] = {}
-    _ABOUT.count(data, counts)
+def found(data: bytes) -> set[str]:
+    """Names of the signals that occur in `data` (UTF-8)."""
     asking = data if len(data) <= 2 * ASKING_BYTES else data[:ASKING_BYTES] + b"\n" + data[-ASKING_BYTES:]
-    _ASKED.count(asking, counts)
+    names = _ABOUT.found(data) | _ASKED.found(asking)
     for signals, cancelled in _CANCELS:
-        if not counts.keys().isdisjoint(cancelled):
-            signals.count(asking, counts)
-    return counts
+        if not names.isdisjoint(cancelled):
+            names |= signals.found(asking)
+    names.discard("")
+    return names

@@ -49,6 +49,8 @@ class App:
             ("GET", "/health/readiness"): listing.readiness,
             ("GET", "/metrics"): listing.metrics,
         }
+        for path in ("/health/liveness", "/health/liveliness", "/health/readiness"):
+            self.table["HEAD", path] = self.table["GET", path]  # load balancers ask that way; the server drops the body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -81,7 +83,7 @@ class App:
             return one_model
         allowed = sorted({m for m, p in self.table if p == path})
         if allowed:
-            raise MethodNotAllowed(f"{path} takes {' or '.join(allowed)}, not {method[:20]}")
+            raise MethodNotAllowed(f"{path} takes {' or '.join(allowed)}, not {method[:20]}", tuple(allowed))
         paths = sorted({p for _, p in self.table})
         near = get_close_matches(path[:200], paths, n=2, cutoff=0.6) or paths
         raise NoSuchPath(f"there is no {path[:200]!r} here; there is {', '.join(near)}")

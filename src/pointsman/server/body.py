@@ -31,6 +31,11 @@ _READ = frozenset((
 ))
 
 
+_GUARDED = frozenset((*_SPLICED, "stream", "input", *_REFUSED))
+"""Fields that decide where a request goes or how it is paid: a twin in other case (`Model`) must not slip past us to an
+engine that matches names ignoring case, as servers written in Go do."""
+
+
 class _Part(msgspec.Struct, gc=False):
     type: str = ""
     text: str | None = None
@@ -159,6 +164,9 @@ def _spans(body: bytes, max_depth: int) -> tuple[dict[str, Span], int]:
     seen: set[str] = set()
     for key, _, start, stop in fields:
         if key not in _READ:
+            if key.casefold() in _GUARDED:
+                raise MalformedBody(f"{key[:50]}: write it as {key.casefold()!r}; some engines ignore case and would "
+                                    "read it instead", param=key[:50])
             continue
         if key in seen:
             raise MalformedBody(f"{key}: the field appears more than once", param=key)

@@ -7,6 +7,7 @@ ever, and reports trailers as headers: a key sent after the body would be as goo
 from __future__ import annotations
 
 import asyncio
+import re
 from http import HTTPStatus
 
 from uvicorn._types import ASGI3Application
@@ -19,6 +20,15 @@ MAX_HEAD_BYTES = 64 * 1024
 """Request line and headers together, and whatever else stands between two bytes of body. 64 KiB: twice what nginx takes."""
 HEAD_TIMEOUT_S = 30.0
 """From the first byte of a head to its last, and on a new connection to the first. As long as a body may pause."""
+
+
+_UPGRADE = re.compile(rb"(?i)\r\nupgrade(?=[ \t]*:[ \t]*h2c[ \t]*\r\n)")
+"""An offer to speak HTTP/2, as Java's client makes with every first request. httptools would take it for a promise and
+never read the body; refusing it is our right (RFC 9110 §7.8), so the parser is shown another name."""
+
+
+def _without_upgrade(_: re.Match[bytes]) -> bytes:
+    return b"\r\nx-offer"
 
 
 class Connection(HttpToolsProtocol):
@@ -50,6 +60,8 @@ class Connection(HttpToolsProtocol):
         if self._is_refused:
             return
         self._unread += len(data)
+        if b"h2c" in data and not self._is_body:
+            data = _UPGRADE.sub(_without_upgrade, data)
         super().data_received(data)
         if self._unread > MAX_HEAD_BYTES:
             self._refuse(HeadTooLarge(f"the request's head is larger than {MAX_HEAD_BYTES} bytes"))

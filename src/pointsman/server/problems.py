@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from pointsman.errors import PointsmanError, UpstreamError
+from pointsman.errors import MethodNotAllowed, PointsmanError, UpstreamError
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -53,6 +53,8 @@ def headers_of(error: PointsmanError) -> Headers:
         headers.append((b"retry-after", b"%d" % max(1, math.ceil(wait))))
     if error.should_retry is False:
         headers.append((b"x-should-retry", b"false"))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.allowed).encode()))
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     return headers

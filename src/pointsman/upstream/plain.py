@@ -83,13 +83,13 @@ class PlainTransport:
                     except OSError as exc:
                         last = exc
         except TimeoutError as exc:
-            error = ConnectFailed(f"endpoint {endpoint.id}: no connection to {target.authority} within "
+            error = ConnectFailed(f"endpoint {endpoint.id}: no connection within "
                                   f"{endpoint.connect_timeout_s:g} s", sent=False)
             error.status, error.type = 504, "timeout_error"
             raise error from (last or exc)
         except OSError as exc:
             last = exc
-        raise ConnectFailed(f"endpoint {endpoint.id}: cannot connect to {target.authority}: "
+        raise ConnectFailed(f"endpoint {endpoint.id}: cannot connect: "
                             f"{(last.strerror or last) if last else 'no address'}", sent=False) from last
 
     async def _open_to(self, loop: asyncio.AbstractEventLoop, target: Target, address: str) -> Connection:

@@ -197,8 +197,7 @@ def _headers(target: Target, accept: bytes, has_body: bool) -> dict[str, str]:
 
 
 def _not_connected(endpoint: EndpointSpec, target: Target, exc: Exception) -> ConnectFailed:
-    error = ConnectFailed(f"endpoint {endpoint.id}: cannot connect to {target.authority}: {exc or 'no time left'}",
-                          sent=False)
+    error = ConnectFailed(f"endpoint {endpoint.id}: cannot connect: {_why(exc)}", sent=False)
     if isinstance(exc, aiohttp.ClientSSLError):
         error.status, error.code = 502, "upstream_tls"
     elif isinstance(exc, TimeoutError):
@@ -218,3 +217,13 @@ def _tracing() -> aiohttp.TraceConfig:
     config.on_connection_reuseconn.append(_reused)
     config.on_request_headers_sent.append(_sent)
     return config
+
+
+def _why(exc: Exception) -> str:
+    """The cause without the address: clients read this too, and our hosts are none of their business."""
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not accepted: {exc.certificate_error}"
+    if isinstance(exc, TimeoutError):
+        return "not within the time given"
+    cause = exc.os_error if isinstance(exc, aiohttp.ClientConnectorError) else exc
+    return getattr(cause, "strerror", None) or type(cause).__name__

@@ -92,7 +92,7 @@ def test_a_name_that_is_both_a_chat_model_and_an_embedder_elsewhere_is_two_names
     findings = (Finding(OLLAMA, (Listed("foo", kind="chat"),)), Finding(OPENAI, (Listed("foo", kind="embedding"), Listed("small-model"), Listed("small"))))
     loaded = load_text(text_of(draft(findings), Choices()), environ=ENVIRON)
 
-    assert sorted(pool.model for pool in loaded.pools.values()) == ["foo", "foo-model", "small", "small-model"]
+    assert sorted(pool.model for pool in loaded.pools.values()) == ["foo", "foo-model", "small-model", "small-model-model"]
 
 
 @settings(deadline=None, max_examples=60)

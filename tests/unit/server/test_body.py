@@ -100,3 +100,9 @@ def test_a_completion_prompt_is_the_user_text(prompt, choices, text):
 @pytest.mark.parametrize(("value", "count"), [(b'"x"', 1), (b'["x","y"]', 2), (b"[1,2]", 1), (b"[[1],[2],[3]]", 3)])
 def test_embeddings_count_their_inputs(value, count):
     assert parse(b'{"model":"e","input":' + value + b"}", Kind.EMBEDDING).inputs == count
+
+
+@pytest.mark.parametrize("key", ["Model", "MODEL", "API_KEY", "Stream", "\\u017ftream", "Messages"])
+def test_a_twin_in_other_case_does_not_slip_past_to_engines_that_ignore_case(key):
+    with pytest.raises(MalformedBody, match="write it as"):
+        chat(b',"%s":"x"}' % key.encode())
