@@ -293,15 +293,15 @@ def test_a_coding_agents_session(client):
             assert calls[2]["input"].startswith("*** Begin Patch\n")
             assert text_of({"output": done}) == "Fixed: the test assumed UTC."
 
-                last = json.loads(small.requests[-1].body)
-                assert [m["role"] for m in last["messages"]] == [
-                    "system", "user", "user", "assistant", "tool", "tool", "assistant", "tool"]
-                assert [call["id"] for call in last["messages"][3]["tool_calls"]] == [
-                    m["tool_call_id"] for m in last["messages"][4:6]]
-                assert [tool["function"]["name"] for tool in last["tools"]] == ["shell", "apply_patch", "mcp__github__read_issue"]
-                assert (last["reasoning_effort"], last["verbosity"], last["parallel_tool_calls"], last["prompt_cache_key"]) == (
-                    "medium", "low", True, "0199-session")
-                assert not {"store", "include", "reasoning", "client_metadata", "input", "instructions", "text"} & set(last)
-                assert [record.tools for record in router.records()] == [3, 3, 3]
+            last = json.loads(small.requests[-1].body)
+            assert [m["role"] for m in last["messages"]] == [
+                "system", "user", "user", "assistant", "tool", "tool", "assistant", "tool"]
+            assert [call["id"] for call in last["messages"][3]["tool_calls"]] == [
+                m["tool_call_id"] for m in last["messages"][4:6]]
+            assert [tool["function"]["name"] for tool in last["tools"]] == ["shell", "apply_patch", "mcp__github__read_issue"]
+            assert (last["reasoning_effort"], last["verbosity"], last["parallel_tool_calls"], last["prompt_cache_key"]) == (
+                "medium", "low", True, "0199-session")
+            assert not {"store", "include", "reasoning", "client_metadata", "input", "instructions", "text"} & set(last)
+            assert [record.tools for record in router.records()] == [3, 3, 3]
 
     asyncio.run(story())

@@ -66,7 +66,7 @@ def test_any_mixture_is_one_well_formed_message_that_lost_nothing(answer, data, 
     assert of(content, "text", "text") == said
     assert of(content, "thinking", "thinking") == (thinking if shows_thinking else "")
     tools = {block["id"]: block for block in content if block["type"] == "tool_use"}
-    assert {id: (block["name"], json.loads(block["input"])) for id, block in tools.items()} == {
+    assert {name: (block["name"], json.loads(block["input"])) for name, block in tools.items()} == {
         f"call_{i}": call for i, call in enumerate(calls)}
     assert len(tools) == sum(block["type"] == "tool_use" for block in content)
     assert heard["stop_reason"] == ("tool_use" if calls else "end_turn")
@@ -141,11 +141,13 @@ def test_texts_ids_inputs_results_and_tools_all_arrive(turns, tools):
     "system": inner, "tools": inner, "tool_choice": inner, "metadata": inner, "stop_sequences": inner, "output_config": inner}),
     max_leaves=8).map(lambda value: json.dumps(value).encode()))
 def test_any_body_is_translated_or_refused_with_a_sentence(body):
+    refused = None
     try:
         translated(body)
-    except RequestError as refused:
-        assert refused.client_status == 400
-        assert str(refused)
+    except RequestError as error:
+        refused = error
+
+    assert refused is None or (refused.client_status == 400 and str(refused))
 
 
 def test_the_reader_of_these_tests_forgives_nothing():

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from pointsman.cli.first_run import Around, PortsOption, ProbeOption
 from pointsman.cli.unconfigured import read_found, write_found
+from pointsman.config.check import is_loopback
 from pointsman.config.load import find, is_configured, load
 from pointsman.config.watch import Seen, WatchedFiles
 from pointsman.core.settings import Settings
@@ -87,6 +88,9 @@ def _read(path: Path, host: str | None, port: int | None) -> Settings:
     changes = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     if not changes:
         return settings
+    if host is not None and not is_loopback(host) and not settings.keys:
+        raise ConfigError((f"--host {host}: it can be reached from a network, but there are no client keys; "
+                           "add auth.keys, or bind 127.0.0.1",))
     return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, **changes))
 
 
