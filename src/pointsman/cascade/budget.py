@@ -13,8 +13,9 @@ also free onto an endpoint that answered within 10 s, whatever it did since: it 
 
 Who tells it what: `dispatch` reports `started` for each leased attempt, `answered` for each success (first
 content-bearing event or whole reply) and `failed` for each failure that was sent and another endpoint could mend; the
-machine asks `open_retry` before an attempt that follows a sent failure, and reports `close_retry` exactly once for each pool it was given. One object lives as long as the process and is
-shared by all requests, also over reloads. Times are passed in; every call is O(1) in traffic.
+machine asks `open_retry` before an attempt that follows a sent failure, and reports `close_retry` exactly once for
+each pool it was given. One object lives as long as the process and is shared by all requests, also over reloads. Times
+are passed in; every call is O(1) in traffic.
 """
 
 from __future__ import annotations
