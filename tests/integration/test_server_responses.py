@@ -251,7 +251,7 @@ PREFIX = [
     {"type": "message", "role": "developer", "content": [
         {"type": "input_text", "text": "<permissions instructions>Commands run in a sandbox.</permissions instructions>"}]},
     {"type": "message", "role": "user", "content": [{"type": "input_text", "text":
-        "<environment_context>\n  <cwd>/home/dev/prove-it</cwd>\n  <shell>bash</shell>\n</environment_context>"}]},
+        "<environment_context>\n  <cwd>/repo/prove-it</cwd>\n  <shell>bash</shell>\n</environment_context>"}]},
     {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Why does the date test fail?"}]},
 ]
 

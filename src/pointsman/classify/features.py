@@ -52,6 +52,7 @@ _AS_DIGITS = bytes(byte if 48 <= byte <= 57 else 32 for byte in range(256))
 _JOINERS = b".:/-"
 """Dropped between digits, so that 2024-05-01, 10:30, 3.14 and 555-0199 are one number each."""
 
+_WIDE_MARK = "？".encode()
 _LEADS_2 = bytes(range(0xC2, 0xE0))
 _LEADS_3 = bytes(range(0xE0, 0xF0))
 _LEADS_4 = bytes(range(0xF0, 0xF5))
@@ -144,7 +145,11 @@ def _measure(values: dict[str, float], data: bytes, tokens: int, numbers: int) -
         values["lines"] = min(1.0, log2(1 + lines) / 6)
     if numbers > _PLAIN_NUMBERS:
         values["numbers"] = min(1.0, log2(numbers / _PLAIN_NUMBERS) / 2)  # 1 at 24 numbers
-    if (asks := data.count(b"?") - data.count(b"??") + data.count("？".encode())) > 1:
+    asks = data.count(b"?")
+    if asks > 1:
+        asks -= data.count(b"??")  # "where is it??" asks once
+    asks += data.count(_WIDE_MARK)
+    if asks > 1:
         values["asks"] = min(1.0, (asks - 1) / 4)
 
 

@@ -236,10 +236,10 @@ SIGNALS: dict[str, tuple[str, ...]] = {
 }
 """Signal -> patterns. Those that start with `code_` count together (`features`)."""
 
-_ASKING = ("code_in", "code_verb", "code_phrase", "analysis", "thorough", "writing", "question", "daily", "greeting", "simple_task",
+_ASKING = ("code_in", "code_verb", "code_phrase", "proof", "steps", "analysis", "thorough", "writing", "question", "daily", "greeting", "simple_task",
            "simple_opening")
 """Signals about what is asked: looked for at both ends of a long text. The others are about what it is made of."""
-_DAILY = {"code_daily": ("code_phrase", "code_object"), "proof_daily": ("proof",)}
+_CANCELLED = {"code_daily": ("code_phrase", "code_object"), "proof_daily": ("proof",), "reckon": ("daily",)}
 """Cancelling signals, and what they cancel: looked for only when there is something to cancel."""
 
 ASKING_BYTES = 400
@@ -254,23 +254,24 @@ class _Signals:
         # One more than patterns: a set's last hit is its own and means nothing.
         self._owners = (*(name for name in names for _ in SIGNALS[name]), "")
 
-    def found(self, data: bytes) -> set[str]:
-        """Names of those that occur, and ""."""
-        owners = self._owners
-        return {owners[index] for index in self._set.hits(data)}
+    def add(self, data: bytes, names: set[str]) -> None:
+        """Adds the names of those that occur, and ""."""
+        names.update(map(self._owners.__getitem__, self._set.hits(data)))
 
 
-_ABOUT = _Signals(*(name for name in SIGNALS if name not in _ASKING and name not in _DAILY))
+_ABOUT = _Signals(*(name for name in SIGNALS if name not in _ASKING and name not in _CANCELLED))
 _ASKED = _Signals(*_ASKING)
-_CANCELS = tuple((_Signals(name), cancelled) for name, cancelled in _DAILY.items())
+_CANCELS = tuple((_Signals(name), cancelled) for name, cancelled in _CANCELLED.items())
 
 
 def found(data: bytes) -> set[str]:
     """Names of the signals that occur in `data` (UTF-8)."""
     asking = data if len(data) <= 2 * ASKING_BYTES else data[:ASKING_BYTES] + b"\n" + data[-ASKING_BYTES:]
-    names = _ABOUT.found(data) | _ASKED.found(asking)
+    names: set[str] = set()
+    _ABOUT.add(data, names)
+    _ASKED.add(asking, names)
     for signals, cancelled in _CANCELS:
         if not names.isdisjoint(cancelled):
-            names |= signals.found(asking)
+            signals.add(asking, names)
     names.discard("")
     return names

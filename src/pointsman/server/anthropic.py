@@ -102,7 +102,12 @@ class AnthropicPort:
         frames = self._following.feed(events)
         if frames:
             await self._exchange.write(frames)
-        elif (now := asyncio.get_running_loop().time()) - self._pinged_at >= PING_EVERY_S:
+        elif self._following.is_hiding:
+            await self._ping()
+
+    async def _ping(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._pinged_at >= PING_EVERY_S:
             self._pinged_at = now
             await self._exchange.write(PING)
 

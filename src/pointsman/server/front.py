@@ -34,7 +34,7 @@ class Front:
 
     async def read(self, exchange: Exchange, kind: Kind, caller: Caller) -> ChatRequest:
         """Reads and parses one request of a caller who was admitted. Raises RequestError."""
-        return self.parsed(await self.body(exchange), exchange, kind, caller)
+        return self.parsed(await exchange.body(self.settings.server.max_body), exchange, kind, caller)
 
     async def body(self, exchange: Exchange) -> bytes:
         """A body of the size that is allowed. Raises RequestError."""

@@ -92,6 +92,8 @@ class MessageStream:
 
     def __init__(self, id: str, remembered: Remembered) -> None:
         self._id, self._remembered = id, remembered
+        self.is_hiding = False
+        """The last that was heard is thinking which this client did not ask to see."""
         self._frames: list[bytes] = []
         self._is_started = False
         self._index = -1
@@ -154,7 +156,8 @@ class MessageStream:
         if not text:
             return
         self._chars += len(text)
-        if kind == "thinking" and not self._remembered.shows_thinking:
+        self.is_hiding = kind == "thinking" and not self._remembered.shows_thinking
+        if self.is_hiding:
             return
         newest = self._queue[-1] if self._queue else self._open
         if newest is None or newest.kind != kind:

@@ -11,7 +11,7 @@ from pointsman.migration.openrouter import import_openrouter
 
 def imported(body):
     migrated = import_openrouter(json.dumps(body), "request.json")
-    return migrated, load_text(migrated.text, "new", {name: "a-key" for name in migrated.variables})
+    return migrated, load_text(migrated.text, "new", dict.fromkeys(migrated.variables, "a-key"))
 
 
 def test_models_are_tiers_and_the_rest_of_them_fallbacks():
@@ -35,7 +35,7 @@ def test_preferences_are_kept_as_comments():
 
 
 def test_their_router_means_that_ours_chooses():
-    migrated, settings = imported({"model": "openrouter/auto", "models": ["openai/gpt-4o-mini", "openai/gpt-4o"]})
+    _, settings = imported({"model": "openrouter/auto", "models": ["openai/gpt-4o-mini", "openai/gpt-4o"]})
 
     assert settings.routes["auto"].ladder == ("openai-gpt-4o-mini", "openai-gpt-4o")
     assert settings.routes["auto"].pipeline == ("rules", "heuristic")

@@ -125,6 +125,17 @@ def test_hidden_thinking_leaves_no_trace():
     assert read_message(frames)["content"] == [{"type": "text", "text": "4"}]
 
 
+def test_it_says_while_it_hides_thinking():
+    stream = MessageStream("msg_1", Remembered())
+
+    said = []
+    for heard in (chunk(role="assistant"), chunk(reasoning="hm"), chunk(content="4"), chunk("stop")):
+        stream.feed([heard])
+        said.append(stream.is_hiding)
+
+    assert said == [False, True, False, False]
+
+
 def test_text_and_thinking_may_take_turns():
     found = blocks(chunk(reasoning="a"), chunk(content="b"), chunk(reasoning="c"), chunk(content="d"), chunk("stop"))
 
