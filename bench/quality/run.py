@@ -30,13 +30,14 @@ intervals over prompts, 200 draws. Always smallest and always largest are the tw
 
 What to read from it: regular expressions and lengths say little about which prompt needs the larger model. The heuristic
 is a start without labels, somewhat better than chance; the classifiers that learn from your own records are the way to more.
-On multiple choice knowledge tests (mmlu_pro) and on task types that were not in its training data (reasoning_gym) it is
-near chance or below, and prompt length alone beats it on some sources, RouteLLM's MMLU among them. The second table says what
-the shipped thresholds do there: benchmarks are harder than traffic, so they climb more than 60/25/15.
+On multiple choice knowledge tests (mmlu_pro) it is near chance. On task types that were not in its training data
+(reasoning_gym) it is below: there the longest prompts are those on which the large model fails too, and we would rather not
+learn that long prompts are easy. Prompt length alone is as good on GSM8K and better on RouteLLM's MMLU. The second table
+says what the shipped thresholds do there: benchmarks are harder than traffic, so they climb more than 65/22/13.
 
-How it was made: weights were fitted on train splits without any row that a public test also holds; the strength of
-the prior was chosen on the dev splits below, so those rows flatter it a little; the public test was not looked at before. An
-oracle can exceed 1 where the small model is sometimes right and the large one wrong.
+How it was made: weights were fitted on train splits without any row that a public test also holds. The strength of the prior
+and the form of some features (length, numbers) were chosen on the dev splits below, so those rows flatter it a little. Nothing was
+chosen on the public test: each shipped table is scored on it once, afterwards; this is the second. An oracle can exceed 1 where the small model is sometimes right and the large one wrong.
 """
 
 DEV = ("mmlu_pro", "reasoning_gym", "llmrouter", "routerbench", "zeroeval")
@@ -126,7 +127,7 @@ def main() -> None:
     text = report(sets) + f"\n\nMean APGR of the heuristic over these sources: {mean_apgr(sets):.3f}\n"
     if options.public:
         names = sorted({row["benchmark"] for row in rows(outcomes / "routellm.parquet")})
-        text += "\n## RouteLLM's public test (Mixtral-8x7B against GPT-4-1106), looked at once\n\n"
+        text += "\n## RouteLLM's public test (Mixtral-8x7B against GPT-4-1106), scored after all choices\n\n"
         text += report([load(outcomes, "routellm", "public_test", name) for name in names]) + "\n"
     print(text)
     if options.write:

@@ -13,7 +13,7 @@ import pytest
 
 from pointsman.classify.subject import subject
 from pointsman.core.request import Kind
-from pointsman.core.settings import KeySettings, RouteSettings
+from pointsman.core.settings import Condition, KeySettings, RouteSettings, Rule
 from pointsman.server.body import parse
 from pointsman.testing import days
 from pointsman.testing.anthropic_reader import read_frames, read_message
@@ -304,6 +304,22 @@ def test_counting_tokens_is_an_estimate_that_says_so_and_leaves_no_record(client
         assert not router.records()
 
     visited(story)
+
+
+def test_rules_see_the_path_and_the_metadata_and_may_add_to_the_system_prompt(client):
+    async def story(router, server):
+        async with client() as c:
+            for fields in ({"metadata": {"user_id": "vip-1"}}, {"system": [{"type": "text", "text": "Be brief."}]}):
+                await c.post(f"{router.url}/messages", asked(**fields))
+            await c.post(f"{router.url}/chat/completions", ASK)
+        assert [record.decision.reason for record in router.records()[:2]] == ["vip", "anthropic"]
+        systems = [[m["content"] for m in json.loads(r.body)["messages"] if m["role"] == "system"] for r in server.requests]
+        assert systems == [["You matter."], ["Say who you are.\n\nBe brief."], []]
+
+    rules = (Rule("vip", Condition(metadata={"user_id": "vip-.*"}), tier="small", system="You matter.", reason="vip"),
+             Rule("anthropic", Condition(path="^/v1/messages$"), tier="small", system="Say who you are.", reason="anthropic"))
+    route = msgspec.structs.replace(PATIENT, pipeline=("rules", "pinned:small"), rules=rules)
+    visited(story, settings=lambda s: a_settings(a_pool("small", s.url), route=route))
 
 
 def test_a_coding_harness_is_set_aside():

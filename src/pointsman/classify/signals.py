@@ -236,10 +236,10 @@ SIGNALS: dict[str, tuple[str, ...]] = {
 }
 """Signal -> patterns. Those that start with `code_` count together (`features`)."""
 
-_ASKING = ("code_in", "code_verb", "code_phrase", "proof", "steps", "analysis", "thorough", "writing", "question", "daily", "greeting", "simple_task",
+_ASKING = ("code_in", "code_verb", "code_phrase", "proof", "steps", "analysis", "thorough", "writing", "question", "daily", "reckon", "greeting", "simple_task",
            "simple_opening")
 """Signals about what is asked: looked for at both ends of a long text. The others are about what it is made of."""
-_CANCELLED = {"code_daily": ("code_phrase", "code_object"), "proof_daily": ("proof",), "reckon": ("daily",)}
+_CANCELLED = {"code_daily": ("code_phrase", "code_object"), "proof_daily": ("proof",)}
 """Cancelling signals, and what they cancel: looked for only when there is something to cancel."""
 
 ASKING_BYTES = 400

@@ -99,8 +99,43 @@ def test_a_vector_has_a_place_for_every_name():
 
 def test_a_coding_task_needs_a_verb_and_an_object():
     assert values("Write a function that sorts")["code_task"] == 1.0
-    assert values("I like python")["code_task"] == 0.5
+    assert values("I like JavaScript")["code_task"] == 0.5
+    assert "code_task" not in values("I like pythons")
+    assert "code_task" not in values("Create a discount code")
+    assert values("Write a Python function that creates a discount code")["code_task"] == 1.0
     assert "code_task" not in values("Write to me")
+
+
+@pytest.mark.parametrize("prompt", ["What is 2+2?", "Call +1 (555) 010-2345", "2024-05-01 10:30 to 2024-05-03 11:45", "order 4410-0056, $1,299.99"])
+def test_a_few_numbers_are_no_sign(prompt):
+    assert not {"numbers", "equation"} & set(values(prompt))
+
+
+def test_many_numbers_are_a_sign_however_long_the_text_is():
+    row = " ".join(str(n) for n in range(24))
+
+    assert values(row)["numbers"] == values(row + " word" * 50)["numbers"] == 1.0
+
+
+def test_a_doubled_question_mark_asks_once():
+    assert "asks" not in values("where is it??")
+    assert values("Where? When? Why?")["asks"] == 0.5
+
+
+def test_signs_of_ease_count_in_short_texts_only():
+    assert "greeting" not in values("Hi, " + "here is what I need from you today, please read on. " * 3)
+    assert "daily" not in values("The service handles refund and invoice events. " * 20)
+
+
+def test_everyday_words_in_a_task_are_no_everyday_matter():
+    assert "daily" not in values("Write a Python function that parses a weather report")
+    assert "daily" not in values("Tom buys 3 movie tickets for $12 each and 2 coffees for $4 each, and pays with a $100 note at the counter. How much change does he get?")
+    assert "daily" in values("How much are 2 movie tickets?")
+
+
+def test_one_condition_is_ordinary_english():
+    assert "constraints" not in values("It must be black, at least 40 cm")
+    assert values("It must be sorted, at least 3 items, each different, without using a loop such that it is fast")["constraints"] == 1.0
 
 
 def test_business_hours_stay_easy_whatever_surrounds_them():

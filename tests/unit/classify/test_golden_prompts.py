@@ -1,4 +1,4 @@
-"""Which rung ordinary prompts land on: over 250 of them in fifteen languages, with the rungs a sensible person would accept.
+"""Which rung ordinary prompts land on: over 250 of them in fourteen languages, with the rungs a sensible person would accept.
 
 A regression test for classes of confusion ("discount code" is no code), not for single sentences.
 """
