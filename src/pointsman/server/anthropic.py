@@ -13,7 +13,7 @@ from pointsman.errors import PointsmanError, RequestError
 from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.port import Facts
 from pointsman.server.anthropic_problems import PATH, anthropic_body, anthropic_error
-from pointsman.server.exchange import JSON, Exchange, Headers
+from pointsman.server.exchange import JSON, Exchange, ExchangePort, Headers
 from pointsman.server.front import Front
 from pointsman.server.openai import SSE, fact_headers, pending_headers
 from pointsman.server.problems import headers_of
@@ -42,18 +42,7 @@ class AnthropicEndpoints:
         except RequestError as error:
             self._gateway.reject(Kind.CHAT, caller, error, exchange.request_id)
             raise
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("an endpoint runs in a task")
-        watch = exchange.watch(task)
-        try:
-            await self._gateway.handle(request, AnthropicPort(exchange, remembered))
-        except asyncio.CancelledError:
-            if not exchange.is_gone:
-                raise
-            task.uncancel()  # the client left; the record says so, and nobody waits for a response
-        finally:
-            watch.close()
+        await exchange.attended(self._gateway.handle(request, AnthropicPort(exchange, remembered)))
 
     async def count_tokens(self, exchange: Exchange) -> None:
         """An estimate: which tokenizer would be right is known only once an endpoint is chosen. Leaves no record."""
@@ -72,20 +61,14 @@ class AnthropicEndpoints:
         return msgspec.structs.replace(request, metadata=remembered.metadata, path=PATH), remembered
 
 
-class AnthropicPort:
+class AnthropicPort(ExchangePort):
     """`gateway.port.Port` over one HTTP exchange with an Anthropic client."""
 
     def __init__(self, exchange: Exchange, remembered: Remembered) -> None:
-        self._exchange, self._remembered = exchange, remembered
+        super().__init__(exchange)
+        self._remembered = remembered
         self._stream: MessageStream | None = None
         self._pinged_at = float("-inf")
-
-    @property
-    def is_gone(self) -> bool:
-        return self._exchange.is_gone
-
-    def abort(self) -> None:
-        self._exchange.abort()
 
     async def open(self, facts: Facts) -> None:
         if not self._exchange.is_started:

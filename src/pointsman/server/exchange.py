@@ -123,14 +123,41 @@ class Exchange:
         await self.start(status, [*headers, (b"content-length", b"%d" % len(body))])
         await self.finish(body)
 
-    def watch(self, task: asyncio.Task[Any]) -> Watch:
-        return Watch(self, task)
+    async def attended(self, work: Awaitable[None]) -> None:
+        """Awaits `work` while the client is there. When it leaves, `work` is cancelled and this returns: whoever did the
+        work has noted it, and nobody waits for a response."""
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("an exchange runs in a task")
+        watch = Watch(self, task)
+        try:
+            await work
+        except asyncio.CancelledError:
+            if not self.is_gone:
+                raise
+            task.uncancel()
+        finally:
+            watch.close()
 
     async def disconnected(self) -> None:
         """Returns when the client has left. Call it only once the body has been read."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.is_gone = True
+
+
+class ExchangePort:
+    """What every `gateway.port.Port` over HTTP shares."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    @property
+    def is_gone(self) -> bool:
+        return self._exchange.is_gone
+
+    def abort(self) -> None:
+        self._exchange.abort()
 
 
 class Watch:

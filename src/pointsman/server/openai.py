@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -15,7 +14,7 @@ from pointsman.core.scan import members
 from pointsman.errors import PointsmanError, RequestError
 from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.port import Facts
-from pointsman.server.exchange import JSON, Exchange, Headers
+from pointsman.server.exchange import JSON, Exchange, ExchangePort, Headers
 from pointsman.server.front import Front
 from pointsman.server.problems import body_of, headers_of, terminal_frame
 
@@ -49,32 +48,15 @@ class OpenAIEndpoints:
         except RequestError as error:
             self._gateway.reject(kind, caller, error, exchange.request_id)
             raise
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("an endpoint runs in a task")
-        watch = exchange.watch(task)
-        try:
-            await self._gateway.handle(request, HttpPort(exchange, is_chat=kind is Kind.CHAT))
-        except asyncio.CancelledError:
-            if not exchange.is_gone:
-                raise
-            task.uncancel()  # the client left; the record says so, and nobody waits for a response
-        finally:
-            watch.close()
+        await exchange.attended(self._gateway.handle(request, HttpPort(exchange, is_chat=kind is Kind.CHAT)))
 
 
-class HttpPort:
+class HttpPort(ExchangePort):
     """`gateway.port.Port` over one HTTP exchange."""
 
     def __init__(self, exchange: Exchange, *, is_chat: bool) -> None:
-        self._exchange, self._is_chat = exchange, is_chat
-
-    @property
-    def is_gone(self) -> bool:
-        return self._exchange.is_gone
-
-    def abort(self) -> None:
-        self._exchange.abort()
+        super().__init__(exchange)
+        self._is_chat = is_chat
 
     async def open(self, facts: Facts) -> None:
         if not self._exchange.is_started:

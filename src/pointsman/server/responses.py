@@ -5,7 +5,6 @@ The request travels the ordinary path as a chat; only its first and last steps a
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -15,7 +14,7 @@ from pointsman.core.request import Kind
 from pointsman.errors import PointsmanError, RequestError
 from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.port import Facts
-from pointsman.server.exchange import JSON, Exchange
+from pointsman.server.exchange import JSON, Exchange, ExchangePort
 from pointsman.server.front import Front
 from pointsman.server.openai import SSE, fact_headers, pending_headers
 from pointsman.server.problems import body_of, error_object, headers_of
@@ -41,33 +40,16 @@ class ResponsesEndpoints:
         except RequestError as error:
             self._gateway.reject(Kind.CHAT, caller, error, exchange.request_id)
             raise
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("an endpoint runs in a task")
-        watch = exchange.watch(task)
-        try:
-            await self._gateway.handle(request, ResponsesPort(exchange, asked))
-        except asyncio.CancelledError:
-            if not exchange.is_gone:
-                raise
-            task.uncancel()  # the client left; the record says so, and nobody waits for a response
-        finally:
-            watch.close()
+        await exchange.attended(self._gateway.handle(request, ResponsesPort(exchange, asked)))
 
 
-class ResponsesPort:
+class ResponsesPort(ExchangePort):
     """`gateway.port.Port` over one HTTP exchange, in the words of the Responses API."""
 
     def __init__(self, exchange: Exchange, asked: Asked) -> None:
-        self._exchange, self._asked = exchange, asked
+        super().__init__(exchange)
+        self._asked = asked
         self._events: ResponseEvents | None = None
-
-    @property
-    def is_gone(self) -> bool:
-        return self._exchange.is_gone
-
-    def abort(self) -> None:
-        self._exchange.abort()
 
     async def open(self, facts: Facts) -> None:
         if not self._exchange.is_started:
