@@ -34,7 +34,7 @@ demo: $(VENV)/.run ## three simulated tiers, the router and a client: the main j
 	@$(BIN)/pointsman demo $(ARGS)
 
 test: $(VENV)/.dev check-fast ## lint, types, import contracts and all tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 .PHONY: check-fast
 check-fast: $(VENV)/.dev

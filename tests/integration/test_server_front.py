@@ -181,7 +181,7 @@ def test_an_engines_headers_stay_behind(client):
 
 REFUSED = [
     ("POST", "/v1/chat/completion", HI, {}, 404, "not_found", "/v1/chat/completions"),
-    ("POST", "/chat/completions", HI, {}, 404, "not_found", "/v1/chat/completions"),
+    ("POST", "/v2/chat/completions", HI, {}, 404, "not_found", "/v1/chat/completions"),
     ("POST", "/v1/chat/completions/", HI, {}, 404, "not_found", "/v1/chat/completions"),
     ("GET", "/v1/chat/completions", None, {}, 405, "method_not_allowed", "takes POST"),
     ("PUT", "/v1/models", HI, {}, 405, "method_not_allowed", "takes GET"),

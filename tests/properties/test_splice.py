@@ -19,6 +19,7 @@ TAKEN = {
     "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "tools", "functions",
     "response_format", "logprobs", "top_logprobs", "metadata", "prompt", "best_of", "input", "models", "fallbacks",
     "provider", "api_base", "base_url", "api_key", "user_config",
+    "disable_fallbacks", "num_retries", "timeout", "mock_testing_fallbacks",
 }
 strangers = st.dictionaries(st.text().filter(lambda key: key not in TAKEN), json_values, max_size=5)
 spaces = st.sampled_from(["", " ", "\n", "\t ", "\r\n  "])

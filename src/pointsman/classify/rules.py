@@ -121,6 +121,9 @@ class _Compiler:
             parts.append(lambda look: _all_match(headers, look.request.headers))
         if when.metadata:
             metadata = {key: compiled(pattern) for key, pattern in when.metadata.items()}
+            tagged = metadata.pop("tags", None)
+            if tagged is not None:
+                parts.append(lambda look: _is_tagged(tagged, look.request))
             parts.append(lambda look: _all_match(metadata, look.request.metadata))
         return parts
 
@@ -177,6 +180,12 @@ def _all_match(patterns: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
         if value is None or len(value) > 2 * RULE_BYTES or pattern.fullmatch(_utf8(value)) is None:
             return False
     return True
+
+
+def _is_tagged(pattern: Any, request: ChatRequest) -> bool:
+    """Any one tag matches; a `tags` that is a string is one tag."""
+    one = {"tags": pattern}
+    return _all_match(one, request.metadata) or any(_all_match(one, {"tags": tag}) for tag in request.tags)
 
 
 def _utf8(text: str) -> bytes:

@@ -50,6 +50,28 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     """Pools this key's requests may reach (allow-list and region); None = all."""
 
 
+class Alternative(msgspec.Struct, frozen=True, gc=False):
+    """A name that the client gives for the case that `model` cannot answer."""
+
+    field: str
+    """Where in the body it stands, for objections: `models`, `fallbacks[0]`."""
+    name: str
+
+
+class Limits(msgspec.Struct, frozen=True, gc=False):
+    """What the client asks of the way itself. It only lowers what the route allows; None = as the route says."""
+
+    max_sent: int | None = None
+    """Attempts that may reach an engine."""
+    deadline_s: float | None = None
+    stays: bool = False
+    """Only the first tier: no climb, no fallback, no last resort, no alternatives."""
+    alternatives: tuple[Alternative, ...] = ()
+
+
+UNLIMITED = Limits()
+
+
 class Span(msgspec.Struct, frozen=True, gc=False):
     """Where a top-level value stands in `body`: [start, end)."""
 
@@ -85,6 +107,11 @@ class ChatRequest(msgspec.Struct, frozen=True):
     """Index of the object's closing brace: where a new top-level field may be put in."""
     metadata: dict[str, str] = {}
     """The string members of the body's `metadata` object."""
+    tags: tuple[str, ...] = ()
+    """The strings of the body's `metadata.tags` and of `x-litellm-tags`: rules match any of them as metadata `tags`."""
+    limits: Limits = UNLIMITED
+    cuts: tuple[Span, ...] = ()
+    """Spans of the fields that were for the router only: taken out of what goes upstream."""
     headers: dict[str, str] = {}
     """Lower-case names; only those that rules or logs may see (no credentials, no cookies)."""
     path: str = "/v1/chat/completions"

@@ -2,6 +2,7 @@
 
 Changed are `model` (each endpoint knows the model by its own name), `stream_options` (usage is always asked for on
 streams, or their cost could not be known) and, when a rule adds a system prompt, the start of the conversation.
+Fields for the router itself (`fallbacks`, `timeout` ...) are taken out.
 Every other byte arrives as the client sent it.
 """
 
@@ -22,6 +23,8 @@ _USAGE = b'{"include_usage":true}'
 def spliced(request: ChatRequest, model: str, system: str | None = None) -> bytes:
     """The body for an endpoint that knows the model as `model`."""
     edits = [Edit(*_span(request, "model"), _encode(model))]
+    if request.cuts:
+        edits += [Edit(cut.start, cut.end, b"") for cut in request.cuts]
     if request.stream and not request.include_usage:
         edits.append(_asking_for_usage(request))
     if system:

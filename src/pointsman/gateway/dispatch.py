@@ -21,7 +21,7 @@ from pointsman.gateway.port import Port
 from pointsman.gateway.trip import Trip
 from pointsman.money.ledger import cost_of, estimated_usage
 from pointsman.pools.fleet import Fleet
-from pointsman.pools.pool import Lease
+from pointsman.pools.pool import NOBODY, Lease
 
 TYPICAL_OUTPUT_TOKENS = 200
 """Typical traffic: 500 tokens in, 200 out (the published mix of routed traffic)."""
@@ -110,9 +110,10 @@ class Dispatch:
 
     def _lease(self, command: Call, trip: Trip, now: float, *, desperate: bool) -> Lease:
         """An endpoint of the rung's pools, in their order. Raises NoEndpoint."""
-        names = trip.pools.get(command.tier, ())
-        lease = self._fleet.lease_among(command.tier, names, trip.request, command.exclude | trip.barred, now, self._rng,
-                                        desperate=desperate)
+        names, exclude = trip.pools.get(command.tier, ()), command.exclude
+        if trip.barred:
+            exclude |= trip.barred.get(command.tier, NOBODY)
+        lease = self._fleet.lease_among(command.tier, names, trip.request, exclude, now, self._rng, desperate=desperate)
         self._budget.started(lease.endpoint.pool, now)
         return lease
 

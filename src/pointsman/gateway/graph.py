@@ -10,13 +10,13 @@ from typing import Protocol
 
 import msgspec
 
-from pointsman.cascade.ladder import Plan, Rung, plan_rungs
+from pointsman.cascade.ladder import CHOSEN, FALLBACK, LAST_RESORT, MAX_SENT, Plan, Rung, plan_rungs
 from pointsman.classify.gate import lacks
 from pointsman.core.decision import Decision
 from pointsman.core.fleet import EndpointId
-from pointsman.core.request import ChatRequest
+from pointsman.core.request import Alternative, ChatRequest
 from pointsman.core.settings import RouteSettings, Settings
-from pointsman.errors import NothingFits
+from pointsman.errors import NothingFits, RequestError
 from pointsman.gateway.names import Meaning, Names
 from pointsman.pools.fleet import Fleet
 
@@ -32,8 +32,8 @@ class Way(msgspec.Struct, frozen=True, gc=False):
 
     rungs: tuple[Rung, ...]
     pools: dict[str, tuple[str, ...]]
-    barred: frozenset[EndpointId] = frozenset()
-    """Endpoints of these pools that the client's choice leaves out."""
+    barred: dict[str, frozenset[EndpointId]] = {}
+    """Per rung: endpoints of its pools that the client's choice leaves out."""
 
 
 class Graph:
@@ -59,7 +59,43 @@ class Graph:
         )
 
     def way(self, request: ChatRequest, decision: Decision, meaning: Meaning) -> Way:
-        """The rungs that may serve this request. Raises NothingFits when a named choice cannot."""
+        """The rungs that may serve this request, the client's alternatives among them.
+
+        Raises NothingFits when a named choice cannot, UnknownModel or Forbidden for an alternative.
+        """
+        way = self._own_way(request, decision, meaning)
+        limits = request.limits
+        for alternative in limits.alternatives:
+            way = self._with(way, request, alternative)
+        return Way(way.rungs[:1], way.pools, way.barred) if limits.stays else way
+
+    def _with(self, way: Way, request: ChatRequest, alternative: Alternative) -> Way:
+        """The way with one alternative before its last resorts; the same when that cannot serve this request."""
+        try:
+            meaning = self.names.look_up(alternative.name, request.caller)
+        except RequestError as error:
+            error.param = alternative.field
+            raise
+        try:
+            other = self._own_way(request, self.decide(request, meaning), meaning)
+        except NothingFits:
+            return way
+        rungs = {rung.tier: rung for rung in way.rungs}
+        pools, barred = dict(way.pools), dict(way.barred)
+        for rung in other.rungs:
+            tier, known = rung.tier, rungs.get(rung.tier)
+            if known is not None and known.endpoints != rung.endpoints:
+                tier = alternative.name  # one model of a tier that is on the way already: a rung of its own
+            elif known is not None and known.reason != LAST_RESORT:
+                continue
+            rungs.pop(tier, None)
+            rungs[tier] = msgspec.structs.replace(rung, tier=tier, reason=FALLBACK)
+            pools[tier], barred[tier] = other.pools[rung.tier], other.barred.get(rung.tier, frozenset())
+        ordered = sorted(rungs.values(), key=lambda rung: rung.reason == LAST_RESORT)
+        return Way(tuple(ordered), pools, barred)
+
+    def _own_way(self, request: ChatRequest, decision: Decision, meaning: Meaning) -> Way:
+        """The rungs that `meaning` alone stands for."""
         if meaning.pools:
             return self._pinned(request, decision.tier, meaning.pools, meaning.provider)
         if meaning.tier:
@@ -97,7 +133,7 @@ class Graph:
             if provider and endpoint.provider != provider
         )
         endpoints = tuple(endpoint for endpoint in self._endpoints_of(fitting) if endpoint not in barred)
-        return Way((Rung(tier, endpoints, "chosen"),), {tier: fitting}, barred)
+        return Way((Rung(tier, endpoints, CHOSEN),), {tier: fitting}, {tier: barred} if barred else {})
 
     def _fitting(self, request: ChatRequest, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in names if self._fits(request, name))
@@ -112,9 +148,12 @@ class Graph:
         return tuple(endpoint for name in names for endpoint in self.fleet.endpoints_of_pool(name))
 
     def plan(self, request: ChatRequest, route: RouteSettings, way: Way, now: float) -> Plan:
+        limits = request.limits
+        deadline_s = route.deadline_s if limits.deadline_s is None else min(limits.deadline_s, route.deadline_s)
         return Plan(
             rungs=way.rungs, stream=request.stream, now=now,
-            deadline=now + route.deadline_s, ttft_timeout_s=route.ttft_timeout_s,
+            max_sent=MAX_SENT if limits.max_sent is None else min(limits.max_sent, MAX_SENT),
+            deadline=now + deadline_s, ttft_timeout_s=route.ttft_timeout_s,
             answer_timeout_s=route.answer_timeout_s,
         )
 

@@ -168,7 +168,9 @@ class Handling:
     def _facts_now(self, current: Journey) -> Facts:
         """Facts at the commit of a stream: the running attempt counts, its cost is what it is expected to be."""
         trip = self._trip
-        return trip.facts(tier=current.call.tier, pool=current.lease.endpoint.pool, attempts=len(trip.attempts) + 1,
+        endpoint = current.lease.endpoint
+        return trip.facts(tier=current.call.tier, pool=endpoint.pool, endpoint=endpoint.id,
+                          attempts=len(trip.attempts) + 1, outside=current.started,
                           cost_nano_usd=self._dispatch.expected_cost(current, trip), cost_basis="expected")
 
     def facts(self) -> Facts:
@@ -176,8 +178,9 @@ class Handling:
         trip = self._trip
         last = trip.attempts[-1] if trip.attempts else None
         nano, basis = trip.cost()
-        return trip.facts(tier=last.tier if last else "", pool=last.pool if last else "", cost_nano_usd=nano,
-                          cost_basis=basis)
+        return trip.facts(tier=last.tier if last else "", pool=last.pool if last else "",
+                          endpoint=last.endpoint if last else "", cost_nano_usd=nano, cost_basis=basis,
+                          outside=self._clock.now())
 
     # -- opening early -------------------------------------------------------------------------------------
 

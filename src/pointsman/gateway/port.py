@@ -27,6 +27,13 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     cost_basis: str = "unpriced"
     """As on the record; `expected` while a stream has only begun."""
     simulated: bool = False
+    requested: str = ""
+    """What the client put into `model`."""
+    endpoint: str = ""
+    climbs: int = 0
+    """How many of the attempts followed a change of tier."""
+    overhead_s: float | None = None
+    """Of the time so far, what no attempt took."""
 
 
 class Port(Protocol):

@@ -25,8 +25,8 @@ class Trip:
         self.decision: Decision | None = None
         self.pools: Mapping[str, tuple[str, ...]] = {}
         """Per rung: the pools that pass the gate, in order of preference."""
-        self.barred: frozenset[EndpointId] = frozenset()
-        """Endpoints that the client's choice leaves out."""
+        self.barred: Mapping[str, frozenset[EndpointId]] = {}
+        """Per rung: endpoints that the client's choice leaves out."""
         self.models: Mapping[str, str] = {}
         """Pool -> its model's name, for the facts."""
         self.ladder: tuple[str, ...] = route.ladder
@@ -50,16 +50,21 @@ class Trip:
     def cost(self) -> tuple[int | None, str]:
         return sum_costs(self.attempts)
 
-    def facts(self, *, tier: str = "", pool: str = "", attempts: int | None = None, cost_nano_usd: int | None = None,
-              cost_basis: str = "unpriced") -> Facts:
-        """What to tell the client now."""
-        decision = self.decision
+    def facts(self, *, tier: str = "", pool: str = "", endpoint: str = "", attempts: int | None = None,
+              cost_nano_usd: int | None = None, cost_basis: str = "unpriced", outside: float | None = None) -> Facts:
+        """What to tell the client now. `outside`: when the time outside of attempts ended."""
+        decision, overhead = self.decision, None
+        if outside is not None:
+            overhead = outside - self.arrived
+            for attempt in self.attempts:
+                overhead -= attempt.duration_s
         return Facts(
             record_id=self.id, request_id=self.request_id, route=self.route.name,
             tier=tier, rung=self.rung(tier), model=self.models.get(pool, ""),
             decided_by=decision.decided_by if decision else "", reason=self.reason(tier),
             attempts=len(self.attempts) if attempts is None else attempts,
             cost_nano_usd=cost_nano_usd, cost_basis=cost_basis, simulated=self.simulated,
+            requested=self.request.model, endpoint=endpoint, climbs=len(self.escalations), overhead_s=overhead,
         )
 
     def reason(self, tier: str) -> str:

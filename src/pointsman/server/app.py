@@ -23,6 +23,8 @@ from pointsman.server.route import RouteEndpoints
 
 Handler = Callable[[Exchange], Awaitable[None]]
 _log = logging.getLogger(__name__)
+_ALWAYS_V1 = "/v1/messages"
+"""Anthropic's clients always write it, and errors there have a shape of their own. All else is served without `/v1` too."""
 _BROKEN = "the router itself failed; its log has the traceback"
 
 
@@ -44,11 +46,16 @@ class App:
             ("GET", "/classify"): route.classify_without_body,
             ("HEAD", "/classify"): route.classify_without_body,
             ("GET", "/v1/models"): listing.models,
+            ("GET", "/v1/model/info"): listing.model_info,
+            ("GET", "/health"): listing.health,
             ("GET", "/health/liveness"): listing.liveness,
             ("GET", "/health/liveliness"): listing.liveness,
             ("GET", "/health/readiness"): listing.readiness,
             ("GET", "/metrics"): listing.metrics,
         }
+        for method, path in tuple(self.table):
+            if path.startswith("/v1/") and not path.startswith(_ALWAYS_V1):
+                self.table[method, path.removeprefix("/v1")] = self.table[method, path]
         for path in ("/health/liveness", "/health/liveliness", "/health/readiness"):
             self.table["HEAD", path] = self.table["GET", path]  # load balancers ask that way; the server drops the body
 
@@ -74,8 +81,8 @@ class App:
     def _other(self, exchange: Exchange) -> Handler:
         """What is not in the table: one model by name, or a helpful 404/405."""
         path, method = str(exchange.scope["path"]), exchange.method
-        if method == "GET" and path.startswith("/v1/models/"):
-            name = unquote(path.removeprefix("/v1/models/"))
+        if method == "GET" and path.startswith(("/v1/models/", "/models/")):
+            name = unquote(path.partition("/models/")[2])
 
             async def one_model(exchange: Exchange) -> None:
                 await self._listing.model(exchange, name)
@@ -85,7 +92,7 @@ class App:
         if allowed:
             raise MethodNotAllowed(f"{path} takes {' or '.join(allowed)}, not {method[:20]}", tuple(allowed))
         paths = sorted({p for _, p in self.table})
-        near = get_close_matches(path[:200], paths, n=2, cutoff=0.6) or paths
+        near = get_close_matches(path[:200], paths, n=2, cutoff=0.6) or [p for p in paths if f"/v1{p}" not in paths]
         raise NoSuchPath(f"there is no {path[:200]!r} here; there is {', '.join(near)}")
 
 

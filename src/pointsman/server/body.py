@@ -11,27 +11,26 @@ from typing import Any
 import msgspec
 
 from pointsman.core.request import Caller, ChatRequest, Kind, Message, Needs, Span
-from pointsman.core.scan import TooDeep, members
+from pointsman.core.scan import Member, TooDeep, members
 from pointsman.core.surrogates import mended
 from pointsman.errors import MalformedBody, UnsupportedField
+from pointsman.server.limits import CONSUMED, cuts, limits_of, tags_of
 
 _REFUSED = {
     "api_base": "endpoints come from the configuration only",
     "base_url": "endpoints come from the configuration only",
     "api_key": "credentials come from the configuration only",
     "user_config": "endpoints come from the configuration only",
-    "models": "per-request model lists are not supported; name a route or a model in `model`",
-    "fallbacks": "per-request fallbacks are not supported; set `fallbacks` on the route",
     "provider": "per-request provider preferences are not supported; order the pools of a tier instead",
 }
 _SPLICED = ("model", "stream_options", "messages", "prompt")
 _READ = frozenset((
     "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "tools", "functions",
-    "response_format", "logprobs", "top_logprobs", "metadata", "prompt", "best_of", "input", *_REFUSED,
+    "response_format", "logprobs", "top_logprobs", "metadata", "prompt", "best_of", "input", *_REFUSED, *CONSUMED,
 ))
 
 
-_GUARDED = frozenset((*_SPLICED, "stream", "input", *_REFUSED))
+_GUARDED = frozenset((*_SPLICED, "stream", "input", "models", "fallbacks", *_REFUSED))
 """Fields that decide where a request goes or how it is paid: a twin in other case (`Model`) must not slip past us to an
 engine that matches names ignoring case, as servers written in Go do."""
 
@@ -106,11 +105,14 @@ def parse(
 ) -> ChatRequest:
     """Reads one request. Raises MalformedBody or UnsupportedField, whose `param` is the path of the culprit."""
     wire, readable = _typed(body, kind)
-    spans, fields_end = _spans(readable, max_depth)
+    spans, fields_end, fields = _spans(readable, max_depth)
     common: dict[str, Any] = {
         "kind": kind, "body": body, "model": wire.model, "spans": spans, "fields_end": fields_end,
         "caller": caller, "headers": headers or {}, "path": _PATHS[kind], "client_request_id": client_request_id,
     }
+    if fields:
+        asked = [field for field in fields if field.key in CONSUMED]
+        common |= {"limits": limits_of(readable, asked, kind, wire.model), "cuts": cuts(fields)}
     if isinstance(wire, _Chat):
         return _chat(wire, body, common)
     if isinstance(wire, _Completion):
@@ -155,13 +157,15 @@ def _with_path(text: str) -> MalformedBody:
     return MalformedBody(f"{path}: {what}", param=path)
 
 
-def _spans(body: bytes, max_depth: int) -> tuple[dict[str, Span], int]:
+def _spans(body: bytes, max_depth: int) -> tuple[dict[str, Span], int, list[Member]]:
+    """Where what we splice stands, where the object ends, and, when some field is for us alone, all of them."""
     try:
         fields, end = members(body, max_depth=max_depth)
     except TooDeep as exc:
         raise MalformedBody(f"the body is nested deeper than {max_depth} levels") from exc
     spans: dict[str, Span] = {}
     seen: set[str] = set()
+    is_asking = False
     for key, _, start, stop in fields:
         if key not in _READ:
             if key.casefold() in _GUARDED:
@@ -175,7 +179,9 @@ def _spans(body: bytes, max_depth: int) -> tuple[dict[str, Span], int]:
             raise UnsupportedField(f"{key}: {_REFUSED[key]}", param=key)
         if key in _SPLICED:
             spans[key] = Span(start, stop)
-    return spans, end
+        elif key in CONSUMED:
+            is_asking = True
+    return spans, end, fields if is_asking else []
 
 
 def _chat(wire: _Chat, body: bytes, common: dict[str, Any]) -> ChatRequest:
@@ -187,33 +193,36 @@ def _chat(wire: _Chat, body: bytes, common: dict[str, Any]) -> ChatRequest:
             images += _images(content)
             content = _flat(content)
         turns.append(Message(turn.role, content))
+    metadata, tags = _metadata(wire.metadata)
     tools = len(wire.tools or ()) + len(wire.functions or ())
     max_tokens = wire.max_completion_tokens if wire.max_completion_tokens is not None else wire.max_tokens
     schema = wire.response_format is not None and wire.response_format.type == "json_schema"
     return ChatRequest(
         **common, messages=tuple(turns), max_tokens=max_tokens, choices=_positive(wire.n), tools=tools, images=images,
         needs=Needs(_context(body, max_tokens), tools > 0, schema, images > 0, bool(wire.logprobs)),
-        metadata=_metadata(wire.metadata), stream=bool(wire.stream), include_usage=_wants_usage(wire),
+        metadata=metadata, tags=tags, stream=bool(wire.stream), include_usage=_wants_usage(wire),
     )
 
 
 def _completion(wire: _Completion, body: bytes, common: dict[str, Any]) -> ChatRequest:
     prompt = wire.prompt
     text = prompt if isinstance(prompt, str) else "\n".join(p for p in prompt or () if isinstance(p, str))
+    metadata, tags = _metadata(wire.metadata)
     prompts = 1 if prompt is None else _count(prompt)
     return ChatRequest(
         **common, messages=(Message("user", text),), max_tokens=wire.max_tokens, choices=_positive(wire.n) * prompts,
-        needs=Needs(_context(body, wire.max_tokens), logprobs=bool(wire.logprobs)), metadata=_metadata(wire.metadata),
+        needs=Needs(_context(body, wire.max_tokens), logprobs=bool(wire.logprobs)), metadata=metadata, tags=tags,
         stream=bool(wire.stream), include_usage=_wants_usage(wire),
     )
 
 
-def _metadata(raw: msgspec.Raw) -> dict[str, str]:
-    """The string members of `metadata`; anything else in it is the upstream's business."""
+def _metadata(raw: msgspec.Raw) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The string members of `metadata`, and its tags; anything else in it is the upstream's business."""
     if bytes(raw)[:1] != b"{":
-        return {}
+        return {}, ()
     values = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    return {key: msgspec.json.decode(value, type=str) for key, value in values.items() if bytes(value)[:1] == b'"'}
+    tags = tags_of(values["tags"]) if "tags" in values else ()
+    return {key: msgspec.json.decode(value, type=str) for key, value in values.items() if bytes(value)[:1] == b'"'}, tags
 
 
 def _wants_usage(wire: _Common) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pointsman.core.request import Caller, ChatRequest, Kind
 from pointsman.core.settings import Condition, Settings
 from pointsman.errors import MalformedHttp
+from pointsman.server import limits
 from pointsman.server.auth import Hosts, Keys
 from pointsman.server.body import parse
 from pointsman.server.exchange import Exchange
@@ -42,8 +43,12 @@ class Front:
 
     def parsed(self, body: bytes, exchange: Exchange, kind: Kind, caller: Caller) -> ChatRequest:
         """The request that a body in OpenAI's format is, whatever it was translated from. Raises RequestError."""
-        return parse(body, kind, caller=caller, headers=self._seen_by_rules(exchange),
-                     client_request_id=exchange.request_id, max_depth=self.settings.server.max_depth)
+        request = parse(body, kind, caller=caller, headers=self._seen_by_rules(exchange),
+                        client_request_id=exchange.request_id, max_depth=self.settings.server.max_depth)
+        sent = exchange.headers
+        if limits.TIMEOUT in sent or limits.RETRIES in sent or limits.TAGS in sent:
+            return limits.with_headers(request, sent)
+        return request
 
     def _seen_by_rules(self, exchange: Exchange) -> dict[str, str]:
         """Only the headers that some rule asks for; credentials and cookies never."""

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
 
 from pointsman.core.clock import Clock
+from pointsman.core.fleet import EndpointSpec, EndpointState
+from pointsman.core.price import TokenPrice
+from pointsman.core.request import Caller
+from pointsman.core.settings import PoolSettings
 from pointsman.errors import UnknownModel
 from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.names import Meaning
 from pointsman.server.exchange import JSON, Exchange
 from pointsman.server.front import Front
+
+_PER_MILLION = 1e6
+"""Prices are dollars per million tokens; LiteLLM lists dollars per token."""
 
 
 class ListingEndpoints:
@@ -50,6 +57,39 @@ class ListingEndpoints:
             "pools": list(pools),
         }
 
+    async def model_info(self, exchange: Exchange) -> None:
+        """What there is as LiteLLM lists it: one entry for each route and tier, and one for each endpoint of a model."""
+        caller = self._front().admit(exchange)
+        data = [entry for name, meaning in self._gateway.graph.names.listed(caller)
+                for entry in self._entries(name, meaning, caller)]
+        await exchange.answer(200, msgspec.json.encode({"data": data}), [JSON])
+
+    def _entries(self, name: str, meaning: Meaning, caller: Caller) -> Iterator[dict[str, Any]]:
+        """Neither URLs nor credentials: where an engine is, is nobody's business but the operator's."""
+        if not meaning.pools:
+            info = {"id": name, "max_input_tokens": self._card(name, meaning)["context_length"]}
+            yield {"model_name": name, "litellm_params": {"model": name}, "model_info": info}
+        for pool in (self._gateway.graph.settings.pools[pool] for pool in meaning.pools):
+            for endpoint in pool.endpoints:
+                if meaning.provider in ("", endpoint.provider) and (caller.pools is None or pool.name in caller.pools):
+                    yield {"model_name": name, "litellm_params": {"model": endpoint.model},
+                           "model_info": _info(endpoint, pool)}
+
+    async def health(self, exchange: Exchange) -> None:
+        """Every endpoint as LiteLLM sorts them: in service, or not. From traffic and probes; asks no engine now."""
+        caller = self._front().admit(exchange)
+        graph, now = self._gateway.graph, self._clock.now()
+        sorted_: dict[bool, list[dict[str, str]]] = {True: [], False: []}
+        for name, pool in graph.fleet.pools.items():
+            if caller.pools is None or name in caller.pools:
+                for endpoint in pool.endpoints:
+                    state = endpoint.view(now).state
+                    entry = {"model": endpoint.spec.model, "model_id": endpoint.id, "state": state.value}
+                    sorted_[state is EndpointState.HEALTHY].append(entry)
+        body = {"healthy_endpoints": sorted_[True], "unhealthy_endpoints": sorted_[False],
+                "healthy_count": len(sorted_[True]), "unhealthy_count": len(sorted_[False])}
+        await exchange.answer(200, msgspec.json.encode(body), [JSON])
+
     async def liveness(self, exchange: Exchange) -> None:
         await exchange.answer(200, b'{"status":"alive"}', [JSON])
 
@@ -76,3 +116,17 @@ class ListingEndpoints:
         self._front().admit(exchange)
         body, media = self._metrics()
         await exchange.answer(200, body, [(b"content-type", media.encode())])
+
+
+def _info(endpoint: EndpointSpec, pool: PoolSettings) -> dict[str, Any]:
+    """LiteLLM's names for what a model can do (null = nobody has said) and, where tokens have a price, costs."""
+    can = pool.capabilities
+    info: dict[str, Any] = {
+        "id": endpoint.id, "mode": "embedding" if pool.embeddings else "chat", "max_input_tokens": can.context,
+        "supports_function_calling": can.tools, "supports_vision": can.vision,
+        "supports_response_schema": can.json_schema,
+    }
+    if isinstance(endpoint.price, TokenPrice):
+        info["input_cost_per_token"] = endpoint.price.input / _PER_MILLION
+        info["output_cost_per_token"] = endpoint.price.output / _PER_MILLION
+    return info

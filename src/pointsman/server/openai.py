@@ -112,6 +112,26 @@ def fact_headers(facts: Facts) -> Headers:
         headers += [(b"x-route-cost-usd", cost), (b"x-route-cost-basis", safe(facts.cost_basis))]
     if facts.simulated:
         headers.append((b"x-route-simulated", b"true"))
+    headers += lookalikes(facts)
+    return headers
+
+
+def lookalikes(facts: Facts) -> Headers:
+    """The same once more under the names that dashboards made for LiteLLM read."""
+    headers: Headers = [(b"x-litellm-call-id", facts.record_id.encode())]
+    if facts.requested:
+        headers.append((b"x-litellm-model-group", safe(facts.requested[:300])))
+    if facts.tier:
+        headers += [
+            (b"x-litellm-model-id", safe(facts.endpoint)),
+            (b"x-litellm-model-name", safe(facts.model)),
+            (b"x-litellm-attempted-retries", b"%d" % max(0, facts.attempts - 1 - facts.climbs)),
+            (b"x-litellm-attempted-fallbacks", b"%d" % facts.climbs),
+        ]
+        if facts.cost_nano_usd is not None:  # a dashboard adds these up: a word would break it, a zero would lie
+            headers.append((b"x-litellm-response-cost", dollars(facts.cost_nano_usd)))
+    if facts.overhead_s is not None:
+        headers.append((b"x-litellm-overhead-duration-ms", b"%.3f" % (max(0.0, facts.overhead_s) * 1000)))
     return headers
 
 

@@ -14,7 +14,7 @@ def test_a_failed_request_is_named_with_its_cause():
 
 
 def test_the_invitation_is_three_lines_to_paste():
-    _, *lines = _invitation("http://127.0.0.1:4000/v1", 4.0)
+    _, *lines = _invitation("http://127.0.0.1:4000/v1", "engines' clock x4")
 
     assert len(lines) == 3
     assert lines[0].strip() == "export OPENAI_BASE_URL=http://127.0.0.1:4000/v1 OPENAI_API_KEY=any"

@@ -57,7 +57,7 @@ def test_a_named_provider_bars_the_endpoints_of_others():
     settings = a_settings(SMALL, mixed, route=RouteSettings("auto", ("small", "mixed"), "small"))
     _, way = way_of(settings, a_request(model="acme/mixed-model"), model="acme/mixed-model")
 
-    assert (way.rungs[0].endpoints, way.barred) == (("mixed/0",), {"mixed/1"})
+    assert (way.rungs[0].endpoints, way.barred) == (("mixed/0",), {"mixed": {"mixed/1"}})
 
 
 def test_a_key_that_may_not_reach_a_pool_goes_round_it():

@@ -1,29 +1,28 @@
-"""What the demo routes over: three simulated tiers, and the configuration that a person could have written for them."""
+"""What the demo routes with: a port, and the configuration that a person could have written for its tiers."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
 
-from pointsman.testing.simulator import Simulator, tiers_yaml
+from pointsman.cli.demonstration.stage import Stage
 
 PORT = 4000
 _PORTS_TO_TRY = 50
 
 
-def configuration(fleet: Sequence[Simulator], *, host: str, port: int, records: str) -> str:
-    """YAML for these simulators. The largest tier stands last."""
-    tiers = [simulator.tier_name for simulator in fleet]
+def configuration(stage: Stage, *, host: str, port: int, records: str) -> str:
+    """YAML for these engines. The largest tier stands last."""
+    tiers = stage.tiers
     ladder = ", ".join(tiers)
     return f"""\
-# Written by `pointsman demo`: three simulated tiers on this machine. The ports of the simulators change with each start.
+# Written by `pointsman demo`: {stage.header}
 # With the urls of your own engines this is a configuration for `pointsman serve`.
 
 server: {{host: {host}, port: {port}}}
 admin: {{port: 0}}           # 0 = any free port
 records: {{path: {records}}}
 
-{tiers_yaml(fleet)}
+{stage.tiers_yaml}
 routes:
   auto:                     # what clients put into `model`
     ladder: [{ladder}]

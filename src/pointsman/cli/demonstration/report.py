@@ -20,10 +20,17 @@ READABLE = 24
 """Rows of the table unless all are wanted: a screenful."""
 _ASK_IT = "SQLite; `select routing_tier, count(*), sum(cost_nano_usd) from records group by 1` adds up the same"
 _LEGEND = (
-    "label: what the prompt's author thinks of it; nothing that routes reads it.  *: a simulated engine.  P: the tier's estimated "
+    "label: what the prompt's author thinks of it; nothing that routes reads it.  {mark}.  P: the tier's estimated "
     "chance of an acceptable answer; the cheapest tier with 0.8 is taken.  TTFT: of streamed answers."
 )
+_SIMULATED_MARK, _REAL_MARK = "*", "+"
+_MARKS = {True: f"{_SIMULATED_MARK}: a simulated engine", False: f"{_REAL_MARK}: a real engine, price assumed"}
+_ASSUMED = "with ASSUMED prices: as if each tier ran on the GPU whose price its pool has; nobody rents one for this"
 _NUMBERS = ("#", "TTFT", "total", "cost")
+_REAL_TRUTH = (
+    "the engines, their times and their token counts. Assumed: the prices, so the bill shows how it is made and no saving of "
+    "yours. The same weights answered on every tier, so nothing here tells which answers were good."
+)
 _OTHER_COLUMNS = 58
 """What all columns but prompt and why take, with their gaps."""
 
@@ -39,6 +46,11 @@ class Report(msgspec.Struct, frozen=True):
     fast: float
     seed: int
     records: str
+
+    @property
+    def is_real(self) -> bool:
+        """Real engines did it. Their prices are then assumed: nobody pays by the hour for this machine."""
+        return not any(row.simulated for row in self.rows)
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -71,7 +83,7 @@ def show(console: Console, report: Report, *, everything: bool) -> None:
     console.print(_rows_table(console, report, rows))
     if len(rows) < len(report.rows):
         console.print(f"{len(rows)} of {len(report.rows)} rows: of each kind at least one (--all prints every row)", style="dim")
-    console.print(_LEGEND, style="dim")
+    console.print(_LEGEND.format(mark=_MARKS[not report.is_real]), style="dim")
     console.print(_tiers_table(report))
     _show_bill(console, report)
     _show_truth(console, report)
@@ -89,7 +101,7 @@ def _rows_table(console: Console, report: Report, rows: Sequence[Row]) -> Table:
         language = "" if row.language == "en" else f" {row.language}"
         table.add_row(
             str(row.number), f"{row.level} {row.kind}{language}", Text(row.prompt[:200]),
-            Text(row.tier + ("*" if row.simulated else ""), style=colour(row.tier, report.tiers)), Text(row.why),
+            Text(row.tier + (_SIMULATED_MARK if row.simulated else _REAL_MARK), style=colour(row.tier, report.tiers)), Text(row.why),
             seconds(row.ttft_s), seconds(row.total_s), dollars(row.cost_nano_usd))
     return table
 
@@ -118,7 +130,7 @@ def _show_bill(console: Console, report: Report) -> None:
     table.add_row(f"everything to {largest}, {ASSUMPTION}", f"${usd(bill.largest)}")
     sign = "-" if bill.difference < 0 else "+"
     table.add_row("difference", Text(f"{sign}${usd(abs(bill.difference))}", style="bold"), Text(share, style="bold"))
-    console.print("\nThe bill", style="bold italic")
+    console.print("\nThe bill" + (f", {_ASSUMED}" if report.is_real else ""), style="bold italic")
     console.print(table)
     if bill.unknown:
         console.print(f"{bill.unknown} request(s) of unknown cost are in neither sum", style="red")
@@ -132,13 +144,17 @@ def _show_bill(console: Console, report: Report) -> None:
 def _show_truth(console: Console, report: Report) -> None:
     deciding = [row.decision_s for row in report.rows]
     router = [row.router_s for row in report.rows]
-    rows = "all rows" if all(row.simulated for row in report.rows) else "rows marked *"
-    clock = f"; their clock ran {report.fast:g} times as fast; times are shown at true speed, so what this machine adds counts {report.fast:g}-fold in them" if report.fast != 1 else ""
     console.print(
         f"\nReal: the decisions ({_ms(percentile(deciding, 0.5))} p50, {_ms(percentile(deciding, 0.99))} p99), the router's own "
-        f"time per request ({_ms(percentile(router, 0.5))} p50, with engines and client on the same cores), HTTP, records, and the "
-        f"price list (rented GPUs, fully used). Modelled, in {rows}: tokens and latencies of simulated engines on the GPU "
-        f"table{clock}; the answers' text means nothing.", markup=False, soft_wrap=not console.is_terminal)
+        f"time per request ({_ms(percentile(router, 0.5))} p50, with engines and client on the same cores), HTTP, records, "
+        f"{_REAL_TRUTH if report.is_real else _modelled(report)}", markup=False, soft_wrap=not console.is_terminal)
+
+
+def _modelled(report: Report) -> str:
+    rows = "all rows" if all(row.simulated for row in report.rows) else "rows marked *"
+    clock = f"; their clock ran {report.fast:g} times as fast; times are shown at true speed, so what this machine adds counts {report.fast:g}-fold in them" if report.fast != 1 else ""
+    return (f"and the price list (rented GPUs, fully used). Modelled, in {rows}: tokens and latencies of simulated engines on the GPU "
+            f"table{clock}; the answers' text means nothing.")
 
 
 def _ms(value: float | None) -> str:
@@ -148,7 +164,8 @@ def _ms(value: float | None) -> str:
 def as_data(report: Report) -> dict[str, Any]:
     """The report as plain data; money in nano-dollars, times in seconds."""
     return {
-        "simulated": all(row.simulated for row in report.rows), "fast": report.fast, "seed": report.seed, "records": report.records,
+        "simulated": all(row.simulated for row in report.rows), "prices": "assumed" if report.is_real else "published",
+        "fast": report.fast, "seed": report.seed, "records": report.records,
         "rows": [msgspec.to_builtins(row) for row in report.rows],
         "tiers": [msgspec.to_builtins(summary) for summary in report.summaries],
         "bill": {**msgspec.to_builtins(report.bill), "difference": report.bill.difference, "share": report.bill.share,

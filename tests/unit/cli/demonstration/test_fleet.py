@@ -1,12 +1,13 @@
+import asyncio
 import socket
 
 from pointsman.cli.demonstration.fleet import configuration, free_port
+from pointsman.cli.demonstration.stage import simulated_stage
 from pointsman.config.load import load_text_with_warnings
-from pointsman.testing.simulator import fleet_of
 
 
 def test_the_written_configuration_is_one_that_serve_reads_without_a_warning():
-    loaded = load_text_with_warnings(configuration(fleet_of(port_base=8001), host="127.0.0.1", port=4000, records="x/records.db"))
+    loaded = load_text_with_warnings(asyncio.run(written()))
 
     settings = loaded.settings
     assert loaded.warnings == ()
@@ -14,6 +15,11 @@ def test_the_written_configuration_is_one_that_serve_reads_without_a_warning():
     assert [rule.name for rule in settings.routes["auto"].rules] == ["order-lookup", "legal"]
     assert settings.pools["large"].endpoints[0].price.usd_per_hour == 2.40
     assert settings.records.path == "x/records.db"
+
+
+async def written():
+    async with simulated_stage(4.0) as stage:
+        return configuration(stage, host="127.0.0.1", port=4000, records="x/records.db")
 
 
 def test_a_taken_port_is_passed_over():
