@@ -225,7 +225,7 @@ def test_a_client_that_leaves_frees_the_upstream_within_250_ms(client, phase):
     }
 
     async def story():
-        async with ModelServer(day[phase]) as bad, ModelServer() as other:
+        async with ModelServer(day[phase]) as bad, ModelServer():
             route = msgspec.structs.replace(a_route("small"), ttft_timeout_s=30.0, stall_timeout_s=30.0,
                                             answer_timeout_s=30.0, deadline_s=60.0)
             settings = a_settings(a_pool("small", bad.url), route=route)
@@ -265,7 +265,7 @@ def test_the_commit_waits_and_keep_alives_open_the_response(client):
 
 def test_an_early_opened_stream_that_finds_nobody_ends_in_an_error_frame(client):
     async def story():
-        async with ModelServer(days.NoFirstToken()) as bad, ModelServer() as other:
+        async with ModelServer(days.NoFirstToken()) as bad, ModelServer():
             route = msgspec.structs.replace(a_route("small"), open_after_s=0.1)
             async with RunningRouter(a_settings(a_pool("small", bad.url), route=route)) as router, client() as c:
                 heard = await c.chat(router.url, stream=True)
@@ -292,10 +292,10 @@ def test_split_utf8_arrives_whole(client):
 def test_a_client_that_never_reads_is_cut_at_the_deadline_and_frees_everything(client):
     async def story():
         long = days.Answer(chunks=["word " * 200] * 5_000)
-        async with ModelServer(long) as server, ModelServer() as other:
+        async with ModelServer(long) as server, ModelServer():
             route = msgspec.structs.replace(a_route("small"), deadline_s=1.0)
             async with RunningRouter(a_settings(a_pool("small", server.url), route=route)) as router:
-                reader, writer = await asyncio.open_connection("127.0.0.1", router.service.port, limit=1)
+                _reader, writer = await asyncio.open_connection("127.0.0.1", router.service.port, limit=1)
                 body = b'{"model":"auto","stream":true,"messages":[{"role":"user","content":"x"}]}'
                 writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
                              b"content-length: %d\r\n\r\n%s" % (len(body), body))

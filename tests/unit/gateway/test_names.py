@@ -59,4 +59,4 @@ def test_embeddings_are_never_routed():
 
 
 def test_routes_come_first_in_the_list():
-    assert [name for name, _ in NAMES.listed(ANYONE)][0] == "auto"
+    assert next(name for name, _ in NAMES.listed(ANYONE)) == "auto"
