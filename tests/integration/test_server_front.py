@@ -231,7 +231,7 @@ def test_an_objection_names_the_path_of_the_field(client):
     async def story():
         async with ModelServer() as server, at(server.url) as router, client() as c:
             for fields, path in (({"messages": [{"content": "x"}]}, "messages[0].role"), ({"max_tokens": "x"}, "max_tokens"),
-                                 ({"model": 1}, "model"), ({"fallbacks": []}, "fallbacks")):
+                                 ({"model": 1}, "model"), ({"fallbacks": "x"}, "fallbacks")):
                 heard = await c.post(f"{router.url}/chat/completions", HI | fields)
                 assert (heard.status, heard.error["param"]) == (400, path)
 

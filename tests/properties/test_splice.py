@@ -9,6 +9,7 @@ from pointsman.core.request import Kind
 from pointsman.core.scan import members
 from pointsman.core.splice import spliced
 from pointsman.server.body import parse
+from pointsman.server.limits import CONSUMED
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -25,8 +26,15 @@ strangers = st.dictionaries(st.text().filter(lambda key: key not in TAKEN), json
 spaces = st.sampled_from(["", " ", "\n", "\t ", "\r\n  "])
 
 
+ours = st.fixed_dictionaries({}, optional={
+    "fallbacks": st.lists(st.text(), max_size=3), "models": st.none() | st.lists(st.text(), max_size=3),
+    "timeout": st.floats(0.1, 1e6), "num_retries": st.integers(0, 9), "disable_fallbacks": st.booleans(),
+    "mock_testing_fallbacks": st.just(False),
+})
+
+
 @st.composite
-def bodies(draw):
+def bodies(draw, with_ours=False):
     """A valid chat body: our fields and strangers, in any order, with any white space and either way of escaping."""
     turns = draw(st.lists(st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system"]),
                                                  "content": st.text()}), max_size=4))
@@ -36,6 +44,7 @@ def bodies(draw):
     if draw(st.booleans()):
         fields["stream_options"] = draw(st.sampled_from([None, {}, {"include_usage": True}, {"include_usage": False},
                                                          {"x": [1], "include_usage": False}]))
+    fields |= draw(ours) if with_ours else {}
     items = draw(st.permutations(list(fields.items())))
     space, is_ascii = draw(spaces), draw(st.booleans())
     members_ = [f"{space}{json.dumps(k, ensure_ascii=is_ascii)}{space}:{space}{json.dumps(v, ensure_ascii=is_ascii)}"
@@ -79,6 +88,19 @@ def test_without_splices_to_make_every_other_byte_is_the_clients(body):
     span = request.spans["model"]
     if not request.stream or request.include_usage:
         assert spliced(request, "M") == body[: span.start] + b'"M"' + body[span.end :]
+
+
+@settings(max_examples=500, deadline=None)
+@given(bodies(with_ours=True).filter(is_utf8))
+def test_what_is_for_the_router_alone_is_cut_out_and_the_rest_stays(body):
+    request = parse(body, Kind.CHAT)
+    sent = spliced(request, "m")
+
+    before, after = raw_fields(body), raw_fields(sent)
+    touched = CONSUMED | {"model", "stream_options"}
+    assert [f for f in after if f[0] not in touched] == [f for f in before if f[0] not in touched]
+    assert not CONSUMED & dict(after).keys()
+    assert json.loads(sent).keys() - {"stream_options"} == json.loads(body).keys() - CONSUMED - {"stream_options"}
 
 
 @settings(max_examples=300, deadline=None)

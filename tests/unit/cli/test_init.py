@@ -26,6 +26,7 @@ def run(monkeypatch, tmp_path):
     for name in [name for name in os.environ if name.endswith("_API_KEY") or name.startswith(("OPENAI_", "POINTSMAN_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "200")
 
     def invoke(*options, ports=(), answers=None):
         usual = ",".join(str(port) for port in ports)

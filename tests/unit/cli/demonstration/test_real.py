@@ -26,9 +26,9 @@ async def entered():
 def test_every_engine_is_closed_when_one_does_not_start(monkeypatch):
     closed = []
     monkeypatch.setattr(LlamaCpp, "__enter__", lambda self: broken())
-    monkeypatch.setattr(LlamaCpp, "close", closed.append)
+    monkeypatch.setattr(LlamaCpp, "close", lambda self: closed.append(self))
 
-    with pytest.raises(real.NoRealEngine, match="cannot start: llama.cpp ended with 1"):
+    with pytest.raises(real.NoRealEngine, match=r"cannot start: llama\.cpp ended with 1"):
         asyncio.run(entered())
     assert len(closed) == len(TIERS)
 
