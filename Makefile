@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix bench bench-throughput bench-overhead bench-quality soak fuzz docs lock clean learn
+.PHONY: help setup demo demo-real conformance test check fix bench bench-throughput bench-overhead bench-quality soak fuzz docs lock clean learn
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -32,6 +32,9 @@ setup: $(VENV)/.dev ## install everything, with hashes, into .venv
 
 demo: $(VENV)/.run ## three simulated tiers, the router and a client: the main job in one command
 	@$(BIN)/pointsman demo $(ARGS)
+
+demo-real: $(VENV)/.dev ## the demo on three real llama.cpp servers with a small model
+	@$(BIN)/pointsman demo --real $(ARGS)
 
 test: $(VENV)/.dev check-fast ## lint, types, import contracts and all tests
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
@@ -67,6 +70,9 @@ fuzz: $(VENV)/.dev ## a million odd requests over real sockets (ARGS="--requests
 
 bench-quality: $(VENV)/.learn ## how well the heuristic ranks (DATA=path to the data folder)
 	@$(BIN)/python bench/quality/run.py $(DATA) $(ARGS)
+
+conformance: $(VENV)/.dev ## people's clients before a real engine, each in its own environment (ARGS="--write")
+	@$(BIN)/python bench/conformance/run.py $(ARGS)
 
 learn: $(VENV)/.learn ## fit the heuristic's table again (needs DATA=path to the outcome tables)
 	@$(BIN)/python -m pointsman.learn.heuristic_table $(DATA) $(ARGS)

@@ -84,9 +84,11 @@ class Graph:
         pools, barred = dict(way.pools), dict(way.barred)
         for rung in other.rungs:
             tier, known = rung.tier, rungs.get(rung.tier)
-            if known is not None and known.endpoints != rung.endpoints:
-                tier = alternative.name  # one model of a tier that is on the way already: a rung of its own
-            elif known is not None and known.reason != LAST_RESORT:
+            if known is not None and set(known.endpoints) != set(rung.endpoints):
+                # Another part of a tier that is on the way already: a rung of its own, under the name that was asked for.
+                tier = f"{alternative.name}:{tier}" if meaning.is_route else alternative.name
+                known = rungs.get(tier)
+            if known is not None and known.reason != LAST_RESORT:
                 continue
             rungs.pop(tier, None)
             rungs[tier] = msgspec.structs.replace(rung, tier=tier, reason=FALLBACK)

@@ -30,8 +30,10 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     requested: str = ""
     """What the client put into `model`."""
     endpoint: str = ""
-    climbs: int = 0
-    """How many of the attempts followed a change of tier."""
+    retries: int = 0
+    """How many of the attempts followed one on the same tier."""
+    changes: int = 0
+    """How often the tier changed: climbs, fallbacks, last resorts."""
     overhead_s: float | None = None
     """Of the time so far, what no attempt took."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from pointsman.core.decision import Decision
 from pointsman.core.fleet import EndpointId
@@ -58,14 +59,26 @@ class Trip:
             overhead = outside - self.arrived
             for attempt in self.attempts:
                 overhead -= attempt.duration_s
+        retries, changes = self._steps(tier, attempts)
         return Facts(
             record_id=self.id, request_id=self.request_id, route=self.route.name,
             tier=tier, rung=self.rung(tier), model=self.models.get(pool, ""),
             decided_by=decision.decided_by if decision else "", reason=self.reason(tier),
             attempts=len(self.attempts) if attempts is None else attempts,
             cost_nano_usd=cost_nano_usd, cost_basis=cost_basis, simulated=self.simulated,
-            requested=self.request.model, endpoint=endpoint, climbs=len(self.escalations), overhead_s=overhead,
+            requested=self.request.model, endpoint=endpoint, retries=retries, changes=changes, overhead_s=overhead,
         )
+
+    def _steps(self, tier: str, attempts: int | None) -> tuple[int, int]:
+        """Retries and changes of tier so far, the running attempt on `tier` included when `attempts` counts it."""
+        tiers = [attempt.tier for attempt in self.attempts]
+        if attempts is not None and attempts > len(tiers):
+            tiers.append(tier)
+        changes = sum(1 for one, other in pairwise(tiers) if one != other)
+        retries = max(0, len(tiers) - 1 - changes)
+        # The decided tier may have had no endpoint to try.
+        is_elsewhere = bool(tiers and self.decision and self.decision.tier and tiers[0] != self.decision.tier)
+        return retries, changes + is_elsewhere
 
     def reason(self, tier: str) -> str:
         """Why this tier: the decision's reason, and the escalation's when it was another tier in the end."""

@@ -8,7 +8,7 @@ the stricter counts.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ TIMEOUT, RETRIES, TAGS = b"x-litellm-timeout", b"x-litellm-num-retries", b"x-lit
 MAX_ALTERNATIVES = 16
 """Three attempts reach at most three of them; more are a mistake, or a way to make us search for names."""
 MAX_TAGS = 64
+
+N = TypeVar("N", int, float)
 
 _alternatives = msgspec.json.Decoder(list[str | dict[str, msgspec.Raw]] | None).decode
 _names = msgspec.json.Decoder(list[str] | None).decode
@@ -112,7 +114,7 @@ def with_headers(request: ChatRequest, headers: Mapping[bytes, bytes]) -> ChatRe
     return msgspec.structs.replace(request, limits=limits, tags=tags[:MAX_TAGS])
 
 
-def _number[N: (int, float)](headers: Mapping[bytes, bytes], name: bytes, read: Callable[[str], N]) -> N | None:
+def _number(headers: Mapping[bytes, bytes], name: bytes, read: Callable[[str], N]) -> N | None:
     if name not in headers:
         return None
     text = headers[name].decode("latin-1").strip()
@@ -122,7 +124,7 @@ def _number[N: (int, float)](headers: Mapping[bytes, bytes], name: bytes, read: 
         raise MalformedHttp(f"{name.decode()}: {text[:50]!r} is no number", param=name.decode()) from exc
 
 
-def _stricter[N: (int, float)](one: N | None, other: N | None) -> N | None:
+def _stricter(one: N | None, other: N | None) -> N | None:
     return one if other is None else other if one is None else min(one, other)
 
 
@@ -146,5 +148,7 @@ def cuts(fields: Sequence[Member]) -> tuple[Span, ...]:
 
 def tags_of(raw: msgspec.Raw) -> tuple[str, ...]:
     """The strings of a body's `metadata.tags`; anything else there is the upstream's business."""
-    values = msgspec.json.decode(raw)
-    return tuple(tag for tag in values if isinstance(tag, str))[:MAX_TAGS] if isinstance(values, list) else ()
+    if bytes(raw)[:1] != b"[":
+        return ()
+    items = msgspec.json.decode(raw, type=list[msgspec.Raw])
+    return tuple(msgspec.json.decode(item, type=str) for item in items[:MAX_TAGS] if bytes(item)[:1] == b'"')

@@ -125,8 +125,8 @@ def lookalikes(facts: Facts) -> Headers:
         headers += [
             (b"x-litellm-model-id", safe(facts.endpoint)),
             (b"x-litellm-model-name", safe(facts.model)),
-            (b"x-litellm-attempted-retries", b"%d" % max(0, facts.attempts - 1 - facts.climbs)),
-            (b"x-litellm-attempted-fallbacks", b"%d" % facts.climbs),
+            (b"x-litellm-attempted-retries", b"%d" % facts.retries),
+            (b"x-litellm-attempted-fallbacks", b"%d" % facts.changes),
         ]
         if facts.cost_nano_usd is not None:  # a dashboard adds these up: a word would break it, a zero would lie
             headers.append((b"x-litellm-response-cost", dollars(facts.cost_nano_usd)))
@@ -142,6 +142,7 @@ def pending_headers(facts: Facts) -> Headers:
         (b"x-request-id", facts.request_id.encode()), (b"x-route-record", facts.record_id.encode()),
         (b"x-route-tier", pending), (b"x-route-tier-name", pending), (b"x-route-model", pending),
         (b"x-route-reason", pending), (b"x-route-attempts", pending),
+        *lookalikes(facts),
     ]
 
 

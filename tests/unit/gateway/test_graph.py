@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from pointsman.core.fleet import Capabilities
-from pointsman.core.request import Caller, Needs
+from pointsman.core.request import Alternative, Caller, Limits, Needs
 from pointsman.core.settings import Condition, RouteSettings, Rule, TierSettings
-from pointsman.errors import NothingFits
+from pointsman.errors import NothingFits, UnknownModel
 from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
 from pointsman.wiring import build_graph
 
@@ -85,3 +85,46 @@ def test_a_rule_that_chooses_one_pool_of_a_tier_keeps_the_others_behind_it():
     _, way = way_of(settings, a_request("x"))
 
     assert way.pools["large"] == ("large", "small")
+
+
+def asking(*names, **limits):
+    return a_request(limits=Limits(alternatives=tuple(Alternative(f"fallbacks[{i}]", name) for i, name in enumerate(names)), **limits))
+
+
+def test_an_alternative_comes_after_the_climbs_and_before_weaker_tiers():
+    spare = a_pool("spare")
+    settings = a_settings(SMALL, LARGE, spare, route=RouteSettings("auto", ("small", "large"), "large", pipeline=("pinned:large",)))
+    _, way = way_of(settings, asking("spare-model", "spare"))
+
+    assert [(r.tier, r.reason) for r in way.rungs] == [("large", "chosen"), ("spare", "fallback"), ("small", "last_resort")]
+
+
+def test_a_last_resort_that_the_client_names_is_one_no_more():
+    settings = a_settings(SMALL, LARGE, a_pool("spare"),
+                          route=RouteSettings("auto", ("small", "large"), "large", pipeline=("pinned:large",)))
+    _, way = way_of(settings, asking("small", "spare"))
+
+    assert [(r.tier, r.reason) for r in way.rungs] == [("large", "chosen"), ("small", "fallback"), ("spare", "fallback")]
+
+
+def test_an_alternative_that_cannot_serve_is_left_out_and_an_unknown_one_refused_by_its_path():
+    settings = a_settings(SMALL, LARGE, route=RouteSettings("auto", ("large",), "large"))
+    needy = msgspec.structs.replace(asking("small"), needs=Needs(vision=True))
+    assert [r.tier for r in way_of(settings, needy)[1].rungs] == ["large"]
+
+    with pytest.raises(UnknownModel) as caught:
+        way_of(settings, asking("small", "smal"))
+    assert (caught.value.param, caught.value.near[0]) == ("fallbacks[1]", "small")
+
+
+def test_a_request_that_stays_has_one_rung_and_a_plan_only_lowers():
+    settings = a_settings(SMALL, LARGE, route=route(deadline_s=9.0))
+    request = asking("large", stays=True, max_sent=7, deadline_s=99.0)
+    _, way = way_of(settings, request)
+    graph = build_graph(settings)
+
+    assert [r.tier for r in way.rungs] == ["small"]
+    plan = graph.plan(request, settings.routes["auto"], way, 100.0)
+    assert (plan.max_sent, plan.deadline) == (3, 109.0)
+    plan = graph.plan(asking(max_sent=1, deadline_s=2.0), settings.routes["auto"], way, 100.0)
+    assert (plan.max_sent, plan.deadline) == (1, 102.0)
