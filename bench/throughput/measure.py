@@ -11,6 +11,7 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +38,12 @@ from rich.progress import Progress
 CONCURRENCY = (1, 32, 256)
 KINDS = ("plain", "segment", "burst")
 WARMUP_S = 0.2
+PACED_S, PACED_WARMUP_S = 3.0, 1.0
+"""A paced stream lasts 0.66 s at best: in a shorter cell hardly one would both begin and end."""
 OPEN_LOOP_RATE = 100
+OPEN_LOOP = (("plain", False), ("segment", False), ("plain", True), ("segment", True))
+"""(kind, are the cores kept awake). At 100 requests/s a virtual core falls asleep between requests, and waking it up costs
+more than some contestants' work: both are shown."""
 STREAM_STEPS = (1000, 2000, 4000, 8000)
 STARTS = 5
 
@@ -63,7 +69,7 @@ class Results:
     """Everything a run found out."""
 
     matrix: dict[tuple[Cell, str], list[Sample]] = field(default_factory=dict)
-    open_loop: dict[tuple[str, str], list[Sample]] = field(default_factory=dict)
+    open_loop: dict[tuple[str, bool, str], list[Sample]] = field(default_factory=dict)
     """(kind, contestant) at OPEN_LOOP_RATE requests/s."""
     starts: dict[str, list[float]] = field(default_factory=dict)
     start_rss: dict[str, list[int | None]] = field(default_factory=dict)
@@ -101,7 +107,7 @@ class Bench:
         rounds = self.options.rounds
         cells = self._plan()
         held = [c for c in self.contestants if c.process is not None and c.role != "layer"]
-        self.progress.update(self.task, total=rounds * len(cells) + rounds * 2 * len(self._not_layers())
+        self.progress.update(self.task, total=rounds * len(cells) + rounds * len(OPEN_LOOP) * len(self._not_layers())
                              + len(held) * len(self._steps()))
         for i in range(rounds):
             for cell, contestant in _rotated(cells, i):
@@ -159,12 +165,12 @@ class Bench:
         report: dict[str, float | None] = json.loads(done.stdout)
         return report
 
-    def _sample(self, contestant: Contestant, kind: str, *more: str) -> Sample:
+    def _sample(self, contestant: Contestant, kind: str, *more: str, are_strangers_counted: bool = True) -> Sample:
         began, before, busy_before = time.monotonic(), cpu_s(contestant.pid), core_busy_s(self.contestant_core)
         report = self._load(contestant, kind, *more)
         after, busy_after = cpu_s(contestant.pid), core_busy_s(self.contestant_core)
         used = after - before if before is not None and after is not None else None
-        if busy_before is not None and busy_after is not None and (used is not None or contestant.role == "direct"):
+        if are_strangers_counted and busy_before is not None and busy_after is not None and (used is not None or contestant.role == "direct"):
             self.results.strangers_s += max(0.0, busy_after - busy_before - (used or 0.0))
             self.results.measured_s += time.monotonic() - began
         return sample_of(report, cpu_s=used, rss_bytes=rss_bytes(contestant.pid), events_per_stream=workload.EVENTS)
@@ -173,18 +179,26 @@ class Bench:
         kind, connections = cell
         self.progress.update(self.task, description=f"{contestant.name}: {kind}, {connections} at once")
         sample = self._sample(contestant, kind, "--connections", str(connections),
-                              "--seconds", str(self.options.seconds), "--warmup", str(WARMUP_S))
+                              "--seconds", str(max(self.options.seconds, PACED_S) if kind == "paced" else self.options.seconds),
+                              "--warmup", str(PACED_WARMUP_S if kind == "paced" else WARMUP_S))
         self.results.matrix.setdefault((cell, contestant.name), []).append(sample)
         self.progress.advance(self.task)
 
     def _measure_open_loop(self) -> None:
-        for kind in ("plain", "segment"):
-            for contestant in self._not_layers():
-                self.progress.update(self.task, description=f"{contestant.name}: {kind}, {OPEN_LOOP_RATE} requests/s")
-                sample = self._sample(contestant, kind, "--connections", "32", "--rate", str(OPEN_LOOP_RATE),
-                                      "--seconds", str(max(self.options.seconds, 2.0)), "--warmup", str(WARMUP_S))
-                self.results.open_loop.setdefault((kind, contestant.name), []).append(sample)
-                self.progress.advance(self.task)
+        for kind, is_awake in OPEN_LOOP:
+            awake = [_spinner(core) for core in (self.contestant_core, self.load_core)] if is_awake else []
+            try:
+                for contestant in self._not_layers():
+                    self.progress.update(self.task, description=f"{contestant.name}: {kind}, {OPEN_LOOP_RATE} requests/s")
+                    sample = self._sample(contestant, kind, "--connections", "32", "--rate", str(OPEN_LOOP_RATE),
+                                          "--seconds", str(max(self.options.seconds, 2.0)), "--warmup", str(WARMUP_S),
+                                          are_strangers_counted=not is_awake)
+                    self.results.open_loop.setdefault((kind, is_awake, contestant.name), []).append(sample)
+                    self.progress.advance(self.task)
+            finally:
+                for spinner in awake:
+                    spinner.kill()
+                    spinner.wait()
 
     def _steps(self) -> list[int]:
         return [step for step in STREAM_STEPS if step <= self.streams] or [self.streams]
@@ -283,3 +297,9 @@ def _also(text: str, key: str | None) -> Contestant:
     path = (parts.path.rstrip("/") or "/v1") + "/chat/completions"
     return Contestant(name, "router", port=parts.port, path=path, pid=int(parts.fragment) if parts.fragment else None,
                       header=f"Authorization: Bearer {key}" if key else None)
+
+
+def _spinner(core: int) -> subprocess.Popen[bytes]:
+    """A process that keeps a core from sleeping and gives it up to anybody who wants it (SCHED_IDLE)."""
+    code = "import os\nos.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))\nwhile True: pass"
+    return subprocess.Popen(_pinned([sys.executable, "-c", code], core))
