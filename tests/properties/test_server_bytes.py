@@ -13,6 +13,7 @@ from pointsman.core.request import ChatRequest, Kind
 from pointsman.core.splice import spliced
 from pointsman.errors import RequestError
 from pointsman.server.body import parse
+from pointsman.server.limits import CONSUMED
 
 READ = ("model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "tools", "functions",
         "response_format", "logprobs", "metadata", "prompt", "best_of", "input", "models", "api_key", "x_unknown")
@@ -78,7 +79,9 @@ def check(body: bytes, kind: Kind) -> None:
         assert asked["model"] == request.model
         if request.stream:
             assert sent["stream_options"]["include_usage"] is True
-        unchanged = set(asked) - {"model", "stream_options", *(("messages", "prompt") if system else ())}
+        changed = {"model", "stream_options", *CONSUMED, *(("messages", "prompt") if system else ())}
+        assert not CONSUMED & set(sent)
+        unchanged = set(asked) - changed
         assert all(sent[key] == asked[key] or sent[key] != sent[key] for key in unchanged)
         if system is not None:
             assert system in json.dumps(sent.get("messages" if kind is Kind.CHAT else "prompt")) or _cannot_take(asked, kind)

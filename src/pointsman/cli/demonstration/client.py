@@ -61,6 +61,9 @@ class _Event(msgspec.Struct):
     error: dict[str, Any] | None = None
 
 
+_read = msgspec.json.Decoder(_Event).decode
+
+
 class _Stream(msgspec.Struct):
     """How far a streamed answer is."""
 
@@ -74,7 +77,7 @@ class _Stream(msgspec.Struct):
         if event == b"[DONE]":
             self.is_done = True
             return
-        it = msgspec.json.decode(event, type=_Event)
+        it = _read(event)
         if it.error is not None:
             self.error = str(it.error.get("message"))
         if it.usage is not None:
@@ -124,7 +127,7 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
 async def _plain(reader: asyncio.StreamReader, status: int, headers: dict[str, str], began: float) -> Answer:
     body = b"".join([part async for part in _parts(reader, headers)])
     total_s = time.monotonic() - began
-    it = msgspec.json.decode(body, type=_Event)
+    it = _read(body)
     error = None
     if status != 200 or it.error is not None:
         error = str((it.error or {}).get("message", f"status {status}"))
