@@ -56,7 +56,7 @@ docs: $(VENV)/.dev ## write the generated reference pages
 
 bench: bench-overhead bench-throughput ## every published number
 
-bench-throughput: $(VENV)/.dev ## direct, nginx, Pointsman: req/s, added latency, memory (needs nginx and gcc)
+bench-throughput: $(VENV)/.dev ## direct, nginx, Pointsman: req/s, added latency, memory (needs nginx and gcc; ARGS=--rivals: other routers too)
 	@$(BIN)/python bench/throughput/run.py $(ARGS)
 
 bench-overhead: $(VENV)/.dev ## the decision alone, by prompt length
@@ -77,10 +77,12 @@ conformance: $(VENV)/.dev ## people's clients before a real engine, each in its 
 learn: $(VENV)/.learn ## fit the heuristic's table again (needs DATA=path to the outcome tables)
 	@$(BIN)/python -m pointsman.learn.heuristic_table $(DATA) $(ARGS)
 
-lock: ## resolve requirements/*.in again (needs uv)
-	@for f in base build dev engines learn; do \
+lock: ## resolve requirements again (needs uv and npm)
+	@for f in requirements/*.in requirements/*/*.in; do \
 	  uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q \
-	    requirements/$$f.in -o requirements/$$f.txt; done
+	    $$f -o $${f%.in}.txt; done
+	@for f in requirements/*/npm-*; do \
+	  (cd $$f && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --silent); done
 
 clean: ## remove .venv and what runs left behind
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pointsman
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pointsman .rivals

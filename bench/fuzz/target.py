@@ -47,12 +47,16 @@ class Target:
     def is_alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self) -> None:
-        """Returns once the router answers. RuntimeError with its log when it does not."""
+    def spawn(self) -> None:
+        """Starts the process and waits for nothing."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "pointsman", "serve", "-c", "router.yaml", "--no-log-requests", "--log-level", "warning"],
             cwd=self.folder, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True,
             preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL))
+
+    def start(self) -> None:
+        """Returns once the router answers. RuntimeError with its log when it does not."""
+        self.spawn()
         until = time.monotonic() + READY_TIMEOUT_S
         while self.is_alive and time.monotonic() < until:
             with contextlib.suppress(OSError, urllib.error.URLError), \

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import http.client
+import json
 import os
 import shutil
 import signal
@@ -16,8 +17,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -136,6 +138,14 @@ def core_busy_s(core: int | None) -> float | None:
 # ---- contestants -----------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Command:
+    """How a process is started; `env` None = as this one."""
+
+    argv: Sequence[str | Path]
+    env: dict[str, str] | None = None
+
+
 @dataclass
 class Contestant:
     """One column of the comparison. `process` is set while we run it, `pid` also for one started by hand."""
@@ -148,6 +158,11 @@ class Contestant:
     ready_path: str = "/health"
     pid: int | None = None
     header: str | None = None
+    launch: Callable[[Path, int], Command] | None = field(default=None, repr=False)
+    """(an empty folder, the port) -> how it is started. None: `Fleet` knows."""
+    ready_timeout_s: float = READY_TIMEOUT_S
+    is_asked_first: bool = False
+    """Its readiness tells nothing about the upstream: a chat request must be answered before it counts as started."""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
 
@@ -162,15 +177,48 @@ def _answers_200(port: int, path: str) -> bool:
         connection.close()
 
 
+def chat_answer(contestant: Contestant, *, is_streamed: bool) -> str:
+    """`answered`, or what came instead of a chat answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", contestant.port, timeout=5.0)
+    name, _, value = (contestant.header or "Accept: application/json").partition(": ")
+    body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": "ping"}], "max_tokens": 8, "stream": is_streamed})
+    try:
+        connection.request("POST", contestant.path, body, {"Content-Type": "application/json", name: value})
+        reply = connection.getresponse()
+        said = reply.read(65536).decode("utf-8", "replace")
+        is_answer = reply.status == 200 and '"choices"' in said and ("data: " in said) == is_streamed
+        return "answered" if is_answer else f"{reply.status} {said[:200]}"
+    except (OSError, http.client.HTTPException) as error:
+        return repr(error)
+    finally:
+        connection.close()
+
+
+def _is_answered(said: Callable[[], str]) -> bool:
+    return said() == "answered"
+
+
+def _told(how: str, said: Callable[[], str]) -> str:
+    return f"no {how} answer ({said()})"
+
+
 def wait_ready(contestant: Contestant, log: Path) -> None:
-    """Returns when it answers 200 on its readiness path. Raises DidNotStart."""
-    until = time.monotonic() + READY_TIMEOUT_S
-    while not _answers_200(contestant.port, contestant.ready_path):
-        if contestant.process is not None and contestant.process.poll() is not None:
-            raise DidNotStart(contestant.name, f"exited with {contestant.process.returncode}", _tail(log))
-        if time.monotonic() > until:
-            raise DidNotStart(contestant.name, f"not ready on {contestant.ready_path} within {READY_TIMEOUT_S:.0f} s", _tail(log))
-        time.sleep(0.005)
+    """Returns when it answers 200 on its readiness path (and a chat request, where asked first). Raises DidNotStart."""
+    until = time.monotonic() + contestant.ready_timeout_s
+
+    def wait_for(is_there: Callable[[], bool], what: Callable[[], str]) -> None:
+        while not is_there():
+            if contestant.process is not None and contestant.process.poll() is not None:
+                raise DidNotStart(contestant.name, f"exited with {contestant.process.returncode}", _tail(log))
+            if time.monotonic() > until:
+                raise DidNotStart(contestant.name, f"{what()} within {contestant.ready_timeout_s:.0f} s", _tail(log))
+            time.sleep(0.005)
+
+    wait_for(lambda: _answers_200(contestant.port, contestant.ready_path), lambda: f"not ready on {contestant.ready_path}")
+    for is_streamed in (False, True) if contestant.is_asked_first else ():
+        how = "streamed" if is_streamed else "plain"
+        said = partial(chat_answer, contestant, is_streamed=is_streamed)
+        wait_for(partial(_is_answered, said), partial(_told, how, said))
 
 
 def _tail(log: Path, lines: int = 8) -> str:
@@ -256,7 +304,11 @@ class Fleet:
         folder.mkdir()
         log = folder / "output.log"
         contestant.port = free_port()
-        argv, cwd, env = self._command(contestant, folder)
+        if contestant.launch is not None:
+            command = contestant.launch(folder, contestant.port)
+            argv, cwd, env = command.argv, folder, command.env
+        else:
+            argv, cwd, env = self._command(contestant, folder)
         began = time.monotonic()
         contestant.process = self._processes.start(argv, core=self._core, log=log, cwd=cwd, env=env)
         contestant.pid = contestant.process.pid

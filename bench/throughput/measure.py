@@ -34,6 +34,7 @@ from contestants import (
 )
 from figures import Sample, sample_of
 from rich.progress import Progress
+from rivals import rivals
 
 CONCURRENCY = (1, 32, 256)
 KINDS = ("plain", "segment", "burst")
@@ -46,6 +47,8 @@ OPEN_LOOP = (("plain", False), ("segment", False), ("plain", True), ("segment", 
 more than some contestants' work: both are shown."""
 STREAM_STEPS = (1000, 2000, 4000, 8000)
 STARTS = 5
+SMOKE_CELLS = (("plain", 32), ("segment", 32))
+"""What `--smoke` measures: enough to see that everybody answers both ways."""
 
 
 Cell = tuple[str, int]
@@ -91,7 +94,7 @@ class Bench:
         self.bodies = workload.write_bodies(folder)
         self.upstream_port = free_port()
         self.fleet = Fleet(processes, folder, self.upstream_port, self.contestant_core, max(self.streams, 512))
-        self.contestants = _chosen(options, self.upstream_port)
+        self.contestants = _chosen(options, self.upstream_port, self.results.notes)
         self.task = progress.add_task("starting", total=None)
 
     def run(self) -> None:
@@ -104,6 +107,8 @@ class Bench:
             core=self.load_core, log=log)
         wait_ready(upstream, log)
         self._start_all()
+        if self.options.smoke:
+            return self._run_smoke()
         rounds = self.options.rounds
         cells = self._plan()
         held = [c for c in self.contestants if c.process is not None and c.role != "layer"]
@@ -115,6 +120,13 @@ class Bench:
             self._measure_open_loop()
         for contestant in held:
             self._measure_memory(contestant)
+        return None
+
+    def _run_smoke(self) -> None:
+        self.progress.update(self.task, total=len(SMOKE_CELLS) * len(self.contestants))
+        for cell in SMOKE_CELLS:
+            for contestant in self.contestants:
+                self._measure(cell, contestant)
 
     # -- starting
 
@@ -124,7 +136,7 @@ class Bench:
                 continue
             self.progress.update(self.task, description=f"starting {contestant.name}")
             try:
-                self._start(contestant, STARTS if contestant.role != "layer" and not self.options.quick else 1)
+                self._start(contestant, STARTS if contestant.role != "layer" and not (self.options.quick or self.options.smoke) else 1)
             except DidNotStart as error:
                 self.contestants.remove(contestant)
                 self._tell(error)
@@ -283,9 +295,13 @@ def _compile(folder: Path) -> None:
         subprocess.run([compiler, "-O2", "-Wall", "-Wextra", "-o", str(folder / name), str(HERE / f"{name}.c")], check=True)
 
 
-def _chosen(options: argparse.Namespace, upstream_port: int) -> list[Contestant]:
+def _chosen(options: argparse.Namespace, upstream_port: int, notes: list[str]) -> list[Contestant]:
+    """In the order of the tables: layers last. Notes which rivals could not be set up."""
     ours = [c for c in our_contestants(upstream_port) if not options.only or c.name in options.only or c.role == "direct"]
-    return ours + [_also(text, options.also_key) for text in options.also]
+    theirs, missing = rivals(options.only, options.rivals_dir, upstream_port) if options.rivals else ([], [])
+    notes += missing
+    also = [_also(text, options.also_key) for text in options.also]
+    return sorted([*ours, *theirs, *also], key=lambda c: c.role == "layer")
 
 
 def _also(text: str, key: str | None) -> Contestant:

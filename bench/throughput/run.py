@@ -3,7 +3,8 @@
     make bench-throughput                       full run, about 8 minutes
     make bench-throughput ARGS=--quick          one round of 2 s cells, for development
     make bench-throughput ARGS="--write"        and write RESULTS.md beside this file
-    make bench-throughput ARGS="--also litellm=http://127.0.0.1:4100#PID"    one more, started by hand
+    make bench-throughput ARGS=--rivals         with vllm-router, sglang-router, LiteLLM and Portkey (PyPI, npm)
+    make bench-throughput ARGS="--also mine=http://127.0.0.1:4100#PID"    one more, started by hand
 
 The contestant runs on the first core, the C upstream and the C load generator on the second. See ../README.md for what
 each number means.
@@ -26,21 +27,29 @@ from measure import Bench
 from report import report
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rivals import DEFAULT_CACHE
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench-throughput ARGS=", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one round of 2 s cells")
+    parser.add_argument("--smoke", action="store_true", help="start everybody and measure two cells of 1 s: does it work here?")
     parser.add_argument("--rounds", type=int, help="interleaved rounds (5)")
     parser.add_argument("--seconds", type=float, help="measured seconds of each cell (1.2)")
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this contestant besides direct; repeatable")
+    parser.add_argument("--rivals", action="store_true", help="install (once, pinned with hashes) and measure the other routers too")
+    parser.add_argument("--rivals-dir", type=Path, default=DEFAULT_CACHE, metavar="DIR",
+                        help="where their environments are kept, about 1.3 GB (.rivals)")
     parser.add_argument("--also", action="append", default=[], metavar="NAME=URL[#PID]", help="one more router, started by hand on loopback")
     parser.add_argument("--also-key", metavar="KEY", help="bearer token for --also")
     parser.add_argument("--write", action="store_true", help="write RESULTS.md beside run.py")
     options = parser.parse_args()
-    options.rounds = options.rounds or (1 if options.quick else 5)
-    options.seconds = options.seconds or (2.0 if options.quick else 1.2)
+    options.rivals_dir = options.rivals_dir.resolve()
+    options.rounds = options.rounds or (1 if options.quick or options.smoke else 5)
+    options.seconds = options.seconds or (2.0 if options.quick else 1.0 if options.smoke else 1.2)
+    if options.smoke and options.write:
+        parser.error("--smoke is no measurement to be written")
     return options
 
 

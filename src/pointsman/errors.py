@@ -175,6 +175,19 @@ class Draining(PointsmanError):
         return "this router is draining and takes no new requests; try again"
 
 
+class Shed(PointsmanError):
+    """Every fitting tier is full, and waiting would take longer than the request may wait. Nobody has seen it."""
+
+    status, code = 503, "overloaded"
+
+    def __init__(self, tier: str, why: str, comeback_s: float) -> None:
+        super().__init__(tier, why, comeback_s)
+        self.tier, self.why, self.retry_after_s = tier, why, comeback_s
+
+    def __str__(self) -> str:
+        return f"tier {self.tier!r} is full: {self.why}; try again in {self.retry_after_s:.0f} s, or add capacity to it"
+
+
 class ClientGone(PointsmanError):
     """The client left before its answer was complete. 499 as nginx logs it; nobody reads it."""
 
@@ -291,6 +304,12 @@ class AnswerTimeout(UpstreamTimeout):
     code = "upstream_answer_timeout"
 
 
+class EndpointLeaving(UpstreamError):
+    """The endpoint goes away (a spot notice, a drain) or is gone, in the middle of an answer that can go on elsewhere."""
+
+    status, code, sick = 503, "endpoint_leaving", False
+
+
 class BadAnswer(UpstreamError):
     """The upstream answered with something that is not an answer: HTML, garbage, no choices, no finish_reason."""
 
@@ -335,6 +354,17 @@ class RequestRefused(UpstreamError):
     status, type, code = 400, "invalid_request_error", "invalid_request"
     retryable, sick = False, False
     should_retry = False
+
+
+class Untranslatable(UpstreamError):
+    """This endpoint speaks another API, in which the request cannot be said. Another endpoint may be able to."""
+
+    status, type, code, sick = 400, "invalid_request_error", "untranslatable", False
+    should_retry = False
+    phase = "translating"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, sent=False)
 
 
 class NoEndpoint(UpstreamError):

@@ -12,22 +12,27 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
+
+import msgspec
 
 from pointsman import __version__
 from pointsman.classify.decider import build_decider
 from pointsman.config.difference import NEEDS_RESTART, plain
 from pointsman.core.clock import SystemClock
+from pointsman.core.fleet import EndpointId, EndpointSpec, Readiness, Sighting
 from pointsman.core.protocols import Sink
 from pointsman.core.record import Record
 from pointsman.core.settings import Settings
 from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.graph import Graph
-from pointsman.pools.balancers.power_of_two import PowerOfTwo
+from pointsman.gateway.monitor import Monitor
+from pointsman.gateway.traffic import Traffic
 from pointsman.pools.fleet import Fleet
+from pointsman.pools.pool import Pool
 from pointsman.records.journal import Journal
 from pointsman.records.sink import Fanout
-from pointsman.server.admin import admin_app, admin_token
+from pointsman.server.admin import NoSuchEndpoint, admin_app, admin_token
 from pointsman.server.anthropic import AnthropicEndpoints
 from pointsman.server.app import App
 from pointsman.server.auth import Hosts
@@ -41,15 +46,14 @@ from pointsman.telemetry.logs import LogSink
 from pointsman.telemetry.metrics import Metrics
 from pointsman.upstream.client import HttpUpstream
 from pointsman.upstream.contexts import Contexts
+from pointsman.upstream.load_report.reader import HttpLoadReader
 
 _log = logging.getLogger(__name__)
-ASK_MODELS_AGAIN_S = 60.0
-"""How often engines that have not told their context length are asked again. Not in the request path."""
 
 
 def build_graph(settings: Settings, old: Graph | None = None, generation: int = 1) -> Graph:
     """The live objects of one configuration; endpoints that stay keep their health and their leases."""
-    fleet = Fleet(settings, PowerOfTwo)
+    fleet = Fleet(settings)
     if old is not None:
         fleet.adopt(old.fleet)
     clock = SystemClock()
@@ -58,7 +62,15 @@ def build_graph(settings: Settings, old: Graph | None = None, generation: int = 
 
 
 class Service:
-    """A router: gateway, listeners, records. `start`, then `reload` and `drain` as you like, then `aclose`."""
+    """A router: gateway, listeners, records. `start`, then `reload` and `drain` as you like, then `aclose`.
+
+    Where several processes serve (`supervisor/`), one keeps house and does not serve, the others the other way round.
+    """
+
+    serves: ClassVar[bool] = True
+    """Answers clients."""
+    keeps_house: ClassVar[bool] = True
+    """Does what is done once however many serve: imports records, asks engines how they are, answers the operator."""
 
     def __init__(self, settings: Settings, *, load: Callable[[], Settings] | None = None, log_fd: int | None = None,
                  seed: int | None = None, overridden: tuple[str, ...] = ()) -> None:
@@ -66,22 +78,32 @@ class Service:
         self.settings = self._started = settings
         self._load, self._overridden = load, overridden
         self._clock = SystemClock()
-        self._journal = Journal(settings.records)
-        self._log_sink = LogSink(log_fd) if log_fd is not None else None
-        self._metrics = Metrics(settings, version=__version__, fleet_status=self._fleet_status, readings={
+        self._journal = Journal(settings.records, imports=self.keeps_house)
+        self._log_sink = LogSink(log_fd, shared=not self.keeps_house) if log_fd is not None else None
+        self._metrics = Metrics(settings, version=__version__, fleet_status=self._fleet_status,
+                                tier_status=self._tier_status, readings={
             "pointsman_records_dropped_total": lambda: float(self._journal.spool.dropped),
             "pointsman_records_lag_bytes": lambda: float(self._journal.importer.lag_bytes()),
+            "pointsman_workers": lambda: float(self.workers),
             "pointsman_log_lines_dropped_total": lambda: float(self._log_sink.dropped if self._log_sink else 0),
         })
-        sinks: list[Sink] = [self._journal, self._metrics]
+        self._traffic = Traffic()
+        sinks: list[Sink] = [self._journal, self._metrics, self._traffic]
         if self._log_sink is not None:
             sinks.append(self._log_sink)
+        self._sinks = Fanout(*sinks)
         self._upstream = HttpUpstream()
-        self.gateway = Gateway(build_graph(settings), self._upstream, Fanout(*sinks), self._clock, Random(seed))
+        self.gateway = Gateway(build_graph(settings), self._upstream, self._sinks, self._clock, Random(seed))
         self._front = Front(settings)
         self._contexts = Contexts()
+        self._reader = HttpLoadReader()
+        self._monitor = Monitor(
+            self._reader, self.sight, clock=self._clock, rng=Random(seed), in_flight=self._in_flight_at,
+            answers=self._traffic.of, learned=self._learned, count=self._metrics.count)
         self._listeners: list[Listener] = []
-        self._asking: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self.failed = asyncio.Event()
+        """Set when it can serve no more and nothing here will change that: whoever runs the process should end it."""
         self.admin_token_file: Path | None = None
         self.port = self.admin_port = 0
 
@@ -89,24 +111,35 @@ class Service:
 
     async def start(self) -> None:
         """Listens and serves. Raises CannotListen; whatever had been started is stopped again."""
-        settings = self.settings
-        token, self.admin_token_file = admin_token(settings.admin, Path(settings.records.path).parent)
-        front = Listener(self._app(), settings.server.host, settings.server.port)
-        self._listeners.append(front)
         try:
-            admin = Listener(admin_app(self, token, Hosts(settings.server)), settings.admin.host, settings.admin.port,
-                             setting="admin", grace_s=5)
-            self._listeners.append(admin)
+            if self.serves:
+                front = self._front_listener()
+                self._listeners.append(front)
+                self.port = front.port
+            if self.keeps_house:
+                admin = self._admin_listener()
+                self._listeners.append(admin)
+                self.admin_port = admin.port
             self._journal.start()
             for listener in self._listeners:
                 await listener.start()
         except BaseException:
             await self.aclose(at_once=True)
             raise
-        self.port, self.admin_port = front.port, admin.port
-        self._asking = asyncio.get_running_loop().create_task(self._ask_for_contexts())
+        if self.keeps_house:
+            self._monitor.watch(self._contexts.filled(self.settings))
+            self._watching = asyncio.get_running_loop().create_task(self._monitor.run())
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be visited again
+
+    def _front_listener(self) -> Listener:
+        return Listener(self._app(), self.settings.server.host, self.settings.server.port)
+
+    def _admin_listener(self) -> Listener:
+        settings = self.settings
+        token, self.admin_token_file = admin_token(settings.admin, Path(settings.records.path).parent)
+        return Listener(admin_app(self, token, Hosts(settings.server)), settings.admin.host, settings.admin.port,
+                        setting="admin", grace_s=5)
 
     def _app(self) -> App:
         front = self._current_front
@@ -115,7 +148,7 @@ class Service:
             AnthropicEndpoints(self.gateway, front),
             ResponsesEndpoints(self.gateway, front),
             RouteEndpoints(self.gateway, front, lambda: self._metrics.count("pointsman_classify_no_body_total")),
-            ListingEndpoints(self.gateway, front, self._clock, self.metrics, self._journal.health),
+            ListingEndpoints(self.gateway, front, self._clock, self.page, self._journal.health),
             lambda code: self._metrics.count("pointsman_refused_total", code),
         )
 
@@ -131,16 +164,21 @@ class Service:
         for listener in self._listeners:
             listener.hurry()
 
-    async def aclose(self, *, at_once: bool = False) -> None:
-        """Ends requests under way (at once, or within the grace), then everything else. Idempotent."""
-        self.drain()
-        if self._asking is not None:
-            self._asking.cancel()
-            await asyncio.gather(self._asking, return_exceptions=True)
-            self._asking = None
-        await asyncio.gather(*(listener.stop(at_once=at_once) for listener in self._listeners))
+    async def aclose(self, *, at_once: bool = False, linger: bool = True) -> None:
+        """Ends requests under way (at once, or within the grace), then everything else. Idempotent.
+
+        Without `linger` no new connections are taken meanwhile, and what comes on open ones is still served: for a
+        process among several that goes alone.
+        """
+        if linger:
+            self.drain()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+            self._watching = None
+        await asyncio.gather(*(listener.stop(at_once=at_once, linger=linger) for listener in self._listeners))
         self._listeners.clear()
-        await self._upstream.aclose()
+        await asyncio.gather(self._upstream.aclose(), self._reader.aclose())
         await asyncio.to_thread(self._journal.stop)
         if self._log_sink is not None:
             self._log_sink.close()
@@ -164,18 +202,51 @@ class Service:
         self._front = front
         self._metrics.configure(filled)
         self.gateway.graph = graph
+        if self.keeps_house:
+            self._monitor.watch(filled)
 
     def state(self) -> dict[str, Any]:
         """The fleet as it is, for the operator."""
         graph, now = self.gateway.graph, self._clock.now()
         return {
             "version": __version__, "generation": graph.generation, "draining": self.gateway.is_draining,
-            "in_flight": self.gateway.in_flight, "source": graph.settings.source,
+            "in_flight": self.in_flight, "source": graph.settings.source,
             "pools": {name: pool.status(now) for name, pool in graph.fleet.pools.items()},
             "routes": {name: {"ladder": route.ladder, "quality": route.quality, "pipeline": route.pipeline}
                        for name, route in graph.settings.routes.items()},
             "records": self._journal.health(),
+            "tiers": {tier: msgspec.to_builtins(graph.fleet.fitness(tier, now)) | {"waiting": self.gateway.admission.waiting(tier)}
+                      for tier in graph.fleet.tiers},
+            "queue": self.gateway.admission.status(),
+            "departures": self.gateway.departures.status(now),
         }
+
+    @property
+    def notice_key(self) -> str | None:
+        return self.settings.admin.notice_key
+
+    def depart(self, endpoint: str, lead_s: float | None, reason: str) -> dict[str, Any]:
+        """Takes an endpoint out of service; what runs there may go on until shortly before it leaves. Raises NoSuchEndpoint."""
+        pool = self._pool_of(endpoint)
+        now = self._clock.now()
+        pool.drain(endpoint)
+        notice = self.gateway.departures.announce(endpoint, now, lead_s, reason)
+        _log.warning("%s leaves in %.0f s: %s", endpoint, notice.leaves_at - now, reason)
+        return {"endpoint": endpoint, "draining": True, "leaves_in_s": round(notice.leaves_at - now, 3), "reason": reason,
+                "in_flight": self._in_flight_at(endpoint)}
+
+    def stay(self, endpoint: str) -> dict[str, Any]:
+        """Puts an endpoint back into service. Raises NoSuchEndpoint."""
+        self._pool_of(endpoint).drain(endpoint, on=False)
+        was_leaving = self.gateway.departures.withdraw(endpoint)
+        _log.warning("%s is back in service", endpoint)
+        return {"endpoint": endpoint, "draining": False, "was_leaving": was_leaving}
+
+    def _pool_of(self, endpoint: EndpointId) -> Pool:
+        pool = self.gateway.graph.fleet.pools.get(endpoint.rpartition("/")[0])
+        if pool is None or endpoint not in pool.endpoint_ids:
+            raise NoSuchEndpoint(f"there is no endpoint {endpoint[:100]!r}; GET /state lists them (pool/index)")
+        return pool
 
     def config(self) -> dict[str, Any]:
         """What a reload would be compared with: the configuration as it was read, secrets as digests.
@@ -183,7 +254,7 @@ class Service:
         What only a restart changes is shown as it was at the start, since that is what runs.
         """
         started, read = plain(self._started), plain(self.settings)
-        read["server"] |= {name: started["server"][name] for name in ("host", "port")}
+        read["server"] |= {name: started["server"][name] for name in ("host", "port", "workers")}
         read |= {"admin": started["admin"], "records": read["records"] | {"path": started["records"]["path"]}}
         return {"source": self.settings.source, "generation": self.gateway.graph.generation,
                 "overridden": self._overridden, "settings": read}
@@ -199,19 +270,49 @@ class Service:
     def metrics(self) -> tuple[bytes, str]:
         return self._metrics.render()
 
+    async def page(self) -> tuple[bytes, str]:
+        """`/metrics` as a client of this process gets it."""
+        return self.metrics()
+
+    @property
+    def workers(self) -> int:
+        """Processes that answer clients."""
+        return 1
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under way."""
+        return self.gateway.in_flight
+
     def _fleet_status(self) -> list[dict[str, Any]]:
         now = self._clock.now()
         return [endpoint | {"pool": name} for name, pool in self.gateway.graph.fleet.pools.items()
                 for endpoint in pool.status(now)["endpoints"]]
 
-    # -- what nobody has declared is asked for ---------------------------------------------------------------
+    def _tier_status(self) -> list[dict[str, Any]]:
+        now, fleet = self._clock.now(), self.gateway.graph.fleet
+        return [{"tier": tier, "waiting": self.gateway.admission.waiting(tier), "unfit": fleet.fitness(tier, now).reason}
+                for tier in fleet.tiers]
 
-    async def _ask_for_contexts(self) -> None:
-        """Context lengths that the configuration leaves out are asked from the engines; not in the request path."""
-        while True:
-            if await self._contexts.ask(self.settings):
-                self._swap(self.settings, self.gateway.graph.generation)
-            await asyncio.sleep(ASK_MODELS_AGAIN_S)
+    # -- what is seen of the endpoints -----------------------------------------------------------------------
+
+    def sight(self, sighting: Sighting) -> None:
+        """What a look at an endpoint showed, whoever looked; of one that a reload took out it says nothing."""
+        pool = self.gateway.graph.fleet.pools.get(sighting.endpoint.rpartition("/")[0])
+        if pool is None or sighting.endpoint not in pool.endpoint_ids:
+            return
+        pool.observe(sighting.endpoint, sighting.report)
+        alive = None if sighting.readiness is Readiness.UNKNOWN else sighting.readiness.is_fit
+        pool.mark(sighting.endpoint, alive, sighting.why, self._clock.now())
+
+    def _in_flight_at(self, endpoint: EndpointId) -> int:
+        pool = self.gateway.graph.fleet.pools.get(endpoint.rpartition("/")[0])
+        return 0 if pool is None else next((e.vitals.busy for e in pool.endpoints if e.id == endpoint), 0)
+
+    def _learned(self, endpoint: EndpointSpec, tokens: int) -> None:
+        """A context length that the configuration leaves out."""
+        if self._contexts.learn(endpoint, tokens) and self._contexts.filled(self.settings) != self.gateway.graph.settings:
+            self._swap(self.settings, self.gateway.graph.generation)
 
 
 def _at(settings: Settings, path: str) -> Any:

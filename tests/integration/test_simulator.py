@@ -11,10 +11,12 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import httpx2
 import pytest
-from openai import APIStatusError, AsyncOpenAI, BadRequestError, NotFoundError
+from openai import APIConnectionError, APIError, APIStatusError, AsyncOpenAI, BadRequestError, NotFoundError
 from prometheus_client.parser import text_string_to_metric_families
 
+from pointsman.testing.engine_trouble import Trouble
 from pointsman.testing.simulator import FINGERPRINT, Simulator, simulated_fleet, tiers_yaml
 
 MODEL = "Qwen/Qwen2.5-7B-Instruct"
@@ -247,3 +249,54 @@ def test_the_command_says_where_it_listens_and_ends_cleanly_on_ctrl_c() -> None:
     assert process.returncode == 0
     assert "stopped" in rest
     assert "Traceback" not in rest
+
+
+def test_a_dying_engine_resets_its_streams_and_refuses_from_then_on() -> None:
+    async def talking(simulator: Simulator, client: AsyncOpenAI) -> None:
+        stream = await client.chat.completions.create(model=MODEL, messages=ASK, stream=True, max_tokens=30_000, extra_body={"ignore_eos": True})
+        with pytest.raises((APIError, httpx2.HTTPError)):
+            async for _ in stream:
+                pass
+        with pytest.raises(APIConnectionError):
+            await client.models.list()
+
+    talk(talking, trouble=Trouble(dies_at=20.0))
+
+
+def test_a_lying_engine_shows_an_idle_one_and_a_slow_one_is_slow() -> None:
+    async def talking(simulator: Simulator, client: AsyncOpenAI) -> None:
+        stream = await client.chat.completions.create(model=MODEL, messages=ASK, stream=True, max_tokens=30_000, extra_body={"ignore_eos": True})
+        await anext(aiter(stream))
+        assert len(simulator.engine.running) == 1
+        assert await gauge(simulator, "vllm:num_requests_running") == 0
+        assert await gauge(simulator, "vllm:kv_cache_usage_perc") == 0
+        assert await gauge(simulator, "vllm:generation_tokens_total") >= 1
+        await stream.close()
+
+    talk(talking, trouble=Trouble(lies=True, slow=2.0))
+
+
+def test_a_spot_notice_appears_where_aws_puts_it() -> None:
+    async def talking(simulator: Simulator, client: AsyncOpenAI) -> None:
+        status, said = 404, ""
+        while status == 404:
+            status, said = await get(simulator, "/latest/meta-data/spot/instance-action")
+        assert json.loads(said)["action"] == "terminate"
+
+    talk(talking, trouble=Trouble(notice_at=1.0))
+
+
+def test_an_event_may_carry_several_tokens_but_the_first_is_not_kept_back() -> None:
+    async def talking(simulator: Simulator, client: AsyncOpenAI) -> None:
+        stream = await client.chat.completions.create(model=MODEL, messages=ASK, stream=True, max_tokens=10, extra_body={"ignore_eos": True})
+        said = [c.choices[0].delta.content or "" async for c in stream]
+        assert [len(text) for text in said] == [0, 4, 16, 16, 4]
+
+    talk(talking, stream_interval=4)
+
+
+def test_a_context_that_fits_into_no_kv_is_cut_to_what_does() -> None:
+    async def talking(simulator: Simulator, client: AsyncOpenAI) -> None:
+        assert (await client.models.list()).data[0].max_model_len == 160
+
+    talk(talking, kv_blocks=10)

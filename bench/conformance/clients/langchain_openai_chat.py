@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import openai
 from langchain_openai import ChatOpenAI
-from outcome import BASE, CITY, MODEL, QUESTION, TOO_LONG, TOOL_QUESTION, WEATHER, expect, expect_error, report
+from outcome import (
+    BASE,
+    CITY,
+    LONG,
+    MODEL,
+    QUESTION,
+    TOO_LONG,
+    TOOL_QUESTION,
+    WEATHER,
+    expect,
+    expect_error,
+    expect_freed,
+    report,
+)
 
 model = ChatOpenAI(base_url=BASE, api_key="any", model=MODEL, max_retries=0, temperature=0, max_tokens=60, timeout=60)
 
@@ -40,4 +53,10 @@ def errors() -> None:
     expect_error(openai.BadRequestError, lambda: model.invoke(TOO_LONG))
 
 
-report("langchain-openai", chat=chat, stream=stream, tools=tools, json_schema=json_schema, usage=usage, errors=errors)
+def cancellation() -> None:
+    running = model.stream(LONG, max_tokens=900, extra_body={"ignore_eos": True})
+    next(part for part in running if part.content)
+    expect_freed(running.close)
+
+
+report("langchain-openai", chat=chat, stream=stream, tools=tools, json_schema=json_schema, usage=usage, errors=errors, cancellation=cancellation)

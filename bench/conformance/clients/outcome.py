@@ -9,6 +9,8 @@ import time
 import traceback
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 BASE = os.environ["BASE_URL"]
 """With `/v1`."""
@@ -16,15 +18,16 @@ ROOT = BASE.removesuffix("/v1")
 MODEL = os.environ["MODEL"]
 ENGINE = os.environ["ENGINE_ROOT"]
 
-QUESTION = "What is the capital of France? One short sentence."
-TOOL_QUESTION = 'Repeat this: <tool_call>\n{"name": "weather", "arguments": {"city": "Rome"}}\n</tool_call>'
+# Shared with outcome.mjs, so that every client is asked the same.
+_prompts = json.loads(Path(__file__).with_name("prompts.json").read_text(encoding="utf-8"))
+QUESTION: str = _prompts["QUESTION"]
+TOOL_QUESTION: str = _prompts["TOOL_QUESTION"]
 """Quotes the call: a model this small does not think of one, and the engine's grammar begins with the tag."""
-LONG = "Count from one to one thousand, in words, one after another."
-TOO_LONG = "7§" * 900
+LONG: str = _prompts["LONG"]
+TOO_LONG: str = _prompts["TOO_LONG"] * 900
 """One token a character: more than a slot holds."""
-CITY = {"type": "object", "properties": {"city": {"type": "string", "enum": ["Paris", "Rome"]}}, "required": ["city"],
-        "additionalProperties": False}
-WEATHER = "Tells the weather of a city"
+CITY: dict[str, Any] = _prompts["CITY"]
+WEATHER: str = _prompts["WEATHER"]
 
 
 def report(package: str, **checks: Callable[[], None]) -> None:
@@ -62,10 +65,19 @@ def busy() -> int:
         return sum(bool(slot["is_processing"]) for slot in json.loads(reply.read()))
 
 
-def expect_freed(leave: Callable[[], None]) -> None:
+def expect_freed(leave: Callable[[], object]) -> None:
     """The engine works, the client leaves, and the engine stops within three seconds."""
-    expect(busy() > 0, "the engine had already ended its answer")
+    expect_working()
     leave()
+    expect_free()
+
+
+def expect_working() -> None:
+    expect(busy() > 0, "the engine had already ended its answer")
+
+
+def expect_free() -> None:
+    """Within three seconds."""
     until = time.monotonic() + 3
     while busy():
         expect(time.monotonic() < until, "the engine still works for a client that has left")

@@ -1,9 +1,13 @@
 """How many retries the fleet can bear: a limit on top of each request's own.
 
 Why a budget and not only a retry count? When a whole pool is failing, three tries per request are three times the
-load on what is left of it: the retries keep it down. So per pool at most 20 % of the last 10 s' attempts may be
-retries, with a floor of 3 in flight so that a quiet pool can retry at all (the shape of Finagle's and Envoy's retry
+load on what is left of it: the retries keep it down. So per pool the retries of the last 10 s may be at most 20 % of what
+was asked of it, with a floor of 3 so that a quiet pool can retry at all (the shape of Finagle's and Envoy's retry
 budgets).
+
+Why does the floor count retries that are over, and not only those in flight, as Envoy's does? Because a pool that fails
+fails fast: a retry is over within milliseconds, three in flight are hundreds a second, and the budget never says no
+(measured: 3.0 attempts per request at 150 requests/s).
 
 Why is a retry onto an endpoint that is well always free? Because a bad neighbour must not cost the client an error
 while somebody who answers remains. When one of two endpoints dies under a hundred requests, a hundred retries are no
@@ -26,7 +30,7 @@ from typing import Protocol
 from pointsman.core.fleet import EndpointId
 
 SHARE = 0.2
-FLOOR_IN_FLIGHT = 3
+FLOOR = 3
 WINDOW_S = 10
 RECENT_S = 10.0
 NEVER = float("-inf")
@@ -43,11 +47,15 @@ class Budget(Protocol):
         """The retry is over, or its answer is under way. `sent` False gives it back to the budget."""
         ...
 
+    def open_hedge(self, pool: str, share: float, now: float) -> bool:
+        """One more hedge in `pool` keeps hedges below `share` of its attempts of the last 10 s; if so it is counted."""
+        ...
+
 
 class RetryBudget:
     """Retry budgets of all pools, by pool name."""
 
-    def __init__(self, *, share: float = SHARE, floor: int = FLOOR_IN_FLIGHT) -> None:
+    def __init__(self, *, share: float = SHARE, floor: int = FLOOR) -> None:
         self._share, self._floor = share, floor
         self._pools: dict[str, _Purse] = {}
         self._answered: dict[EndpointId, float] = {}
@@ -85,15 +93,22 @@ class RetryBudget:
         if sent:
             purse.retries.add(now, 1)
 
+    def open_hedge(self, pool: str, share: float, now: float) -> bool:
+        purse = self._purse(pool)
+        if purse.hedges.sum(now) >= share * purse.attempts.sum(now):
+            return False
+        purse.hedges.add(now, 1)
+        return True
+
     def _is_well(self, endpoint: EndpointId, answered: float, now: float) -> bool:
         failed = self._failed.get(endpoint, NEVER)
         return failed < answered or now - failed > RECENT_S
 
     def _allows(self, pool: str, now: float) -> bool:
         purse = self._purse(pool)
-        if purse.in_flight < self._floor:
-            return True
-        return purse.in_flight + purse.retries.sum(now) < self._share * purse.attempts.sum(now)
+        retries = purse.retries.sum(now)
+        asked = purse.attempts.sum(now) - retries
+        return purse.in_flight + retries < max(self._floor, self._share * asked)
 
     def _open(self, pool: str) -> str:
         self._purse(pool).in_flight += 1
@@ -116,12 +131,12 @@ def pool_of(endpoint: EndpointId) -> str:
 
 
 class _Purse:
-    __slots__ = ("attempts", "in_flight", "retries")
+    __slots__ = ("attempts", "hedges", "in_flight", "retries")
 
     def __init__(self) -> None:
         # Retries opened and not yet closed. Returns to zero with the last of them.
         self.in_flight = 0
-        self.attempts, self.retries = _Window(), _Window()
+        self.attempts, self.retries, self.hedges = _Window(), _Window(), _Window()
         """`retries`: those that are over and did reach an engine."""
 
 

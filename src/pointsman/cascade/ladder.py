@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator, Mapping
 
 import msgspec
 
+from pointsman.cascade.hedge import HedgePlan
 from pointsman.core.fleet import EndpointId
 
 CHOSEN = "chosen"
@@ -43,6 +44,8 @@ class Plan(msgspec.Struct, frozen=True):
     answer_timeout_s: float
     """Plain: one attempt, to the last byte."""
     max_sent: int = MAX_SENT
+    hedge: HedgePlan | None = None
+    """None: the first attempt is not hedged."""
 
 
 def plan_rungs(

@@ -49,7 +49,7 @@ class Losses:
     def _nobody_reached(self, tier: str) -> UpstreamError:
         nowhere = self._no_endpoint or NoEndpoint(tier)
         error = self._unreached or nowhere
-        if error.retry_after_s is None:
+        if error.retry_after_s is None and error.should_retry is not False:
             error.retry_after_s = nowhere.retry_after_s or COMEBACK_S
         return error
 

@@ -14,6 +14,10 @@ failed is asked once more, after a jittered pause, if its failure was of the pas
 Why are timeouts never repeated on the same endpoint? The wait was all the time that it was given. Why not a 429?
 The endpoint said when to come back, and the client gets that answer.
 
+With `plan.hedge` the first attempt may get a second one beside it, on the same rung: `Call` comes with a `Wake`, and the
+`Tick` brings another `Call` while the first still runs. The first of the two that brings an answer leads from there, and
+the other gets a `Cancel`; one that fails is forgotten as long as the other runs.
+
 A rung with `accept_at` commits nothing before its verifier has spoken: a streamed answer is then held back whole by
 the caller, who may be told to commit an earlier attempt than the last.
 """
@@ -25,7 +29,7 @@ from random import Random
 from typing import Literal, assert_never
 
 from pointsman import errors
-from pointsman.cascade.budget import Budget
+from pointsman.cascade.budget import Budget, pool_of
 from pointsman.cascade.events import (
     Accept,
     Began,
@@ -44,9 +48,10 @@ from pointsman.cascade.events import (
     Verify,
     Wake,
 )
-from pointsman.cascade.ladder import FAILED, Plan
+from pointsman.cascade.hedge import HEDGE, Pair
+from pointsman.cascade.ladder import FAILED, Plan, Rung
 from pointsman.cascade.losses import Losses, is_load
-from pointsman.cascade.trail import RETRY, SATURATED, VERIFIER, Trail
+from pointsman.cascade.trail import CONTINUED, RETRY, SATURATED, VERIFIER, Trail
 from pointsman.core.fleet import EndpointId
 from pointsman.core.record import Escalation
 from pointsman.errors import DeadlineExceeded, NoEndpoint, UpstreamError
@@ -66,8 +71,9 @@ class Machine:
     """One request's way over the ladder, from `start()` to exactly one `Accept` or `GiveUp`."""
 
     __slots__ = (
-        "_attempt", "_best", "_budget", "_dead", "_dead_desperate", "_excluded", "_failed_rungs", "_losses", "_now",
-        "_paying", "_plan", "_repeatable", "_repeating", "_repeats", "_rng", "_rung", "_rungs", "_sent", "_state",
+        "_attempt", "_best", "_budget", "_dead", "_dead_desperate", "_excluded", "_failed_rungs", "_is_continuing",
+        "_losses", "_now",
+        "_pair", "_paying", "_plan", "_repeatable", "_repeating", "_repeats", "_rng", "_rung", "_rungs", "_sent", "_state",
         "_trail", "_wake_at", "is_desperate",
     )  # fmt: skip
 
@@ -92,6 +98,9 @@ class Machine:
         self._repeating: EndpointId | None = None
         self._repeats = 0
         self._wake_at = 0.0
+        self._pair = Pair()
+        # An answer is with the client in part; only endpoints of this rung can go on with it.
+        self._is_continuing = False
         # The pool whose budget carries the running retry; paid back exactly once.
         self._paying: str | None = None
         # Score and attempt of the best answer that a verifier found too weak.
@@ -110,7 +119,7 @@ class Machine:
                 return self._stop("choosing a tier")
         for i, rung in enumerate(self._rungs):
             if rung.endpoints:
-                return self._call(i, rung.reason)
+                return self._call(i, rung.reason) + self._hedged_later(rung)
         return self._finish()
 
     def on(self, event: Event) -> tuple[Command, ...]:
@@ -122,7 +131,9 @@ class Machine:
         if isinstance(event, Tick):
             return self._tick(event.now)
         if event.attempt != self._attempt:
-            return ()
+            if event.attempt != self._pair.other:
+                return ()
+            self._attempt, self._pair.other = event.attempt, self._attempt
         match event:
             case Began():
                 return self._began(event)
@@ -144,7 +155,8 @@ class Machine:
     # For the record
 
     def reason_of(self, attempt: int) -> str:
-        """Why this attempt was made: `chosen`, `retry`, `failed`, `saturated`, `verifier`, `fallback`, `last_resort`."""
+        """Why this attempt was made: `chosen`, `retry`, `failed`, `saturated`, `sla`, `hedge`, `verifier`, `fallback`,
+        `last_resort`."""
         return self._trail.reason_of(attempt)
 
     @property
@@ -168,7 +180,7 @@ class Machine:
             return ()
         self._state = "committed"
         self._pay_back(sent=True)
-        return (Commit(self._attempt),)
+        return (*self._lone(), Commit(self._attempt))
 
     def _replied(self, event: Replied) -> tuple[Command, ...]:
         if self._state == "committed":
@@ -180,9 +192,9 @@ class Machine:
         self._sent += 1
         self._pay_back(sent=True)
         if self._rungs[self._rung].accept_at is None or self._is_late(event.now):
-            return self._end(Commit(self._attempt), Accept(self._attempt))
+            return self._end(*self._lone(), Commit(self._attempt), Accept(self._attempt))
         self._state = "verifying"
-        return (Verify(self._attempt),)
+        return (*self._lone(), Verify(self._attempt))
 
     def _verified(self, event: Verified) -> tuple[Command, ...]:
         if self._state != "verifying":
@@ -200,6 +212,8 @@ class Machine:
 
     def _failed(self, event: Failed) -> tuple[Command, ...]:
         error = event.error
+        if self._state == "committed" and isinstance(error, errors.EndpointLeaving) and self._sent + 1 < self._plan.max_sent:
+            return self._continued(event)
         if self._state == "committed":
             late = isinstance(error, errors.UpstreamTimeout) and self._is_late(event.now)
             return self._end(GiveUp(self._deadline_exceeded("streaming the answer") if late else error))
@@ -210,14 +224,20 @@ class Machine:
         self._pay_back(sent=sent)
         self._remember(error, sent)
         if not error.retryable:
-            return self._end_with_best() or self._end(GiveUp(error))
+            return self._end_with_best() or self._end(*self._lone(), GiveUp(error))
         if self._is_late(event.now):
-            return self._end_with_best() or self._end(GiveUp(self._deadline_exceeded(self._phase(error))))
+            return self._end_with_best() or self._end(*self._lone(), GiveUp(self._deadline_exceeded(self._phase(error))))
+        if self._pair.other is not None:
+            self._attempt, self._pair.other = self._pair.other, None
+            return ()
+        self._pair.due_at = None
         return self._next(error)
 
     def _tick(self, now: float) -> tuple[Command, ...]:
         if self._is_late(now):
             return self._stop("waiting to retry" if self._state == "waiting" else self._phase(None))
+        if self._state == "calling" and self._pair.due_at is not None:
+            return self._call_beside(now) if self._pair.is_due(now, TIMER_SLACK_S) else (Wake(self._pair.due_at),)
         if self._state != "waiting" or self._repeating is None:
             return ()
         if now < self._wake_at - TIMER_SLACK_S:
@@ -228,7 +248,7 @@ class Machine:
     def _client_gone(self) -> tuple[Command, ...]:
         gone = GiveUp(errors.ClientGone())
         if self._state in ("calling", "committed", "verifying"):
-            return self._end(Cancel(self._attempt), gone)
+            return self._end(*self._lone(), Cancel(self._attempt), gone)
         return self._end(gone)
 
     # -----------------------------------------------------------------------------------------------------
@@ -259,6 +279,8 @@ class Machine:
         count = len(self._rungs)
         if self._best is not None:
             return (i for i in range(here, count) if self._rungs[i].reason == FAILED)
+        if self._is_continuing:
+            return iter((self._rung,))
         ring = (*range(here, count), *range(here))
         if self._plan.max_sent - self._sent == 1:
             return iter(sorted(ring, key=lambda i: i in self._failed_rungs))
@@ -284,6 +306,42 @@ class Machine:
         self._rung, self._state, self.is_desperate = rung, "calling", desperate
         exclude = self._excluded if self._repeating is None else self._excluded - {self._repeating}
         return (Call(self._attempt, self._rungs[rung].tier, exclude, None, self._until()),)
+
+    def _continued(self, event: Failed) -> tuple[Command, ...]:
+        """The endpoint went away in the middle of the answer, and what has been told can go on: on this rung or not at all."""
+        self._now, self._is_continuing = event.now, True
+        self._remember(event.error, sent=True)
+        if self._is_late(event.now) or not self._offers(self._rung, set()):
+            return self._end(GiveUp(event.error))
+        return self._call(self._rung, CONTINUED)
+
+    # -----------------------------------------------------------------------------------------------------
+    # A second attempt beside the first
+
+    def _hedged_later(self, rung: Rung) -> tuple[Command, ...]:
+        hedge = self._plan.hedge
+        if hedge is None or len(rung.endpoints) < 2 or self._plan.max_sent < 2:
+            return ()
+        self._pair.due_at = self._now + hedge.after_s
+        return (Wake(self._pair.due_at),)
+
+    def _call_beside(self, now: float) -> tuple[Command, ...]:
+        """The time has come: another endpoint of the same rung, if the hedges of its pool are not used up."""
+        self._pair.due_at = None
+        self._now = now
+        hedge, rung = self._plan.hedge, self._rungs[self._rung]
+        if hedge is None or not self._budget.open_hedge(pool_of(rung.endpoints[0]), hedge.share, now):
+            return ()
+        self._pair.other = self._attempt
+        return self._call(self._rung, HEDGE)
+
+    def _lone(self) -> tuple[Command, ...]:
+        """From here on one attempt leads alone; the one beside it has reached an engine in vain."""
+        other, self._pair.other, self._pair.due_at = self._pair.other, None, None
+        if other is None:
+            return ()
+        self._sent += 1
+        return (Cancel(other),)
 
     def _until(self) -> float:
         plan, now = self._plan, self._now
@@ -330,7 +388,7 @@ class Machine:
             self._trail.mark_empty()
         if endpoint in self._rungs[rung].endpoints and (endpoint == repeated or endpoint not in self._excluded):
             self._excluded |= {endpoint}
-            if sent and not isinstance(error, _NOT_REPEATABLE):
+            if sent and error.should_retry is not False and not isinstance(error, _NOT_REPEATABLE):
                 self._repeatable[endpoint] = rung
         elif repeated is None:  # nothing there, or nobody says which endpoint it was
             (self._dead_desperate if self.is_desperate else self._dead).add(rung)
@@ -373,7 +431,7 @@ class Machine:
         """The deadline is here. An answer in hand, verified or not, beats an error."""
         if self._state == "verifying":
             return self._end(Commit(self._attempt), Accept(self._attempt))
-        running = (Cancel(self._attempt),) if self._state in ("calling", "committed") else ()
+        running = (*self._lone(), Cancel(self._attempt)) if self._state in ("calling", "committed") else ()
         if self._best is not None and self._state != "committed":
             return self._end(*running, Commit(self._best[1]), Accept(self._best[1]))
         return self._end(*running, GiveUp(self._deadline_exceeded(phase)))

@@ -6,6 +6,7 @@ from pointsman.cascade.ladder import FAILED, Rung
 from pointsman.core.record import Escalation
 
 RETRY = "retry"
+CONTINUED = "continued"
 VERIFIER = "verifier"
 SATURATED = "saturated"
 

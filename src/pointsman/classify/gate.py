@@ -30,6 +30,8 @@ def lacks(needs: Needs, pool: PoolSettings, allowed: Collection[str] | None = No
     for field, words in _FLAGS:
         if getattr(needs, field) and getattr(capabilities, field) is False:
             found.append(f"no {words}")
+    if needs.dialect and not any(e.is_origin and needs.dialect in e.dialects for e in pool.endpoints):
+        found.append(f"not the maker of the {needs.dialect} API, whose own tools or files this request uses")
     return tuple(found)
 
 

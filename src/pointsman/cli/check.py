@@ -11,6 +11,7 @@ import msgspec
 import typer
 
 if TYPE_CHECKING:
+    from pointsman.cli.probe import Probe
     from pointsman.config.load import Loaded
     from pointsman.core.fleet import EndpointSpec
     from pointsman.core.settings import Settings
@@ -18,24 +19,6 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 1000
 """Columns when the output is no terminal: scripts and logs want whole lines."""
-
-
-class Probe(msgspec.Struct, frozen=True):
-    """What one endpoint said when asked for its models."""
-
-    endpoint: str
-    url: str
-    is_reachable: bool
-    is_listed: bool = False
-    """The model that we would ask for is among those it lists."""
-    models: tuple[str, ...] = ()
-    context: int | None = None
-    """Tokens in and out, where it says so."""
-    error: str = ""
-
-    @property
-    def is_good(self) -> bool:
-        return self.is_reachable and self.is_listed
 
 
 def check(
@@ -60,39 +43,17 @@ def check(
     except ConfigError as exc:
         _print_problems(exc.problems, path, as_json)
         raise typer.Exit(1) from exc
-    probes = asyncio.run(probe_all(loaded.settings, timeout)) if live else ()
+    probes: tuple[Probe, ...] = ()
+    if live:
+        from pointsman.cli.probe import probe_all
+
+        probes = asyncio.run(probe_all(loaded.settings, timeout))
     if as_json:
         typer.echo(json.dumps(described(loaded, probes, is_live=live), indent=2))
     else:
         _print_summary(loaded, probes, is_live=live)
     if not all(probe.is_good for probe in probes):
         raise typer.Exit(1)
-
-
-# ---------------------------------------------------------------------------------------------------------
-# --live
-
-
-async def probe_all(settings: Settings, timeout_s: float) -> tuple[Probe, ...]:
-    """Asks all endpoints at once, in the order of the file."""
-    endpoints = [endpoint for pool in settings.pools.values() for endpoint in pool.endpoints]
-    return tuple(await asyncio.gather(*(probe(endpoint, timeout_s) for endpoint in endpoints)))
-
-
-async def probe(endpoint: EndpointSpec, timeout_s: float) -> Probe:
-    """One endpoint's own word on what it serves."""
-    from pointsman.errors import UpstreamError
-    from pointsman.upstream.models import fetch_models
-
-    try:
-        cards = await fetch_models(endpoint, timeout_s)
-    except UpstreamError as exc:
-        return Probe(endpoint.id, endpoint.url, is_reachable=False, error=str(exc))
-    own = next((card for card in cards if card.id == endpoint.model), None)
-    return Probe(
-        endpoint.id, endpoint.url, is_reachable=True, is_listed=own is not None,
-        models=tuple(card.id for card in cards), context=None if own is None else own.context,
-    )
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -175,7 +136,8 @@ def _print_summary(loaded: Loaded, probes: tuple[Probe, ...], *, is_live: bool) 
             slots = "slots unknown" if endpoint.slots is None else f"{endpoint.slots} slots"
             leaf = branch.add(Text(f"{endpoint.id}  {endpoint.url}  {endpoint.engine}, {slots}, {price_in_words(endpoint)}"))
             if endpoint.id in said:
-                leaf.add(_probe_in_words(said[endpoint.id], endpoint))
+                for words, style in said[endpoint.id].in_words(endpoint):
+                    leaf.add(Text(words, style=style))
     console.print(tree)
     for warning in loaded.warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))
@@ -184,18 +146,6 @@ def _print_summary(loaded: Loaded, probes: tuple[Probe, ...], *, is_live: bool) 
     if is_live:
         verdict.append(f"{good} of {len(probes)} endpoints answer and list their model")
     console.print(Text("; ".join(verdict), style="bold"))
-
-
-def _probe_in_words(probe: Probe, endpoint: EndpointSpec) -> Any:
-    from rich.text import Text
-
-    if not probe.is_reachable:
-        return Text(f"no answer: {probe.error}", style="red")
-    if not probe.is_listed:
-        listed = ", ".join(probe.models[:8]) + (", ..." if len(probe.models) > 8 else "")
-        return Text(f"answers, but does not list {endpoint.model!r}; it lists: {listed or 'nothing'}", style="red")
-    context = "context unknown" if probe.context is None else f"context {probe.context} tokens"
-    return Text(f"answers, lists {endpoint.model!r}, {context}", style="green")
 
 
 def _counts(settings: Settings) -> str:

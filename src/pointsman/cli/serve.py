@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import signal
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,6 +24,9 @@ from pointsman.config.load import find, is_configured, load
 from pointsman.config.watch import Seen, WatchedFiles
 from pointsman.core.settings import Settings
 from pointsman.errors import ConfigError, PointsmanError
+from pointsman.supervisor.cores import usable_cores
+from pointsman.supervisor.crew import Crew
+from pointsman.supervisor.supervisor import Supervisor
 from pointsman.telemetry.logs import configure_logging
 from pointsman.wiring import Service
 
@@ -65,7 +70,11 @@ def serve(
         watched = WatchedFiles(path) if watch else None
         settings = read()
         configure_logging(log_level, log_format, secrets=_secrets(settings))
-        uvloop.run(_run(settings, read, 1 if log_requests else None, console, watched, _overridden(host, port)))
+        log_fd = 1 if log_requests else None
+        with _service(settings, read, log_fd, _overridden(host, port)) as make:
+            is_left = uvloop.run(_run(make, console, watched))
+        if is_left:
+            raise typer.Exit(1)
     except ConfigError as error:
         for problem in error.problems:
             console.print(problem, style="red", markup=False, highlight=False)
@@ -79,7 +88,7 @@ def serve(
 def _secrets(settings: Settings) -> tuple[str, ...]:
     """What must never be logged: our credentials. Clients' keys are known by their digests only."""
     keys = (endpoint.api_key for pool in settings.pools.values() for endpoint in pool.endpoints)
-    return tuple(secret for secret in (*keys, settings.admin.token) if secret)
+    return tuple(secret for secret in (*keys, settings.admin.token, settings.admin.notice_key) if secret)
 
 
 def _read(path: Path, host: str | None, port: int | None) -> Settings:
@@ -99,6 +108,21 @@ def _overridden(host: str | None, port: int | None) -> tuple[str, ...]:
     return tuple(name for name, value in (("server.host", host), ("server.port", port)) if value is not None)
 
 
+@contextlib.contextmanager
+def _service(settings: Settings, read: Callable[[], Settings], log_fd: int | None, overridden: tuple[str, ...],
+             ) -> Iterator[Callable[[], Service]]:
+    """One process, or the supervisor of several. What must be there before an event loop is made now. Raises CannotListen."""
+    size = settings.server.workers or usable_cores()
+    if size == 1:
+        yield functools.partial(Service, settings, load=read, log_fd=log_fd, overridden=overridden)
+        return
+    crew = Crew.assemble(settings.server, size, log_fd)
+    try:
+        yield functools.partial(Supervisor, settings, crew, load=read, overridden=overridden)
+    finally:
+        crew.disband()
+
+
 async def _keep_watch(watched: WatchedFiles, service: Service) -> None:
     """Reloads whenever the files have changed and settled."""
     while True:
@@ -110,10 +134,10 @@ async def _keep_watch(watched: WatchedFiles, service: Service) -> None:
                 _log.warning("the configuration file is gone; what was read from it stays in use")
 
 
-async def _run(settings: Settings, read: functools.partial[Settings], log_fd: int | None, console: Console,
-               watched: WatchedFiles | None, overridden: tuple[str, ...]) -> None:
+async def _run(make: Callable[[], Service], console: Console, watched: WatchedFiles | None) -> bool:
+    """Until a signal says stop. True: it stopped by itself, since nobody was left to serve."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    service = Service(settings, load=read, log_fd=log_fd, overridden=overridden)
+    service = make()
     stop = asyncio.Event()
     reloads: set[asyncio.Task[None]] = set()
 
@@ -137,15 +161,19 @@ async def _run(settings: Settings, read: functools.partial[Settings], log_fd: in
     if sys.stderr.isatty():
         _banner(console, service)
     else:
-        _log.info("serving on http://%s:%d/v1, admin on port %d", settings.server.host, service.port, service.admin_port)
+        _log.info("serving on http://%s:%d/v1, admin on port %d", service.settings.server.host, service.port, service.admin_port)
     watching = loop.create_task(_keep_watch(watched, service)) if watched is not None else None
+    left = loop.create_task(service.failed.wait())
+    left.add_done_callback(lambda _: stop.set())
     await stop.wait()
     if watching is not None:
         watching.cancel()
     service.drain()
-    if service.gateway.in_flight:
-        _log.info("draining: %d request(s) under way; signal again to cut them", service.gateway.in_flight)
+    if service.in_flight:
+        _log.info("draining: %d request(s) under way; signal again to cut them", service.in_flight)
     await service.aclose()
+    left.cancel()
+    return service.failed.is_set()
 
 
 async def _reload(service: Service) -> None:

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pointsman.testing.engine_trouble import NONE, Trouble, trouble_of
 from pointsman.testing.gpu_models import GPUS, TIERS, Tier
 from pointsman.testing.simulator import Simulator, tiers_yaml
 
@@ -26,10 +27,22 @@ def simulate(
     model: Annotated[str | None, typer.Option(help="Another model for the one tier; unknown ones are sized by name.")] = None,
     slots: Annotated[int | None, typer.Option(help="Sequences it runs at once, instead of the table's.", min=1)] = None,
     max_queued: Annotated[int | None, typer.Option(help="Answer 503 once so many wait; no limit by default.", min=0)] = None,
+    endpoints: Annotated[int, typer.Option(help="Engines per tier, on consecutive ports.", min=1, max=64)] = 1,
+    bad: Annotated[list[str] | None, typer.Option(
+        help="What is wrong with one engine, as small/1:slow=3 (times), :dies=60 (seconds), :lies, :notice=30 (seconds); "
+             "may be repeated.")] = None,
+    kv_blocks: Annotated[int | None, typer.Option(help="KV blocks of 16 tokens, instead of what the GPU has room for.", min=1)] = None,
+    stream_interval: Annotated[int, typer.Option(help="Tokens per streamed event.", min=1)] = 1,
 ) -> None:
     """Start simulated vLLM servers: real HTTP, modelled time, made-up answers. Ctrl-C ends it."""
     tiers = _tiers(only or [], gpu, model)
-    fleet = [_simulator(tier, port_base, fast, slots, max_queued) for tier in tiers]
+    troubles = _troubles(bad or [], tiers, endpoints)
+    engines = [(tier, i) for tier in tiers for i in range(endpoints)]
+    fleet = [Simulator(tier.name, tier.model, tier.gpu, time_scale=fast, slots=slots, max_queued=max_queued,
+                       kv_blocks=kv_blocks, stream_interval=stream_interval,
+                       port=port_base + (number if endpoints > 1 else tier.port - TIERS[0].port),
+                       trouble=troubles.get(f"{tier.name}/{i}", NONE))
+             for number, (tier, i) in enumerate(engines)]
     problem = asyncio.run(_run(fleet, fast))
     if problem is not None:
         console.print(problem, style="red", highlight=False)
@@ -49,9 +62,19 @@ def _tiers(only: list[str], gpu: str | None, model: str | None) -> list[Tier]:
     return [msgspec.structs.replace(tier, **changes) for tier in tiers]
 
 
-def _simulator(tier: Tier, port_base: int, fast: float, slots: int | None, max_queued: int | None) -> Simulator:
-    port = port_base + tier.port - TIERS[0].port
-    return Simulator(tier.name, tier.model, tier.gpu, port=port, time_scale=fast, slots=slots, max_queued=max_queued)
+def _troubles(bad: list[str], tiers: list[Tier], endpoints: int) -> dict[str, Trouble]:
+    """`tier/index` -> trouble."""
+    known = [f"{tier.name}/{i}" for tier in tiers for i in range(endpoints)]
+    troubles = {}
+    for text in bad:
+        name, _, said = text.partition(":")
+        if name not in known:
+            raise typer.BadParameter(f"no engine {name!r}; there are {', '.join(known)}", param_hint="--bad")
+        try:
+            troubles[name] = trouble_of(said)
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--bad") from None
+    return troubles
 
 
 async def _run(fleet: list[Simulator], fast: float) -> str | None:

@@ -55,6 +55,7 @@ def check(root: Root, names: Names, report: Report) -> None:
     """Everything that takes more than one field to see."""
     _check_listeners(root, names, report)
     _check_keys(root, names, report)
+    _check_polling(root, report)
     for name, tier in root.tiers.items():
         _check_tier(name, tier, root, names, report)
     for pool in placed_pools(root):
@@ -78,14 +79,21 @@ def is_loopback(host: str) -> bool:
 
 def _check_listeners(root: Root, names: Names, report: Report) -> None:
     server, admin = root.server, root.admin
-    if server.workers != 1:
-        report.problem(("server", "workers"), "only 1 is supported: several processes come with shared state "
-                       "(load, budgets and health would each be counted per process)", "write 1, or remove the key")
     if not is_loopback(server.host) and not root.auth.keys and names.is_sound("auth"):
         report.problem(("server", "host"), f"{server.host!r} can be reached from a network, but there are no client keys",
                        "add auth.keys, or bind 127.0.0.1")
     if server.port == admin.port != 0 and server.host == admin.host:
         report.problem(("admin", "port"), f"{admin.port} is already the port of `server`", "give admin its own port")
+
+
+def _check_polling(root: Root, report: Report) -> None:
+    polling = root.polling
+    if polling.timeout >= polling.every:
+        report.problem(("polling", "timeout"), "is not below `every`: questions to one endpoint would overlap",
+                       "give it half of `every`")
+    if polling.stale_after < polling.every + polling.timeout:
+        report.problem(("polling", "stale_after"), "is below `every` plus `timeout`: every report would be stale before the next",
+                       "three times `every` lets one answer be lost")
 
 
 def _check_keys(root: Root, names: Names, report: Report) -> None:
@@ -114,7 +122,7 @@ def _exists(name: str, what: str, known: frozenset[str], loc: Loc, report: Repor
 
 def _check_tier(name: str, tier: Tier, root: Root, names: Names, report: Report) -> None:
     loc: Loc = ("tiers", name)
-    inline = [key for key in ("model", "endpoints", "capabilities", "health") if getattr(tier, key) is not None]
+    inline = [key for key in ("model", "endpoints", "capabilities", "health", "balancer") if getattr(tier, key) is not None]
     if tier.pools is not None:
         if inline:
             report.problem(loc, f"has both `pools` and `{inline[0]}`", "an inline pool is the tier's only one: keep `pools`,"
@@ -143,6 +151,11 @@ def _check_pool(pool: PlacedPool, report: Report) -> None:
             report.problem((*loc, "url"), f"the same URL as endpoints[{first}] of this pool",
                            "one is enough: `slots` says how much it takes")
         _check_price(endpoint, loc, report)
+        if endpoint.metrics_url is not None:
+            _check_url(endpoint.metrics_url, (*loc, "metrics_url"), report)
+        if endpoint.dialects is not None and not {"chat", "messages"} & set(endpoint.dialects):
+            report.problem((*loc, "dialects"), "names neither chat nor messages, so that other clients' requests could not be "
+                           "translated for it", "add the one of them that it speaks")
 
 
 def _check_url(url: str, loc: Loc, report: Report) -> tuple[str, str, int | None, str] | None:

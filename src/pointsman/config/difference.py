@@ -16,9 +16,9 @@ from pointsman.config import units
 from pointsman.config.problems import Loc, path
 from pointsman.core.fleet import EndpointSpec
 from pointsman.core.price import GpuPrice, TokenPrice
-from pointsman.core.settings import Condition, KeySettings, PoolSettings, RouteSettings, Rule, Settings
+from pointsman.core.settings import Condition, KeySettings, PoolSettings, RouteSettings, Rule, Settings, TierSettings
 
-NEEDS_RESTART: Final = ("server.host", "server.port", "admin", "records.path")
+NEEDS_RESTART: Final = ("server.host", "server.port", "server.workers", "admin", "records.path")
 """What a reload reads but cannot change: sockets are bound and the store is open."""
 
 _SECRET = "secret:"
@@ -144,12 +144,15 @@ def plain(settings: Settings) -> dict[str, Any]:
     inline = {name for name, tier in settings.tiers.items() if tier.pools == (name,)}
     return {
         "server": {"host": server.host, "port": server.port, "max_body": units.format_size(server.max_body),
-                   "max_depth": server.max_depth, "hosts": list(server.hosts)},
-        "admin": {"host": admin.host, "port": admin.port, "token": _digest(admin.token), "token_file": admin.token_file},
+                   "max_depth": server.max_depth, "workers": server.workers or "auto", "hosts": list(server.hosts)},
+        "admin": {"host": admin.host, "port": admin.port, "token": _digest(admin.token), "token_file": admin.token_file,
+                  "notice_key": _digest(admin.notice_key)},
         "auth": {"keys": [_key(key) for key in settings.keys]},
         "records": {"path": settings.records.path, "content": settings.records.content},
+        "polling": {"every": _time(settings.polling.every_s), "timeout": _time(settings.polling.timeout_s),
+                    "stale_after": _time(settings.polling.stale_after_s)},
         "tiers": {name: ({} if name in inline else {"pools": list(tier.pools)})
-                  | {"sla": {"ttft_target": _time(tier.sla.ttft_target_s), "ttft_p95_max": _time(tier.sla.ttft_p95_max_s)}}
+                  | _promises(tier)
                   | (_pool(settings.pools[name]) if name in inline else {})
                   for name, tier in settings.tiers.items()},
         "pools": {name: _pool(pool) for name, pool in settings.pools.items() if name not in inline},
@@ -171,7 +174,22 @@ def _time(seconds: float | None) -> str | None:
 
 def _key(key: KeySettings) -> dict[str, Any]:
     return {"name": key.name, "key": _digest(key.sha256), "tenant": key.tenant, "routes": list(key.routes),
-            "pools": list(key.pools), "regions": list(key.regions)}
+            "pools": list(key.pools), "regions": list(key.regions), "priority": key.priority}
+
+
+def _promises(tier: TierSettings) -> dict[str, Any]:
+    full = tier.saturation
+    return {
+        "sla": {"ttft_target": _time(tier.sla.ttft_target_s), "ttft_p95_max": _time(tier.sla.ttft_p95_max_s),
+                "on_breach": tier.sla.on_breach},
+        "saturation": {
+            "waiting": full.waiting, "kv_usage": full.kv_usage, "leave_share": full.leave_share,
+            "leave_after": _time(full.leave_after_s), "window": _time(full.window_s), "min_answers": full.min_answers,
+            "probe_share": full.probe_share,
+        },
+        "queue": {"size": tier.queue.size, "max_wait": _time(tier.queue.max_wait_s)},
+        "hedge": None if tier.hedge is None else {"after": _time(tier.hedge.after_s), "max_share": tier.hedge.max_share},
+    }
 
 
 def _pool(pool: PoolSettings) -> dict[str, Any]:
@@ -184,8 +202,9 @@ def _pool(pool: PoolSettings) -> dict[str, Any]:
         "health": {
             "eject_after": health.eject_after, "eject_share": health.eject_share, "eject_share_min": health.eject_share_min,
             "eject_for": _time(health.eject_s), "eject_max": _time(health.eject_max_s),
-            "cooldown_max": _time(health.cooldown_max_s),
+            "cooldown_max": _time(health.cooldown_max_s), "slow_start": _time(health.slow_start_s),
         },
+        "balancer": pool.balancer,
     }
 
 
@@ -193,14 +212,21 @@ def _endpoint(endpoint: EndpointSpec) -> dict[str, Any]:
     tokens, gpu = None, None
     match endpoint.price:
         case TokenPrice() as price:
-            tokens = msgspec.to_builtins(price, str_keys=True)
+            tokens = _untagged(price)
         case GpuPrice() as price:
-            gpu = msgspec.to_builtins(price, str_keys=True)
+            gpu = _untagged(price)
     return {
         "url": endpoint.url, "provider": endpoint.provider, "engine": endpoint.engine, "model": endpoint.model,
-        "api_key": _digest(endpoint.api_key), "slots": endpoint.slots, "usd_per_million": tokens, "gpu": gpu,
-        "connect_timeout": _time(endpoint.connect_timeout_s),
+        "api_key": _digest(endpoint.api_key), "slots": endpoint.slots, "max_in_flight": endpoint.max_in_flight, "spot": endpoint.spot,
+        "usd_per_million": tokens, "gpu": gpu,
+        "connect_timeout": _time(endpoint.connect_timeout_s), "poll": endpoint.poll, "metrics_url": endpoint.metrics_url,
+        "dialects": list(endpoint.dialects), "max_output": endpoint.max_output,
     }
+
+
+def _untagged(price: TokenPrice | GpuPrice) -> dict[str, Any]:
+    """The price's own fields: which kind it is, its key in the file tells."""
+    return {name: getattr(price, name) for name in price.__struct_fields__}
 
 
 def _route(route: RouteSettings) -> dict[str, Any]:

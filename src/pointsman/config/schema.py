@@ -41,8 +41,15 @@ def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _on_or_off(value: Any) -> Any:
+    """YAML 1.1 reads a bare `on` as true."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
 DAY = 86_400.0
 Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=DAY)]
+Pause = Annotated[float, BeforeValidator(_duration), Field(ge=0, le=DAY)]
+"""A duration that may be none."""
 Size = Annotated[int, BeforeValidator(_size), Field(ge=1024, le=1024**3)]
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -66,8 +73,9 @@ class Server(Section):
     """Address to bind. Loopback by default: opening the router to a network is a decision, and needs `auth.keys`."""
     port: Port = 4000
     """TCP port; 0 lets the system choose. 4000, where clients of other LLM proxies already look."""
-    workers: int = 1
-    """Processes. Only 1 in this version: several need shared load, budgets and health, which come with shared state."""
+    workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = 1
+    """Processes that answer clients; `auto`: one for each core that we may use. 1: a core routes some thousands of requests a
+    second, which few fleets of GPUs ask for, and one process knows at every moment what it has in flight. Needs a restart."""
     max_body: Size = 32 * 1024 * 1024
     """Largest request body, in bytes with a unit. 32MiB: a long conversation with several images, as base64."""
     max_depth: int = Field(default=64, ge=4, le=256)
@@ -88,6 +96,9 @@ class Admin(Section):
     """Bearer token, a secret reference. Absent: one is generated at start and written to `token_file`."""
     token_file: str = Field(default=".pointsman/admin.token", min_length=1)
     """Where a generated token is written, mode 0600, relative to the working directory."""
+    notice_key: Secret | None = None
+    """What `pointsman spot-agent` signs with, a secret reference: good for saying that an endpoint goes away or is back, and
+    for nothing else. Absent: only the token will do, and that belongs on no rented machine."""
 
 
 class Key(Section):
@@ -103,6 +114,8 @@ class Key(Section):
     """Route names this key may use. Empty: all of them, and every model by name."""
     pools: list[str] = []
     """Pools this key's requests may reach, whatever the route. Empty: all of them."""
+    priority: Literal["high", "normal", "low"] = "normal"
+    """Its place in the line of a full tier, and the best that the header `x-priority` may ask for. `normal`: everyone alike."""
     regions: list[str] = []
     """Regions this key's requests may be served in; a pool that declares none is then out, since nobody knows where it
     is. Empty: anywhere."""
@@ -124,6 +137,18 @@ class Records(Section):
     """Whether prompt and answer text are stored. `none`: they are other people's words; `all` is for training data."""
 
 
+class Polling(Section):
+    """How endpoints are asked for their load and readiness; never while a request waits."""
+
+    every: Duration = 2.0
+    """Between two questions to one endpoint, give or take a tenth so that routers do not ask in step. 2s: a queue that
+    builds up is known before a third of its requests have joined it. Idle endpoints are asked half as often."""
+    timeout: Duration = 1.0
+    """Wait for an endpoint's answers. 1s: metrics take milliseconds; an engine that cannot say in a second is unknown."""
+    stale_after: Duration = 6.0
+    """Age at which a report stops counting: unknown, never zero. 6s, three questions: one lost answer is no news."""
+
+
 class Sla(Section):
     """What a tier promises, in time to the first token."""
 
@@ -131,6 +156,53 @@ class Sla(Section):
     """Time to first token aimed at. Reported only. Absent: nothing is promised."""
     ttft_p95_max: Duration | None = None
     """95th percentile of the last 60 s above which the tier counts as saturated. Absent: time never saturates it."""
+    on_breach: Literal["escalate", "report"] = "escalate"
+    """What a p95 above `ttft_p95_max` leads to. `escalate`: new requests climb to the next tier that is fit, as a promise that
+    nothing follows from is none. `report`: it is only shown."""
+
+
+class Saturation(Section):
+    """When a tier counts as full, and when no more. Any of these limits, or all slots of an endpoint taken, fills it."""
+
+    waiting: int = Field(default=5, ge=1, le=100_000)
+    """Requests that an engine reports as waiting. 5: an engine that admits at every step keeps a few in line when it is
+    merely busy; five grow faster than they leave."""
+    kv_usage: float = Field(default=0.9, gt=0, le=1, allow_inf_nan=False)
+    """Share of an engine's KV cache in use. 0.9: beyond, engines begin to preempt, and every preemption is work done twice."""
+    leave_share: float = Field(default=0.8, gt=0, le=0.99, allow_inf_nan=False)
+    """Share of each limit that its signal must be at or below before the tier is fit again. 0.8: further from the limit than a
+    busy tier wavers."""
+    leave_after: Duration = 15.0
+    """For how long they must be. 15s: seven load reports, and about the length of an answer."""
+    window: Annotated[float, BeforeValidator(_duration), Field(ge=15, le=3600)] = 60.0
+    """Window of the times to first token whose p95 is compared with `sla.ttft_p95_max`. 60s: long enough to be a p95 at a
+    request a second, short enough to notice."""
+    min_answers: int = Field(default=20, ge=1, le=100_000)
+    """Streamed answers in the window before their p95 counts. 20: with fewer, one slow answer would be the p95."""
+    probe_share: float = Field(default=0.05, ge=0, le=1, allow_inf_nan=False)
+    """Share of its traffic that a full tier keeps at least, and never less than one request in 2 s: without any nobody would
+    learn that it is quick again. 0.05: few enough not to keep it full."""
+
+
+class Queue(Section):
+    """Who waits when the tier is full and no tier above it is fit. By priority, and fairly between tenants."""
+
+    size: int | None = Field(default=None, ge=0, le=100_000)
+    """Requests that may wait; 0 turns everyone away at once. Absent: twice the tier's slots, which a busy engine clears in
+    about two answers' time."""
+    max_wait: Duration | None = None
+    """How long one may wait; who would not make it is turned away before it waits, with `Retry-After`. Absent: the tier's
+    `sla.ttft_p95_max`, since an answer after that breaks the promise anyway; without one 10s."""
+
+
+class Hedge(Section):
+    """A second attempt on another endpoint beside a first one that is slow to begin; the first good answer wins."""
+
+    after: Duration | None = None
+    """Wait before the second attempt. Absent: the 95th percentile of the tier's times to first token of the last minute, so
+    that one request in twenty is hedged; and none while fewer than twenty are known."""
+    max_share: float = Field(default=0.05, gt=0, le=0.5, allow_inf_nan=False)
+    """Hedges as a share of the tier's attempts of the last 10 s, at most: what it may cost. 0.05, as in "The Tail at Scale"."""
 
 
 class Gpu(Section):
@@ -164,14 +236,28 @@ class Endpoint(Section):
     """Base URL with the API prefix: `http://10.0.0.10:8001/v1`. No credentials or query in it."""
     provider: Name | None = None
     """Whose it is, such as `together`; makes `<provider>/<pool model>` a model name. Absent: your own."""
-    engine: Literal["openai", "vllm", "sglang", "tgi", "llamacpp", "ollama"] = "openai"
-    """What runs there. `openai`: anything compatible, nothing assumed about its metrics."""
+    engine: Literal["openai", "anthropic", "vllm", "sglang", "tgi", "llamacpp", "trtllm", "ollama"] = "openai"
+    """What runs there. `openai`: anything compatible; what it really is, is found out by asking, and a name that turns out
+    to be another's is warned about. `anthropic`: Anthropic's own API at `https://api.anthropic.com/v1`, key in `x-api-key`."""
+    dialects: Annotated[list[Literal["chat", "messages", "responses"]], BeforeValidator(_one_or_more)] | None = Field(
+        default=None, min_length=1)
+    """The APIs it speaks: a client of one of them gets its bytes handed on as they are, any other is translated. With `chat`
+    or `messages` among them, or nothing could be translated. Absent: what `engine` is known to speak."""
+    max_output: int = Field(default=8192, ge=1, le=10_000_000)
+    """Tokens that an answer may have when the request gives no limit, sent where the API wants one (Messages); no other engine
+    is told. 8192: a long answer, and no more than the smallest current Anthropic model gives."""
     model: ModelName | None = None
     """The name this endpoint knows the model by. Absent: the pool's `model`."""
     api_key: Secret | None = None
     """Our credential there, a secret reference. Absent: none is sent; the client's never is."""
     slots: int | None = Field(default=None, ge=1, le=1_000_000)
     """Requests it runs at once; more in flight counts as saturated. Absent: unknown, and never saturated by count."""
+    max_in_flight: int | None = Field(default=None, ge=1, le=1_000_000)
+    """Attempts that it is given at once at most, whatever it could take: for quotas, and servers that break instead of
+    queueing. Absent: no bound; a full engine queues."""
+    spot: bool = False
+    """A machine that may be taken away. Its plain-text streams are then kept such that another endpoint of the pool can go on
+    with them (about 60 bytes a token, and a microsecond an event). False: what breaks in the middle ends with an error."""
     usd_per_million: TokenPrices | None = None
     """Token price. Give this or `gpu`; with neither the endpoint is unpriced, which is counted and warned about."""
     gpu: Gpu | None = None
@@ -179,6 +265,12 @@ class Endpoint(Section):
     connect_timeout: Duration = 2.0
     """Wait for the TCP (and TLS) connection. 2s: a reachable host answers within one; nothing was sent yet, so
     giving up early costs only the next try."""
+    poll: Annotated[Literal["auto", "on", "off"], BeforeValidator(_on_or_off)] = "auto"
+    """Whether its load and readiness are asked for. `auto`: yes, unless it has a `provider` or a price by the token; who sells
+    tokens shows no queue, and may count the questions."""
+    metrics_url: str | None = None
+    """Its Prometheus page, when that is not `/metrics` beside `/v1` (another port, a sidecar). Absent: beside `/v1`. The
+    endpoint's key is sent to its own host and port only."""
 
 
 class CapabilityList(Section):
@@ -214,6 +306,12 @@ class Health(Section):
     """Longest ejection. 120s: a repaired endpoint is back within two minutes."""
     cooldown_max: Duration = 60.0
     """Longest rest after a 429, whatever Retry-After says. 60s: one minute is the usual rate window."""
+    slow_start: Pause = 10.0
+    """Time in which an endpoint that is back, or new after a reload, goes from a tenth to its full share of traffic. 10s: empty
+    caches fill, and a relapse shows before everybody is there. `0s`: at once."""
+
+
+BalancerName = Literal["power_of_two", "least_loaded", "round_robin", "session", "prefix"]
 
 
 class Pool(Section):
@@ -229,6 +327,9 @@ class Pool(Section):
     """Where the data goes (`eu`, `us-east`), for keys with `regions`. Empty: undeclared."""
     health: Health = Health()
     """When endpoints of this pool are ejected."""
+    balancer: BalancerName = "power_of_two"
+    """Which endpoint serves: `power_of_two`, `least_loaded`, `round_robin`, `session` (each session on one endpoint), or `prefix`
+    (requests that begin alike on one endpoint, for its prefix cache). `power_of_two` is even without knowing anything."""
 
 
 class Tier(Section):
@@ -239,6 +340,12 @@ class Tier(Section):
     """Pools in order: the first that passes the gate and has a healthy endpoint serves. Or give `model` and `endpoints`."""
     sla: Sla = Sla()
     """What the tier promises."""
+    saturation: Saturation = Saturation()
+    """When it counts as full."""
+    queue: Queue = Queue()
+    """Who waits when it is full."""
+    hedge: Hedge | None = None
+    """Hedging. Absent: none, since every hedge is paid for."""
     model: ModelName | None = None
     """Inline pool: the model's name."""
     endpoints: list[Endpoint] | None = Field(default=None, min_length=1, max_length=1000)
@@ -249,6 +356,8 @@ class Tier(Section):
     """Inline pool: where the data goes."""
     health: Health | None = None
     """Inline pool: when its endpoints are ejected."""
+    balancer: BalancerName | None = None
+    """Inline pool: which endpoint serves."""
 
 
 class When(Section):
@@ -342,6 +451,8 @@ class Root(Section):
     """Who may ask."""
     records: Records = Records()
     """The row every request leaves."""
+    polling: Polling = Polling()
+    """How endpoints are asked for their load."""
     tiers: dict[Name, Tier] = Field(min_length=1)
     """Rungs by name, cheapest first."""
     pools: dict[Name, Pool] = {}

@@ -6,19 +6,35 @@ import hashlib
 
 from pydantic import SecretStr
 
+from pointsman.config.known_dialects import dialects_of, is_origin
 from pointsman.config.names import PlacedPool, placed_pools, pools_of, routes_of
-from pointsman.config.schema import CapabilityList, Endpoint, Health, Key, Root, Route, RouteRule, Tier, When
+from pointsman.config.schema import (
+    CapabilityList,
+    Endpoint,
+    Health,
+    Key,
+    Root,
+    Route,
+    RouteRule,
+    Saturation,
+    Tier,
+    When,
+)
 from pointsman.core.fleet import Capabilities, EndpointSpec
 from pointsman.core.price import GpuPrice, Price, TokenPrice
 from pointsman.core.settings import (
     AdminSettings,
     Condition,
     HealthSettings,
+    HedgeSettings,
     KeySettings,
+    PollingSettings,
     PoolSettings,
+    QueueSettings,
     RecordsSettings,
     RouteSettings,
     Rule,
+    SaturationSettings,
     ServerSettings,
     Settings,
     SlaSettings,
@@ -34,14 +50,16 @@ def settings_of(root: Root, source: str) -> Settings:
         routes={name: _route(name, route, tuple(root.tiers)) for name, route in routes_of(root).items()},
         server=ServerSettings(
             host=root.server.host, port=root.server.port, max_body=root.server.max_body,
-            max_depth=root.server.max_depth, hosts=tuple(host.lower() for host in root.server.hosts),
+            max_depth=root.server.max_depth, workers=None if root.server.workers == "auto" else root.server.workers, hosts=tuple(host.lower() for host in root.server.hosts),
         ),
         admin=AdminSettings(
             host=root.admin.host, port=root.admin.port, token=_revealed(root.admin.token),
-            token_file=root.admin.token_file,
+            token_file=root.admin.token_file, notice_key=_revealed(root.admin.notice_key),
         ),
         keys=tuple(_key(key) for key in root.auth.keys),
         records=RecordsSettings(path=root.records.path, content=root.records.content),
+        polling=PollingSettings(
+            every_s=root.polling.every, timeout_s=root.polling.timeout, stale_after_s=root.polling.stale_after),
         source=source,
     )
 
@@ -53,12 +71,24 @@ def _revealed(secret: SecretStr | None) -> str | None:
 def _key(key: Key) -> KeySettings:
     digest = hashlib.sha256(key.key.get_secret_value().encode()).digest()
     return KeySettings(name=key.name, sha256=digest, tenant=key.tenant, routes=tuple(key.routes),
-                       pools=tuple(key.pools), regions=tuple(key.regions))
+                       pools=tuple(key.pools), regions=tuple(key.regions), priority=key.priority)
 
 
 def _tier(name: str, tier: Tier) -> TierSettings:
-    sla = SlaSettings(ttft_target_s=tier.sla.ttft_target, ttft_p95_max_s=tier.sla.ttft_p95_max)
-    return TierSettings(name=name, pools=pools_of(name, tier), sla=sla)
+    sla = SlaSettings(ttft_target_s=tier.sla.ttft_target, ttft_p95_max_s=tier.sla.ttft_p95_max,
+                      on_breach=tier.sla.on_breach)
+    queue = QueueSettings(size=tier.queue.size, max_wait_s=tier.queue.max_wait)
+    hedge = None if tier.hedge is None else HedgeSettings(after_s=tier.hedge.after, max_share=tier.hedge.max_share)
+    return TierSettings(name=name, pools=pools_of(name, tier), sla=sla, queue=queue, hedge=hedge,
+                        saturation=_saturation(tier.saturation))
+
+
+def _saturation(saturation: Saturation) -> SaturationSettings:
+    return SaturationSettings(
+        waiting=saturation.waiting, kv_usage=saturation.kv_usage, leave_share=saturation.leave_share,
+        leave_after_s=saturation.leave_after, window_s=saturation.window, min_answers=saturation.min_answers,
+        probe_share=saturation.probe_share,
+    )
 
 
 def _pool(pool: PlacedPool) -> PoolSettings:
@@ -71,6 +101,7 @@ def _pool(pool: PlacedPool) -> PoolSettings:
             vision=declared.vision, logprobs=declared.logprobs,
         ),
         embeddings=declared.embeddings, health=_health(pool.source.health or Health()),
+        balancer=pool.source.balancer or "power_of_two",
         region=pool.source.region or "",
     )
 
@@ -79,6 +110,7 @@ def _health(health: Health) -> HealthSettings:
     return HealthSettings(
         eject_after=health.eject_after, eject_share=health.eject_share, eject_share_min=health.eject_share_min,
         eject_s=health.eject_for, eject_max_s=health.eject_max, cooldown_max_s=health.cooldown_max,
+        slow_start_s=health.slow_start,
     )
 
 
@@ -86,7 +118,11 @@ def _endpoint(pool: PlacedPool, index: int, endpoint: Endpoint) -> EndpointSpec:
     return EndpointSpec(
         id=f"{pool.name}/{index}", pool=pool.name, url=endpoint.url.rstrip("/"), model=endpoint.model or pool.model,
         api_key=_revealed(endpoint.api_key), engine=endpoint.engine, provider=endpoint.provider, slots=endpoint.slots,
-        price=_price(endpoint), connect_timeout_s=endpoint.connect_timeout,
+        price=_price(endpoint), connect_timeout_s=endpoint.connect_timeout, max_in_flight=endpoint.max_in_flight, spot=endpoint.spot,
+        poll=endpoint.poll,
+        metrics_url=endpoint.metrics_url.rstrip("/") if endpoint.metrics_url is not None else None,
+        dialects=tuple(endpoint.dialects or dialects_of(endpoint.engine, endpoint.url)),
+        is_origin=is_origin(endpoint.engine, endpoint.url), max_output=endpoint.max_output,
     )
 
 

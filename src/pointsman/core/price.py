@@ -7,7 +7,7 @@ import msgspec
 NANO = 1_000_000_000
 
 
-class TokenPrice(msgspec.Struct, frozen=True, gc=False):
+class TokenPrice(msgspec.Struct, frozen=True, gc=False, tag_field="priced_by", tag="token"):
     """Dollars per million tokens, as providers publish them."""
 
     input: float
@@ -16,7 +16,7 @@ class TokenPrice(msgspec.Struct, frozen=True, gc=False):
     """None = cached tokens cost the input price."""
 
 
-class GpuPrice(msgspec.Struct, frozen=True, gc=False):
+class GpuPrice(msgspec.Struct, frozen=True, gc=False, tag_field="priced_by", tag="hour"):
     """A rented GPU: what an hour costs and how many tokens it does in a second."""
 
     type: str

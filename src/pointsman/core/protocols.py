@@ -10,7 +10,7 @@ from random import Random
 from typing import Protocol
 
 from pointsman.core.decision import StageResult
-from pointsman.core.fleet import EndpointId, EndpointSpec, EndpointView
+from pointsman.core.fleet import EndpointId, EndpointSpec, EndpointView, LoadReport
 from pointsman.core.record import Record
 from pointsman.core.reply import Batch, Reply
 from pointsman.core.request import ChatRequest
@@ -96,6 +96,21 @@ class Upstream(Protocol):
     async def aclose(self) -> None:
         """Closes pooled connections."""
         ...
+
+
+class LoadReader(Protocol):
+    """Asks an endpoint how busy it is and what it serves. Never in the request path, never over its connections."""
+
+    async def read(self, endpoint: EndpointSpec, until: float) -> LoadReport:
+        """The report, its unknown parts None; `until` is monotonic seconds of the running event loop.
+
+        Raises subclasses of `UpstreamError`: ConnectFailed, ConnectionLost, UpstreamTimeout, CredentialRefused, and
+        UpstreamFailed when its own health answer says no. An endpoint that is not to be polled (`is_polled`) is asked
+        for its models only.
+        """
+        ...
+
+    async def aclose(self) -> None: ...
 
 
 class Sink(Protocol):

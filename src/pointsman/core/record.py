@@ -97,6 +97,8 @@ class Record(msgspec.Struct, frozen=True):
     tools: int = 0
     images: int = 0
     simulated: bool = False
+    queued_s: float | None = None
+    """How long it stood in the line of a full tier; None = it did not."""
     v: int = 1
 
 

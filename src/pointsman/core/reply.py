@@ -26,6 +26,8 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     finish_reasons: tuple[str, ...] = ()
     output_chars: int = 0
     """Characters of content seen: the conservative estimate when `usage` is None."""
+    dialect: str = "chat"
+    """The API that `body` is written in."""
 
 
 class Batch(msgspec.Struct, gc=False):

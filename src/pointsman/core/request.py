@@ -37,6 +37,12 @@ class Needs(msgspec.Struct, frozen=True, gc=False):
     json_schema: bool = False
     vision: bool = False
     logprobs: bool = False
+    dialect: str = ""
+    """An API that the endpoint must be the origin of, since the request cannot be translated; "" = none."""
+
+
+PRIORITIES = ("high", "normal", "low")
+"""Priorities by their number, best first."""
 
 
 class Caller(msgspec.Struct, frozen=True, gc=False):
@@ -48,6 +54,10 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     """Route names this key may use; empty = all."""
     pools: frozenset[str] | None = None
     """Pools this key's requests may reach (allow-list and region); None = all."""
+    priority: int = 1
+    """Place in the line of a full tier when the request asks for none: 0 high, 1 normal, 2 low."""
+    best_priority: int = 0
+    """The best it may ask for."""
 
 
 class Alternative(msgspec.Struct, frozen=True, gc=False):
@@ -64,9 +74,15 @@ class Limits(msgspec.Struct, frozen=True, gc=False):
     max_sent: int | None = None
     """Attempts that may reach an engine."""
     deadline_s: float | None = None
+    first_content_s: float | None = None
+    """Of a stream: how long an attempt may take to its first content."""
     stays: bool = False
     """Only the first tier: no climb, no fallback, no last resort, no alternatives."""
     alternatives: tuple[Alternative, ...] = ()
+    ttft_slo_s: float | None = None
+    """Time to first token that it wants: a tier that is slower lately is passed over, and a line that is longer."""
+    priority: int | None = None
+    """As asked for, before what the key allows: 0 high, 1 normal, 2 low."""
 
 
 UNLIMITED = Limits()
@@ -77,6 +93,30 @@ class Span(msgspec.Struct, frozen=True, gc=False):
 
     start: int
     end: int
+
+
+class Native(msgspec.Struct, frozen=True, gc=False):
+    """The request as the client wrote it, in another API than the chat that it was translated to."""
+
+    dialect: str
+    """`messages` or `responses`."""
+    body: bytes
+    model: Span
+    fields_end: int
+    """Index of the object's closing brace."""
+    system: Span | None = None
+    """Where `system` (Messages) or `instructions` (Responses) stands."""
+    cuts: tuple[Span, ...] = ()
+    """Fields for the router only."""
+    billing: Span | None = None
+    """A client's accounting for the API's own provider, different in each request: cut for everybody else, whose prefix
+    cache it would spoil."""
+    is_plain: bool = True
+    """Nothing in it goes beyond what engines other than the API's own provider are known to understand."""
+    only_at_origin: str = ""
+    """What only the API's own provider can do (its sentence for the client); then there is no translation."""
+    betas: str = ""
+    """The client's `anthropic-beta`, for Anthropic."""
 
 
 class ChatRequest(msgspec.Struct, frozen=True):
@@ -118,6 +158,10 @@ class ChatRequest(msgspec.Struct, frozen=True):
     caller: Caller = Caller()
     client_request_id: str = ""
     """The client's own `X-Request-ID`, sanitised; echoed and logged, never sent upstream."""
+    session: str = ""
+    """What the client calls the session that this belongs to; only read where tools are offered."""
+    native: Native | None = None
+    """Set when the client spoke another API than the chat's: `body` is then its translation."""
 
     @property
     def is_embedding(self) -> bool:

@@ -16,6 +16,8 @@ class ServerSettings(msgspec.Struct, frozen=True):
     port: int = 4000
     max_body: int = 32 * 1024 * 1024
     max_depth: int = 64
+    workers: int | None = 1
+    """Processes that answer clients; None = one for each core."""
     hosts: tuple[str, ...] = ()
     """Extra names accepted in the Host header; loopback names, IP literals we bind and `host` always are."""
 
@@ -26,6 +28,8 @@ class AdminSettings(msgspec.Struct, frozen=True):
     token: str | None = None
     """None = generate one and write it to `token_file` with mode 0600."""
     token_file: str = ".pointsman/admin.token"
+    notice_key: str | None = None
+    """What notices of departing endpoints may be signed with; None = only the token will do."""
 
 
 class KeySettings(msgspec.Struct, frozen=True):
@@ -38,6 +42,8 @@ class KeySettings(msgspec.Struct, frozen=True):
     """Pools it may reach; empty = all."""
     regions: tuple[str, ...] = ()
     """Regions it may be served in; empty = anywhere."""
+    priority: str = "normal"
+    """`high`, `normal` or `low`: its place in the line of a full tier, and the best that a request may ask for."""
 
 
 class RecordsSettings(msgspec.Struct, frozen=True):
@@ -46,9 +52,47 @@ class RecordsSettings(msgspec.Struct, frozen=True):
     """`none` or `all`: whether prompt and answer text are stored."""
 
 
+class PollingSettings(msgspec.Struct, frozen=True):
+    every_s: float = 2.0
+    timeout_s: float = 1.0
+    stale_after_s: float = 6.0
+
+
 class SlaSettings(msgspec.Struct, frozen=True):
     ttft_target_s: float | None = None
     ttft_p95_max_s: float | None = None
+    on_breach: str = "escalate"
+    """`escalate` or `report`: whether a p95 above its maximum diverts traffic, or is only told."""
+
+
+class SaturationSettings(msgspec.Struct, frozen=True):
+    waiting: int = 5
+    kv_usage: float = 0.9
+    leave_share: float = 0.8
+    leave_after_s: float = 15.0
+    window_s: float = 60.0
+    min_answers: int = 20
+    probe_share: float = 0.05
+
+
+class QueueSettings(msgspec.Struct, frozen=True):
+    """The line of a tier: who waits when it is full and nothing above it is fit."""
+
+    size: int | None = None
+    """None = twice the tier's slots."""
+    max_wait_s: float | None = None
+    """None = the tier's `sla.ttft_p95_max`, else `DEFAULT_WAIT_S`."""
+
+
+DEFAULT_WAIT_S = 10.0
+
+
+class HedgeSettings(msgspec.Struct, frozen=True):
+    """A second attempt beside a slow first one."""
+
+    after_s: float | None = None
+    """None = the 95th percentile of the tier's times to first token, once enough are known."""
+    max_share: float = 0.05
 
 
 class HealthSettings(msgspec.Struct, frozen=True):
@@ -58,6 +102,7 @@ class HealthSettings(msgspec.Struct, frozen=True):
     eject_s: float = 10.0
     eject_max_s: float = 120.0
     cooldown_max_s: float = 60.0
+    slow_start_s: float = 10.0
 
 
 class PoolSettings(msgspec.Struct, frozen=True):
@@ -70,12 +115,17 @@ class PoolSettings(msgspec.Struct, frozen=True):
     health: HealthSettings = HealthSettings()
     region: str = ""
     """Where the data goes; empty = undeclared."""
+    balancer: str = "power_of_two"
 
 
 class TierSettings(msgspec.Struct, frozen=True):
     name: str
     pools: tuple[str, ...]
     sla: SlaSettings = SlaSettings()
+    saturation: SaturationSettings = SaturationSettings()
+    queue: QueueSettings = QueueSettings()
+    hedge: HedgeSettings | None = None
+    """None = no hedging."""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -141,6 +191,7 @@ class Settings(msgspec.Struct, frozen=True):
     admin: AdminSettings = AdminSettings()
     keys: tuple[KeySettings, ...] = ()
     records: RecordsSettings = RecordsSettings()
+    polling: PollingSettings = PollingSettings()
     source: str = ""
     """The file this was read from."""
     simulated: bool = False

@@ -5,18 +5,21 @@ What to do next is never decided here: every end of an attempt is an event for t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 from typing import Literal
 
 from pointsman.cascade.budget import RetryBudget
 from pointsman.cascade.events import Began, Call, Event, Failed, Replied
 from pointsman.core.clock import Clock
+from pointsman.core.dialect import body_for
 from pointsman.core.protocols import ReplyStream, Upstream
 from pointsman.core.record import Attempt, Outcome
 from pointsman.core.reply import Reply, Usage
 from pointsman.core.request import ChatRequest
-from pointsman.core.splice import spliced
-from pointsman.errors import NoEndpoint, UpstreamError
+from pointsman.errors import ConnectionLost, EndpointLeaving, NoEndpoint, StreamStalled, UpstreamError, UpstreamFailed
+from pointsman.gateway.continuation import Told, may_continue
+from pointsman.gateway.departures import Departures
 from pointsman.gateway.port import Port
 from pointsman.gateway.trip import Trip
 from pointsman.money.ledger import cost_of, estimated_usage
@@ -49,19 +52,25 @@ class Journey:
 class Dispatch:
     """Performs the machine's calls for the requests of one graph."""
 
-    def __init__(self, upstream: Upstream, fleet: Fleet, budget: RetryBudget, clock: Clock, rng: Random) -> None:
+    def __init__(self, upstream: Upstream, fleet: Fleet, budget: RetryBudget, departures: Departures, clock: Clock,
+                 rng: Random) -> None:
         self._upstream, self._fleet, self._budget, self._clock, self._rng = upstream, fleet, budget, clock, rng
+        self._departures = departures
 
-    async def call(self, command: Call, trip: Trip, reason: str, *, desperate: bool) -> tuple[Journey | None, Event]:
+    async def call(self, command: Call, trip: Trip, reason: str, *, desperate: bool,
+                   leased: Callable[[Lease | None], None]) -> tuple[Journey | None, Event]:
         """One attempt up to its first event: Began (streams), Replied or Failed.
 
-        `desperate`: endpoints that are out of service may be leased, no other way being left.
+        `desperate`: endpoints that are out of service may be leased, no other way being left. `leased` is called once
+        the endpoint is held, or none was to be had.
         """
         now = self._clock.now()
         try:
             lease = self._lease(command, trip, now, desperate=desperate)
         except NoEndpoint as error:
+            leased(None)
             return None, Failed(command.attempt, error, False, now)
+        leased(lease)
         journey = Journey(command, lease, reason, now)
         try:
             begin = self._begin if trip.request.stream else self._ask
@@ -77,20 +86,25 @@ class Dispatch:
         stream, stall = journey.stream, trip.route.stall_timeout_s
         if stream is None:
             raise RuntimeError("flow() before a stream began")
-        wants_cost = trip.request.include_usage
+        wants_cost, told = trip.request.include_usage, trip.told
         try:
             events = journey.held
             while True:
                 if events:
+                    if told is not None:
+                        told.hear(events)
                     if trip.keeps_content:
                         trip.heard += events
                     await port.events(events, self._usage_cost(journey, trip) if wants_cost else None)
-                batch = await stream.next(min(self._clock.now() + stall, deadline))
+                until = min(self._clock.now() + stall, deadline)
+                if self._departures.notices:
+                    until = self._bounded(journey, trip, until)
+                batch = await stream.next(until)
                 if batch is None:
                     return self._replied(journey, stream.reply)
-                events = batch.events
+                events = batch.events if told is None or not told.turns else told.adapted(batch.events)
         except UpstreamError as error:
-            return self._failed(journey, trip, error)
+            return self._failed(journey, trip, self._or_leaving(journey, trip, error))
         except BaseException:  # cancelled: the client left
             self.close(journey, trip, "cancelled")
             raise
@@ -107,10 +121,33 @@ class Dispatch:
         ttft = None if first is None else first - journey.started
         journey.lease.close(how, now, error=error, ttft_s=ttft if journey.stream is None else None)
         trip.attempts.append(self._attempt(journey, trip, how, error, now, ttft))
+        if self._departures.notices and journey.lease.endpoint.id in self._departures.notices:
+            if how == "answered":
+                self._departures.count("drained")
+            elif how == "failed" and not isinstance(error, EndpointLeaving):
+                self._departures.count("failed")
+
+    def _bounded(self, journey: Journey, trip: Trip, until: float) -> float:
+        """No wait outlasts an endpoint that is going. Raises EndpointLeaving when its answer must leave it now."""
+        endpoint, told = journey.lease.endpoint.id, trip.told
+        if told is not None and told.is_sound and self._departures.is_over(endpoint, self._clock.now()):
+            raise EndpointLeaving(f"{endpoint} is going away; the answer goes on elsewhere")
+        return min(until, self._departures.leaves_at(endpoint))
+
+    def _or_leaving(self, journey: Journey, trip: Trip, error: UpstreamError) -> UpstreamError:
+        """A broken stream that another endpoint can go on with is no end: spot machines vanish without a word, too."""
+        told, lost = trip.told, isinstance(error, ConnectionLost | StreamStalled | UpstreamFailed)
+        if not lost or told is None or not told.is_sound or not told.pieces:
+            return error
+        leaving = EndpointLeaving(f"{journey.lease.endpoint.id} went away: {error}")
+        leaving.sick, leaving.__cause__ = error.sick, error
+        return leaving
 
     def _lease(self, command: Call, trip: Trip, now: float, *, desperate: bool) -> Lease:
         """An endpoint of the rung's pools, in their order. Raises NoEndpoint."""
         names, exclude = trip.pools.get(command.tier, ()), command.exclude
+        if trip.told is not None and trip.told.turns:
+            names = (trip.told.pool,)  # another model would go on in another voice
         if trip.barred:
             exclude |= trip.barred.get(command.tier, NOBODY)
         lease = self._fleet.lease_among(command.tier, names, trip.request, exclude, now, self._rng, desperate=desperate)
@@ -119,7 +156,7 @@ class Dispatch:
 
     async def _ask(self, journey: Journey, trip: Trip) -> Event:
         endpoint = journey.lease.endpoint
-        body = spliced(trip.request, endpoint.model, trip.decision.system if trip.decision else None)
+        body = body_for(endpoint, trip.request, trip.decision.system if trip.decision else None)
         reply = await self._upstream.ask(endpoint, trip.request, (body,), until=journey.call.until)
         journey.first_content_at = now = self._clock.now()
         self._budget.answered(endpoint.id, now)
@@ -127,15 +164,20 @@ class Dispatch:
 
     async def _begin(self, journey: Journey, trip: Trip) -> Event:
         endpoint = journey.lease.endpoint
-        body = spliced(trip.request, endpoint.model, trip.decision.system if trip.decision else None)
-        until = journey.call.until
+        body = body_for(endpoint, trip.request, trip.decision.system if trip.decision else None)
+        until, told = journey.call.until, trip.told
+        is_continuing = told is not None and told.turns > 0
+        if told is not None and is_continuing:
+            body = told.body(trip.request, body, endpoint.engine)
+        elif endpoint.spot:
+            trip.told = Told(endpoint.pool) if may_continue(trip.request, endpoint) else None
         stream = await self._upstream.stream(endpoint, trip.request, (body,), until=until)
         journey.stream = stream
         while True:
             batch = await stream.next(until)
             if batch is None:
                 return self._replied(journey, stream.reply)
-            journey.held += batch.events
+            journey.held += told.adapted(batch.events) if told is not None and is_continuing else batch.events
             if batch.content:
                 journey.first_content_at = now = self._clock.now()
                 self._budget.answered(endpoint.id, now)
@@ -148,7 +190,9 @@ class Dispatch:
 
     def _failed(self, journey: Journey, trip: Trip, error: UpstreamError) -> Failed:
         error.endpoint = endpoint = journey.lease.endpoint.id
-        if error.sent and error.retryable:
+        if trip.told is not None and isinstance(error, EndpointLeaving):
+            trip.told.hand_over()
+        if error.sent and error.retryable and not isinstance(error, EndpointLeaving):
             self._budget.failed(endpoint, self._clock.now())
         self.close(journey, trip, "failed" if error.sent else "rejected", error)
         return Failed(journey.call.attempt, error, error.sent, self._clock.now())

@@ -13,6 +13,8 @@ from pointsman.core.protocols import Sink, Upstream
 from pointsman.core.record import new_record_id
 from pointsman.core.request import Caller, ChatRequest, Kind
 from pointsman.errors import Draining, PointsmanError, RequestError
+from pointsman.gateway.admission import Admission
+from pointsman.gateway.departures import Departures
 from pointsman.gateway.graph import Graph
 from pointsman.gateway.handling import Handling, Means
 from pointsman.gateway.port import Port
@@ -26,12 +28,24 @@ class Gateway:
     """Answers requests: decide, dispatch, verify, remember."""
 
     def __init__(self, graph: Graph, upstream: Upstream, sink: Sink, clock: Clock, rng: Random) -> None:
-        self.graph = graph
+        self._graph = graph
+        self.admission, self.departures = Admission(graph.fleet, clock), Departures()
+        graph.fleet.on_release.append(self.admission.wake)
         self.is_draining = False
         # Requests under way. Returns to zero when the last one has left its record.
         self.in_flight = 0
         self._sink, self._clock, self._rng = sink, clock, rng
-        self._means = Means(upstream, sink, clock, rng, RetryBudget())
+        self._means = Means(upstream, sink, clock, rng, RetryBudget(), self.admission, self.departures)
+
+    @property
+    def graph(self) -> Graph:
+        """What new requests go by. Setting it leaves those under way on the one they began with."""
+        return self._graph
+
+    @graph.setter
+    def graph(self, graph: Graph) -> None:
+        graph.fleet.on_release.append(self.admission.wake)
+        self._graph, self.admission.rooms = graph, graph.fleet
 
     def decide(self, request: ChatRequest) -> Decision:
         """The decision alone; leaves a record of kind `decide`. Raises what `handle` would tell the client."""
@@ -40,6 +54,7 @@ class Gateway:
             meaning = self.graph.names.look_up(request.model, request.caller)
             trip.route = self.graph.names.route(meaning)
             trip.decision = decision = self.graph.decide(request, meaning)
+            self.graph.check_alternatives(request)
         except PointsmanError as error:
             self._sink.write(trip.record(self._clock.now(), error, error.client_status, kind="decide"))
             raise

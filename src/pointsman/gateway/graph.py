@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from pointsman.cascade.hedge import HedgePlan
 from pointsman.cascade.ladder import CHOSEN, FALLBACK, LAST_RESORT, MAX_SENT, Plan, Rung, plan_rungs
 from pointsman.classify.gate import lacks
 from pointsman.core.decision import Decision
@@ -71,11 +72,7 @@ class Graph:
 
     def _with(self, way: Way, request: ChatRequest, alternative: Alternative) -> Way:
         """The way with one alternative before its last resorts; the same when that cannot serve this request."""
-        try:
-            meaning = self.names.look_up(alternative.name, request.caller)
-        except RequestError as error:
-            error.param = alternative.field
-            raise
+        meaning = self._meant(alternative, request)
         try:
             other = self._own_way(request, self.decide(request, meaning), meaning)
         except NothingFits:
@@ -95,6 +92,18 @@ class Graph:
             pools[tier], barred[tier] = other.pools[rung.tier], other.barred.get(rung.tier, frozenset())
         ordered = sorted(rungs.values(), key=lambda rung: rung.reason == LAST_RESORT)
         return Way(tuple(ordered), pools, barred)
+
+    def check_alternatives(self, request: ChatRequest) -> None:
+        """Raises what `way` would raise for a name: for decisions that nobody dispatches."""
+        for alternative in request.limits.alternatives:
+            self._meant(alternative, request)
+
+    def _meant(self, alternative: Alternative, request: ChatRequest) -> Meaning:
+        try:
+            return self.names.look_up(alternative.name, request.caller)
+        except RequestError as error:
+            error.param = alternative.field
+            raise
 
     def _own_way(self, request: ChatRequest, decision: Decision, meaning: Meaning) -> Way:
         """The rungs that `meaning` alone stands for."""
@@ -149,15 +158,30 @@ class Graph:
     def _endpoints_of(self, names: tuple[str, ...]) -> tuple[EndpointId, ...]:
         return tuple(endpoint for name in names for endpoint in self.fleet.endpoints_of_pool(name))
 
-    def plan(self, request: ChatRequest, route: RouteSettings, way: Way, now: float) -> Plan:
+    def deadline(self, request: ChatRequest, route: RouteSettings, now: float) -> float:
+        asked = request.limits.deadline_s
+        return now + (route.deadline_s if asked is None else min(asked, route.deadline_s))
+
+    def plan(self, request: ChatRequest, route: RouteSettings, way: Way, now: float, deadline: float) -> Plan:
         limits = request.limits
-        deadline_s = route.deadline_s if limits.deadline_s is None else min(limits.deadline_s, route.deadline_s)
         return Plan(
-            rungs=way.rungs, stream=request.stream, now=now,
+            rungs=way.rungs, stream=request.stream, now=now, hedge=self._hedge(way, now),
             max_sent=MAX_SENT if limits.max_sent is None else min(limits.max_sent, MAX_SENT),
-            deadline=now + deadline_s, ttft_timeout_s=route.ttft_timeout_s,
+            deadline=deadline,
+            ttft_timeout_s=(route.ttft_timeout_s if limits.first_content_s is None
+                            else min(limits.first_content_s, route.ttft_timeout_s)),
             answer_timeout_s=route.answer_timeout_s,
         )
+
+
+    def _hedge(self, way: Way, now: float) -> HedgePlan | None:
+        """A tier that is full or slow as a whole is not helped by more of the same: only requests as decided are hedged."""
+        first = way.rungs[0]
+        tier = self.settings.tiers.get(first.tier)
+        if tier is None or tier.hedge is None or first.reason != CHOSEN or not self.fleet.fitness(first.tier, now).is_fit:
+            return None
+        after_s = tier.hedge.after_s if tier.hedge.after_s is not None else self.fleet.ttft_p95(first.tier, now)
+        return None if after_s is None else HedgePlan(after_s, tier.hedge.max_share)
 
 
 def _pools_of(settings: Settings, route: RouteSettings) -> tuple[str, ...]:

@@ -7,8 +7,11 @@ must survive a kill -9 of this process; `cut` and `settle` cover every other way
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
+
+import msgspec
 
 from pointsman.cascade.budget import RetryBudget
 from pointsman.cascade.events import (
@@ -26,16 +29,24 @@ from pointsman.cascade.events import (
     Wake,
 )
 from pointsman.cascade.machine import Machine
+from pointsman.cascade.trail import SATURATED
 from pointsman.core.clock import Clock
+from pointsman.core.dialect import is_native
 from pointsman.core.protocols import Sink, Upstream
-from pointsman.core.settings import RouteSettings
+from pointsman.core.record import Escalation
+from pointsman.core.settings import DEFAULT_WAIT_S, RouteSettings
 from pointsman.errors import ClientGone as ClientGoneError
 from pointsman.errors import DeadlineExceeded, PointsmanError, Stopped
+from pointsman.gateway.admission import Admission
+from pointsman.gateway.departures import Departures
 from pointsman.gateway.dispatch import Dispatch, Journey
+from pointsman.gateway.diversion import enter, entered_at, tiers_to_wait_for
 from pointsman.gateway.graph import Graph, Way
 from pointsman.gateway.names import Meaning
 from pointsman.gateway.port import Facts, Port
+from pointsman.gateway.race import Ended, Race
 from pointsman.gateway.trip import Trip
+from pointsman.pools.pool import Lease
 
 OVERDUE_S = 0.5
 """How long after the deadline a request may still be sending its end to a slow client."""
@@ -49,6 +60,8 @@ class Means(NamedTuple):
     clock: Clock
     rng: Random
     budget: RetryBudget
+    admission: Admission
+    departures: Departures
 
 
 class Handling:
@@ -57,10 +70,17 @@ class Handling:
     def __init__(self, means: Means, graph: Graph, trip: Trip, port: Port) -> None:
         self._graph, self._trip, self._port = graph, trip, port
         self._sink, self._clock, self._rng, self._budget = means.sink, means.clock, means.rng, means.budget
-        self._dispatch = Dispatch(means.upstream, graph.fleet, self._budget, self._clock, self._rng)
+        self._admission = means.admission
+        self._departures = means.departures
+        self._dispatch = Dispatch(means.upstream, graph.fleet, self._budget, means.departures, self._clock, self._rng)
         self._task = asyncio.current_task()
         self._machine: Machine | None = None
         self._current: Journey | None = None
+        # The tier that let it in, until it holds a lease there.
+        self._entered = ""
+        self._race: Race | None = None
+        # When the machine wants to look at a race again.
+        self._look_at: float | None = None
         self._is_settled = False
         self._is_open = False
         self._overdue: asyncio.TimerHandle | None = None
@@ -90,28 +110,68 @@ class Handling:
 
     async def _climb(self, route: RouteSettings, way: Way) -> None:
         trip = self._trip
-        plan = self._graph.plan(trip.request, route, way, trip.arrived)
-        self._machine = machine = Machine(plan, self._budget, self._rng)
+        deadline = self._graph.deadline(trip.request, route, trip.arrived)
         loop = asyncio.get_running_loop()
-        self._overdue = loop.call_at(plan.deadline + OVERDUE_S, self._is_overdue)
+        self._overdue = loop.call_at(deadline + OVERDUE_S, self._is_overdue)
         if trip.request.stream:
             self._opening = loop.call_later(route.open_after_s, self._open_early, route.open_after_s)
-        commands = machine.start()
+        entry = enter(way, self._graph.fleet, trip.arrived, self._rng, ttft_slo_s=trip.request.limits.ttft_slo_s)
+        if entry.is_stuck:
+            way = await self._stand_in_line(way, deadline)
+        elif entry.escalation is not None:
+            way, trip.escalations = entry.way, (entry.escalation,)
+            trip.entry = trip.escalations
+        plan = self._graph.plan(trip.request, route, way, trip.arrived, deadline)
+        self._machine = machine = Machine(plan, self._budget, self._rng)
+        if plan.hedge is not None:
+            self._race = Race(self._clock, lambda journey: self._dispatch.close(journey, trip, "cancelled"))
+        commands = machine.start(self._clock.now() if entry.is_stuck else None)
         while True:
             event: Event | None = None
             for command in commands:
                 event = await self._perform(command, plan.deadline) or event
             if machine.is_done:
                 return
+            if event is None and self._race is not None and self._race.is_on:
+                event = await self._next_of_race(self._race)
             if event is None:
                 raise RuntimeError(f"the machine waits for nothing: {machine!r}")
             commands = machine.on(event)
-            trip.escalations = machine.escalations
+            trip.escalations = trip.entry + machine.escalations
+
+    async def _stand_in_line(self, way: Way, deadline: float) -> Way:
+        """Waits until the decided tier, or one above it, has room. Raises Shed, DeadlineExceeded."""
+        trip, request, admission = self._trip, self._trip.request, self._admission
+        tiers = tiers_to_wait_for(way)
+        now = self._clock.now()
+        if not admission.must_wait(tiers[:1], now):
+            return way
+        tier = self._graph.settings.tiers[tiers[0]]
+        bounds = (tier.queue.max_wait_s or tier.sla.ttft_p95_max_s or DEFAULT_WAIT_S, deadline - now)
+        slo = request.limits.ttft_slo_s
+        priority = request.caller.priority if request.limits.priority is None else request.limits.priority
+        try:
+            entered = await admission.wait(
+                tiers, tier.queue, tenant=request.caller.tenant or request.caller.name,
+                priority=max(priority, request.caller.best_priority), size=request.needs.context,
+                max_wait_s=min(bounds) if slo is None else min(*bounds, slo))
+        finally:
+            trip.queued_s = self._clock.now() - now
+        self._entered = entered
+        if entered == tiers[0]:
+            return way
+        trip.entry = trip.escalations = (Escalation(tiers[0], entered, SATURATED),)
+        return entered_at(way, entered, SATURATED)
 
     async def _perform(self, command: Command, deadline: float) -> Event | None:
         match command:
-            case Call():
-                return await self._call(command)
+            case Call(attempt=attempt):
+                race = self._race
+                if race is not None and (race.is_on or attempt == 1):
+                    race.start(command, self._attempt_beside)
+                    return None
+                self._current, event = await self._attempt(command)
+                return event
             case Commit():
                 return await self._commit(deadline)
             case Accept():
@@ -120,31 +180,67 @@ class Handling:
                 await self._stop_opening()
                 raise error
             case Wake(at):
+                if self._race is not None and self._race.is_on:
+                    self._look_at = at
+                    return None
                 await asyncio.sleep(max(0.0, at - self._clock.now()))
                 return Tick(self._clock.now())
             case Verify(attempt):
                 return Verified(attempt, None)
-            case Cancel():
+            case Cancel(attempt):
+                if self._race is not None and await self._race.cancel(attempt):
+                    return None
                 if self._current is not None:
                     self._dispatch.close(self._current, self._trip, "cancelled")
         return None
 
-    async def _call(self, command: Call) -> Event:
+    async def _attempt(self, command: Call, leased: Callable[[Lease | None], None] | None = None) -> Ended:
         machine = self._machine
         if machine is None:
             raise RuntimeError("a call without a machine")
-        self._current, event = await self._dispatch.call(
-            command, self._trip, machine.reason_of(command.attempt), desperate=machine.is_desperate)
+        return await self._dispatch.call(
+            command, self._trip, machine.reason_of(command.attempt), desperate=machine.is_desperate,
+            leased=leased or self._has_entered)
+
+    async def _attempt_beside(self, command: Call) -> Ended:
+        """An attempt of a race: at none of the endpoints that the other one holds."""
+        race = self._race
+        if race is None:
+            raise RuntimeError("an attempt of a race that is none")
+
+        def leased(lease: Lease | None) -> None:
+            self._has_entered(lease)
+            if lease is not None:
+                race.holds(command.attempt, lease.endpoint.id)
+
+        return await self._attempt(msgspec.structs.replace(command, exclude=command.exclude | race.endpoints), leased)
+
+    async def _next_of_race(self, race: Race) -> Event:
+        at, self._look_at = self._look_at, None
+        attempt, (journey, event) = await race.next(at)
+        if attempt:
+            self._current = journey
         return event
+
+    def _has_entered(self, lease: Lease | None = None) -> None:
+        """The lease of one that stood in line counts now, its place no more."""
+        entered, self._entered = self._entered, ""
+        if entered:
+            self._admission.entered(entered)
 
     async def _commit(self, deadline: float) -> Event | None:
         """A stream begins to flow; a plain answer is sent by Accept, which always follows at once."""
         trip, current = self._trip, self._current
-        trip.committed_at = self._clock.now()
+        is_going_on = trip.committed_at is not None
+        if not is_going_on:
+            trip.committed_at = self._clock.now()
         if current is None or not trip.request.stream:
             return None
-        await self._stop_opening()
-        await self._port.begin(self._facts_now(current))
+        if is_going_on:
+            self._departures.count("continued")
+        else:
+            await self._stop_opening()
+            await self._port.begin(self._facts_now(current))
         if current.reply is not None:  # it was complete before anything could begin to flow
             await self._port.events(current.held, None)
             return None
@@ -156,7 +252,8 @@ class Handling:
             raise RuntimeError("Accept without an answer")
         reply = current.reply
         self._dispatch.close(current, trip, "answered")
-        trip.usage = trip.attempts[-1].usage
+        last = trip.attempts[-1].usage
+        trip.usage = last if trip.told is None else trip.told.usage(last)
         if trip.keeps_content and reply.body:
             trip.heard.append(reply.body)
         self.settle(None)
@@ -171,7 +268,8 @@ class Handling:
         endpoint = current.lease.endpoint
         return trip.facts(tier=current.call.tier, pool=endpoint.pool, endpoint=endpoint.id,
                           attempts=len(trip.attempts) + 1, outside=current.started,
-                          cost_nano_usd=self._dispatch.expected_cost(current, trip), cost_basis="expected")
+                          cost_nano_usd=self._dispatch.expected_cost(current, trip), cost_basis="expected",
+                          native=trip.request.native is not None and is_native(endpoint, trip.request))
 
     def facts(self) -> Facts:
         """Facts when all is done."""
@@ -236,9 +334,11 @@ class Handling:
         if self._machine is not None:
             if isinstance(error, ClientGoneError):
                 self._machine.on(ClientGone())
-            trip.escalations = self._machine.escalations
+            trip.escalations = trip.entry + self._machine.escalations
         if self._current is not None:
             self._dispatch.close(self._current, trip, "cancelled" if error else "answered")
+        if error is not None and trip.told is not None and trip.told.turns and not isinstance(error, ClientGoneError):
+            self._departures.count("failed")
         if trip.attempts and trip.usage is None:
             trip.usage = trip.attempts[-1].usage
         is_open = trip.committed_at is not None or self._is_open
@@ -248,6 +348,7 @@ class Handling:
 
     def close(self) -> None:
         """Last of all: no timer and no task outlives its request."""
+        self._has_entered()
         for timer in (self._overdue, self._opening):
             if timer is not None:
                 timer.cancel()

@@ -36,6 +36,8 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     """How often the tier changed: climbs, fallbacks, last resorts."""
     overhead_s: float | None = None
     """Of the time so far, what no attempt took."""
+    is_native: bool = False
+    """The events of this stream are in the client's own API, as the endpoint wrote them; else they are a chat's."""
 
 
 class Port(Protocol):

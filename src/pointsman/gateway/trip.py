@@ -11,7 +11,8 @@ from pointsman.core.record import Attempt, Escalation, Outcome, Record
 from pointsman.core.reply import Usage
 from pointsman.core.request import ChatRequest
 from pointsman.core.settings import RouteSettings
-from pointsman.errors import ClientGone, PointsmanError, RequestError, UpstreamError
+from pointsman.errors import ClientGone, PointsmanError, RequestError, Shed, UpstreamError
+from pointsman.gateway.continuation import Told
 from pointsman.gateway.port import Facts
 from pointsman.money.ledger import sum_costs
 
@@ -33,6 +34,11 @@ class Trip:
         self.ladder: tuple[str, ...] = route.ladder
         self.attempts: list[Attempt] = []
         self.escalations: tuple[Escalation, ...] = ()
+        self.entry: tuple[Escalation, ...] = ()
+        """The step before any attempt, when the decided tier was not fit."""
+        self.queued_s: float | None = None
+        self.told: Told | None = None
+        """Set for streams that could go on elsewhere."""
         self.committed_at: float | None = None
         self.usage: Usage | None = None
         self.keeps_content = False
@@ -52,7 +58,8 @@ class Trip:
         return sum_costs(self.attempts)
 
     def facts(self, *, tier: str = "", pool: str = "", endpoint: str = "", attempts: int | None = None,
-              cost_nano_usd: int | None = None, cost_basis: str = "unpriced", outside: float | None = None) -> Facts:
+              cost_nano_usd: int | None = None, cost_basis: str = "unpriced", outside: float | None = None,
+              native: bool = False) -> Facts:
         """What to tell the client now. `outside`: when the time outside of attempts ended."""
         decision, overhead = self.decision, None
         if outside is not None:
@@ -67,6 +74,7 @@ class Trip:
             attempts=len(self.attempts) if attempts is None else attempts,
             cost_nano_usd=cost_nano_usd, cost_basis=cost_basis, simulated=self.simulated,
             requested=self.request.model, endpoint=endpoint, retries=retries, changes=changes, overhead_s=overhead,
+            is_native=native,
         )
 
     def _steps(self, tier: str, attempts: int | None) -> tuple[int, int]:
@@ -111,6 +119,7 @@ class Trip:
             client_request_id=request.client_request_id,
             request_bytes=len(request.body), messages=len(request.messages), tools=request.tools,
             images=request.images, simulated=self.simulated,
+            queued_s=self.queued_s,
             prompt="\n\n".join(m.text for m in request.messages) if self.keeps_content else None,
             answer=b"\n".join(self.heard).decode("utf-8", "replace") if self.heard else None,
         )
@@ -121,6 +130,6 @@ class Trip:
         if isinstance(error, ClientGone):
             return "cancelled"
         seen = any(attempt.sent for attempt in self.attempts)
-        if isinstance(error, RequestError) or (isinstance(error, UpstreamError) and not seen):
+        if isinstance(error, RequestError | Shed) or (isinstance(error, UpstreamError) and not seen):
             return "rejected"
         return "failed"

@@ -7,43 +7,73 @@ return to zero where the new graph counts.
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 from pointsman.core.fleet import EndpointSpec, EndpointState, EndpointView, LoadReport
 from pointsman.core.settings import HealthSettings
 from pointsman.pools import health as table
 from pointsman.pools.health import INFINITY, NEW, Health, LeaseKind, Signal
+from pointsman.pools.windows import EndpointWindows
 
 STALE_S = 6.0
 """A load report older than three polls says nothing any more: unknown, never zero."""
 TTFT_WEIGHT = 0.2
 """Weight of the newest time to first token in its moving average: about the last ten answers."""
+MARK_S = 15.0
+"""How long a word against an endpoint stands when nobody repeats it: whoever watches may have stopped watching."""
+LEAST_WEIGHT = 0.1
+"""Where a slow start begins: a tenth of the usual traffic shows within seconds whether the rest may follow."""
 
 
 class Vitals:
     """What changes about one server while it serves."""
 
     __slots__ = (
-        "health", "in_flight", "in_flight_tokens", "is_draining", "last_answered_at", "open_at", "probe", "report",
-        "ttft_s",
+        "elsewhere", "elsewhere_tokens", "excess_tokens", "health", "in_flight", "in_flight_tokens", "is_draining",
+        "is_new", "last_answered_at", "not_ready", "not_ready_until", "open_at", "probe", "report", "report_in_flight",
+        "ttft_s", "warm_from", "windows",
     )  # fmt: skip
 
     def __init__(self) -> None:
         # Attempts that it is serving, and their estimated tokens. Both return to zero when the last lease closes.
         self.in_flight = 0
         self.in_flight_tokens = 0
+        # What other processes of this router have in flight there, as they last said.
+        self.elsewhere = 0
+        self.elsewhere_tokens = 0
         self.health: Health = NEW
         # From when on it may be leased as usual: kept beside `health` because every lease compares it.
         self.open_at = 0.0
         self.is_draining = False
+        # Why it cannot serve although nothing failed (asleep, model not listed, refused a probe); "" = nothing known.
+        self.not_ready = ""
+        self.not_ready_until = 0.0
         # The one lease that is finding out whether an ejected endpoint is back.
         self.probe: object | None = None
         self.last_answered_at: float | None = None
         self.ttft_s: float | None = None
         self.report: LoadReport | None = None
+        # In flight here and elsewhere when the report came: what of its load is not ours is the difference.
+        self.report_in_flight = 0
+        # Its reported queue beyond the middle of the pool's. Set by the pool.
+        self.excess_tokens = 0
+        self.windows = EndpointWindows()
+        # Came with a reload: it starts slowly from its first lease on.
+        self.is_new = False
+        # When the slow start under way began; None = at full weight.
+        self.warm_from: float | None = None
+
+    @property
+    def busy(self) -> int:
+        """Attempts in flight, here and elsewhere."""
+        return self.in_flight + self.elsewhere
 
     def take(self, lease: object, tokens: int, now: float) -> LeaseKind:
         """Counts `lease` in and says what its outcome will mean."""
         self.in_flight += 1
         self.in_flight_tokens += tokens
+        if self.is_new:
+            self.is_new, self.warm_from = False, now
         if self.health.state is EndpointState.HEALTHY:
             return "ordinary"
         if self.health.state is EndpointState.EJECTED and self.health.open_at <= now:
@@ -60,7 +90,10 @@ class Vitals:
         self, signal: Signal, now: float, settings: HealthSettings, kind: LeaseKind, retry_after_s: float | None = None
     ) -> None:
         """One lease's outcome changes the health."""
-        self._become(table.step(self.health, signal, now, settings, kind=kind, retry_after_s=retry_after_s))
+        health = table.step(self.health, signal, now, settings, kind=kind, retry_after_s=retry_after_s)
+        if health.state is EndpointState.HEALTHY and self.health.state is not EndpointState.HEALTHY:
+            self.warm_from, self.not_ready = now, ""
+        self._become(health)
 
     def answered(self, now: float, ttft_s: float | None) -> None:
         self.last_answered_at = now
@@ -68,10 +101,40 @@ class Vitals:
             old = self.ttft_s
             self.ttft_s = ttft_s if old is None else old + TTFT_WEIGHT * (ttft_s - old)
 
+    def observe(self, report: LoadReport | None) -> None:
+        """What its engine said; None = it did not answer, which is unknown and not idle."""
+        self.report, self.report_in_flight = report, self.busy
+
+    def mark(self, alive: bool | None, why: str, now: float, settings: HealthSettings) -> None:
+        """What a look from outside says. None = it could not tell, which changes nothing.
+
+        False takes it out of service at once; the word holds for `MARK_S` unless it is repeated. True takes such a
+        word back: the endpoint is due for a probe, and the next lease finds out. Without a word before it True says
+        nothing: who fails its requests and answers its polls stays ejected.
+        """
+        if alive is None:
+            return
+        if not alive:
+            self.not_ready, self.not_ready_until = why or "not ready", now + MARK_S
+            if self.health.state is EndpointState.HEALTHY:
+                self.health = table.gone(self.health, now, settings)
+        elif self.not_ready:
+            self.not_ready = ""
+            if self.health.state is EndpointState.EJECTED and not self.health.is_quarantined:
+                self.health = table.due(self.health)
+        self._become(self.health)
+
     def drain(self, on: bool) -> None:
         """No new leases; those that run may finish."""
         self.is_draining = on
         self._become(self.health)
+
+    def hear(self, health: Health) -> None:
+        """What another process of this router has found out. What was counted here stays, unless the state changes."""
+        mine = self.health
+        if mine.state is EndpointState.EJECTED and health.state is EndpointState.HEALTHY:
+            self.warm_from = health.since
+        self._become(table.told(mine, health))
 
     def release_quarantine(self) -> None:
         """The configuration was read again: the next lease may probe."""
@@ -81,31 +144,72 @@ class Vitals:
     def state(self) -> EndpointState:
         return EndpointState.DRAINING if self.is_draining else self.health.state
 
+    def weight(self, now: float, slow_start_s: float) -> float:
+        """Share of the usual traffic: below 1 for `slow_start_s` after it came into service."""
+        if self.is_new:
+            return LEAST_WEIGHT
+        if self.warm_from is None:
+            return 1.0
+        passed = now - self.warm_from
+        if passed >= slow_start_s:
+            self.warm_from = None
+            return 1.0
+        return max(LEAST_WEIGHT, passed / slow_start_s)
+
     def _become(self, health: Health) -> None:
         self.health = health
         if health.state is not EndpointState.PROBING:
             self.probe = None
-        self.open_at = INFINITY if self.is_draining else health.open_at
+        if self.is_draining:
+            self.open_at = INFINITY
+        else:
+            self.open_at = max(health.open_at, self.not_ready_until) if self.not_ready else health.open_at
 
 
 class Endpoint:
     """A spec with its vitals."""
 
-    __slots__ = ("id", "spec", "vitals")
+    __slots__ = ("_slow_start_s", "_stale_s", "id", "key", "most", "slots", "spec", "vitals")
 
-    def __init__(self, spec: EndpointSpec, vitals: Vitals | None = None) -> None:
+    def __init__(
+        self, spec: EndpointSpec, vitals: Vitals | None = None, *, slow_start_s: float = 0.0, stale_s: float = STALE_S
+    ) -> None:
         self.id = spec.id
         self.spec = spec
         self.vitals = vitals or Vitals()
+        # What is never leased beyond, and what it runs at once as far as its declaration says.
+        self.most = INFINITY if spec.max_in_flight is None else spec.max_in_flight
+        self.slots = _least(spec.slots, spec.max_in_flight)
+        self.key = int.from_bytes(blake2b(f"{spec.url} {spec.model}".encode(), digest_size=4).digest())
+        self._slow_start_s, self._stale_s = slow_start_s, stale_s
+
+    def fresh_report(self, now: float) -> LoadReport | None:
+        """Its load report; a stale one is none."""
+        report = self.vitals.report
+        return None if report is None or now - report.at > self._stale_s else report
+
+    def slots_now(self, now: float) -> int | None:
+        """Requests it runs at once: declared, else as its engine says; None = nobody knows."""
+        if self.spec.slots is not None:
+            return self.slots
+        report = self.fresh_report(now)
+        return self.slots if report is None else _least(report.slots, self.spec.max_in_flight)
 
     def view(self, now: float) -> EndpointView:
-        """What a balancer sees. A stale load report is none."""
-        vitals, report = self.vitals, self.vitals.report
-        if report is not None and now - report.at > STALE_S:
-            report = None
+        """What a balancer sees."""
+        vitals, report = self.vitals, self.fresh_report(now)
         return EndpointView(
-            self.id, vitals.state(), vitals.in_flight, vitals.in_flight_tokens, self.spec.slots, report
-        )
+            self.id, vitals.state(), vitals.in_flight + vitals.elsewhere,
+            vitals.in_flight_tokens + vitals.elsewhere_tokens, self.slots_now(now), report,
+            0 if report is None else vitals.excess_tokens, self.weight(now), self.key,
+        )  # fmt: skip
+
+    def weight(self, now: float) -> float:
+        """Share of the usual traffic it should get."""
+        vitals = self.vitals
+        if vitals.warm_from is None and not vitals.is_new:
+            return 1.0
+        return vitals.weight(now, self._slow_start_s)
 
     def is_same_server(self, other: Endpoint) -> bool:
         mine, theirs = self.spec, other.spec
@@ -114,3 +218,8 @@ class Endpoint:
     def __repr__(self) -> str:
         vitals = self.vitals
         return f"<Endpoint {self.id} [{vitals.state().value} | {vitals.in_flight} in flight]>"
+
+
+def _least(*numbers: int | None) -> int | None:
+    known = [number for number in numbers if number is not None]
+    return min(known, default=None)

@@ -9,24 +9,41 @@ from collections.abc import Callable, Collection, Container, Iterable
 from random import Random
 from typing import Any
 
-from pointsman.core.fleet import EndpointId
+from pointsman.core.fleet import EndpointId, Fitness
 from pointsman.core.protocols import Balancer
 from pointsman.core.request import ChatRequest
 from pointsman.core.settings import Settings, TierSettings
-from pointsman.pools.balancers.power_of_two import PowerOfTwo
+from pointsman.pools.balancers.choice import balancer_of
 from pointsman.pools.pool import Lease, Pool, Shortage
+from pointsman.pools.tier import Tier
 
 
 class Fleet:
     """Who can serve, right now."""
 
-    def __init__(self, settings: Settings, balancer: Callable[[], Balancer] = PowerOfTwo) -> None:
+    def __init__(self, settings: Settings, balancer: Callable[[], Balancer] | None = None) -> None:
+        """`balancer` makes one for each pool; None = the one that each pool's settings name."""
         self.tiers: dict[str, TierSettings] = settings.tiers
-        self.pools: dict[str, Pool] = {name: Pool(pool, balancer()) for name, pool in settings.pools.items()}
+        self.pools: dict[str, Pool] = {
+            name: Pool(
+                pool, balancer_of(pool.balancer) if balancer is None else balancer(),
+                stale_s=settings.polling.stale_after_s,
+            )
+            for name, pool in settings.pools.items()
+        }  # fmt: skip
         self.is_draining = False
         """This process is going away: for readiness. Running requests still get leases."""
+        self.on_release: list[Callable[[], None]] = []
+        """Called when a lease closes: somebody may be waiting for it."""
         self._pools_of = {name: tuple(self.pools[p] for p in tier.pools) for name, tier in self.tiers.items()}
         self._endpoints_of = {name: _ids(pools) for name, pools in self._pools_of.items()}
+        # Tiers, and pools that are no tier under their own name.
+        self._live = {name: Tier(tier, self._pools_of[name]) for name, tier in self.tiers.items()}
+        for name, pool in self.pools.items():
+            if name not in self._live:
+                self._live[name] = Tier(TierSettings(name, (name,)), (pool,))
+            pool.watchers.tiers = tuple(tier for tier in self._live.values() if pool in tier.pools)
+            pool.watchers.released = self.on_release
 
     def endpoints_of(self, tier: str, fits_pool: Callable[[str], bool] | None = None) -> tuple[EndpointId, ...]:
         """Endpoints of the tier's pools that pass `fits_pool`, in pool order, whatever their health."""
@@ -67,6 +84,44 @@ class Fleet:
         """Some allowed pool of the tier has an endpoint in service."""
         return any(pool.is_fit(now) for pool in self._allowed(tier, allowed_pools))
 
+    # -- is a tier fit right now? A pool's name is understood too; of other names nothing is known.
+
+    def fitness(self, tier: str, now: float) -> Fitness:
+        """Whether it should take ordinary traffic, and why not."""
+        live = self._live.get(tier)
+        return Fitness(True) if live is None else live.fitness(now)
+
+    def diverts(self, tier: str, now: float, rng: Random) -> str | None:
+        """None = serve this request here: the tier is fit, or this is one that it keeps while it diverts; else the
+        reason to climb, `saturated` or `sla`."""
+        live = self._live.get(tier)
+        return None if live is None else live.diverts(now, rng)
+
+    def has_room(self, tier: str, now: float, entering: int = 0) -> bool:
+        """One more may enter: some endpoint in service has a free slot (or unknown slots) and reports no breach."""
+        live = self._live.get(tier)
+        return True if live is None else live.has_room(now, entering)
+
+    def slots(self, tier: str, now: float) -> int | None:
+        """Of the endpoints in service, declared or reported; None when one's are unknown."""
+        live = self._live.get(tier)
+        return None if live is None else live.slots(now)
+
+    def free_slots(self, tier: str, now: float) -> int | None:
+        """Slots in service that nothing of ours holds; None when one endpoint's are unknown."""
+        live = self._live.get(tier)
+        return None if live is None else live.free_slots(now)
+
+    def drain_rate(self, tier: str, now: float) -> float | None:
+        """Answers per second lately; None = none in the last minute."""
+        live = self._live.get(tier)
+        return None if live is None else live.drain_rate(now)
+
+    def ttft_p95(self, tier: str, now: float) -> float | None:
+        """Of the tier's window; None = too few answers."""
+        live = self._live.get(tier)
+        return None if live is None else live.ttft_p95(now)
+
     def adopt(self, old: Fleet) -> None:
         """Carries health and in-flight over from the graph before a reload.
 
@@ -77,6 +132,9 @@ class Fleet:
         for name, pool in self.pools.items():
             if name in old.pools:
                 pool.adopt(old.pools[name])
+        for name, tier in self._live.items():
+            if name in old._live:
+                tier.adopt(old._live[name])
 
     def drain(self) -> None:
         self.is_draining = True
@@ -90,9 +148,7 @@ class Fleet:
         return {
             "draining": self.is_draining,
             "in_flight": self.in_flight,
-            "tiers": {
-                name: {"pools": list(tier.pools), "is_fit": self.is_fit(name, now)} for name, tier in self.tiers.items()
-            },
+            "tiers": {name: self._live[name].status(now) for name in self.tiers},
             "pools": {name: pool.status(now) for name, pool in self.pools.items()},
         }
 

@@ -77,7 +77,7 @@ class Health(msgspec.Struct, frozen=True, gc=False):
 
     state: EndpointState = EndpointState.HEALTHY
     cause: str = ""
-    """Why it is out of service: `failures`, `credential` or `misconfigured`; "" while healthy."""
+    """Why it is out of service: `failures`, `not ready`, `credential` or `misconfigured`; "" while healthy."""
     in_a_row: int = 0
     ejections: int = 0
     """How often it was ejected without a long healthy time in between: the exponent of the next ejection."""
@@ -118,9 +118,24 @@ def probe(health: Health) -> Health:
     return _with(health, state=EndpointState.PROBING)
 
 
+def told(mine: Health, theirs: Health) -> Health:
+    """Theirs, which is newer. Failures in a row and the window are of one process: kept while the state stays the same."""
+    counted = mine if mine.state is theirs.state else NEW
+    return _with(
+        theirs, in_a_row=counted.in_a_row, half=mine.half, seen=counted.seen, sick=counted.sick,
+        seen_before=counted.seen_before, sick_before=counted.sick_before,
+    )  # fmt: skip
+
+
 def due(health: Health) -> Health:
     """An ejected endpoint that may be probed at once."""
     return _with(health, until=0.0)
+
+
+def gone(health: Health, now: float, settings: HealthSettings) -> Health:
+    """Ejected at once: a look from outside found nobody who could serve."""
+    relapse = now - health.since <= settings.eject_max_s
+    return _ejected(health, now, settings, health.ejections + 1 if relapse else 1, cause="not ready")
 
 
 def step(
@@ -185,9 +200,11 @@ def _ejected_if_due(health: Health, now: float, settings: HealthSettings) -> Hea
     return _ejected(health, now, settings, health.ejections + 1 if relapse else 1)
 
 
-def _ejected(health: Health, now: float, settings: HealthSettings, ejections: int) -> Health:
+def _ejected(
+    health: Health, now: float, settings: HealthSettings, ejections: int, cause: str = "failures"
+) -> Health:
     length_s = min(settings.eject_max_s, settings.eject_s * 2.0 ** min(ejections - 1, 30))
-    return _with(health, state=EndpointState.EJECTED, cause="failures", ejections=ejections, until=now + length_s)
+    return _with(health, state=EndpointState.EJECTED, cause=cause, ejections=ejections, until=now + length_s)
 
 
 def _quarantined(health: Health, signal: Signal, now: float) -> Health:

@@ -4,74 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from random import Random
-from typing import Any, Literal, overload
+from statistics import median
+from typing import Any, overload
 from urllib.parse import urlsplit
 
 import msgspec
 
-from pointsman.core.fleet import EndpointId, EndpointSpec, EndpointState, EndpointView, LoadReport
+from pointsman.core.fleet import EndpointId, EndpointState, EndpointView, LoadReport
 from pointsman.core.protocols import Balancer
 from pointsman.core.request import ChatRequest
-from pointsman.core.settings import HealthSettings, PoolSettings
-from pointsman.errors import NoEndpoint, UpstreamError
-from pointsman.pools.endpoint import Endpoint
-from pointsman.pools.health import INFINITY, Signal, signal_of
+from pointsman.core.settings import PoolSettings
+from pointsman.errors import NoEndpoint
+from pointsman.pools.endpoint import STALE_S, Endpoint
+from pointsman.pools.health import INFINITY
+from pointsman.pools.lease import Lease, Watchers
+
+__all__ = ["NOBODY", "Lease", "Pool", "Shortage"]
 
 NOBODY: frozenset[EndpointId] = frozenset()
-
-
-class Lease:
-    """An endpoint held for one attempt. Closing it reports the outcome; an unclosed lease would count for ever."""
-
-    __slots__ = ("_settings", "_tokens", "_vitals", "endpoint", "is_closed", "kind")
-
-    def __init__(self, endpoint: Endpoint, tokens: int, now: float, settings: HealthSettings) -> None:
-        self.endpoint: EndpointSpec = endpoint.spec
-        self.is_closed = False
-        self._vitals, self._tokens, self._settings = endpoint.vitals, tokens, settings
-        self.kind = self._vitals.take(self, tokens, now)
-
-    def began(self, now: float, ttft_s: float | None = None) -> None:
-        """The answer is under way: a long stream need not end before its endpoint counts as well again."""
-        if self.is_closed:
-            return
-        self._vitals.answered(now, ttft_s)
-        if self.kind != "ordinary":
-            self._vitals.learn(Signal.ANSWERED, now, self._settings, self._trust())
-            self.kind = "ordinary"
-
-    def close(
-        self,
-        outcome: Literal["answered", "failed", "rejected", "cancelled"],
-        now: float,
-        error: UpstreamError | None = None,
-        ttft_s: float | None = None,
-    ) -> None:
-        """Gives the endpoint back. Closing twice is closing once: the first outcome stands.
-
-        `error` says what a failure means for the endpoint's health; `ttft_s` is for answers that `began` was not
-        called for.
-        """
-        if self.is_closed:
-            return
-        self.is_closed = True
-        vitals = self._vitals
-        vitals.give_back(self._tokens)
-        if outcome == "answered":
-            signal = Signal.ANSWERED
-            vitals.answered(now, ttft_s)
-        elif outcome == "cancelled" or (outcome == "rejected" and error is None):
-            signal = Signal.NOTHING
-        else:
-            signal = signal_of(error)
-        vitals.learn(signal, now, self._settings, self._trust(), error.retry_after_s if error is not None else None)
-
-    def _trust(self) -> Literal["ordinary", "probe", "desperate"]:
-        """A probe counts as one only while it is the endpoint's current probe."""
-        return "desperate" if self.kind == "probe" and self._vitals.probe is not self else self.kind
-
-    def __repr__(self) -> str:
-        return f"<Lease {self.endpoint.id} [{self.kind}, {'closed' if self.is_closed else 'open'}]>"
+TOKENS_PER_WAITING = 500
+"""A queued request of which we know nothing else: the middle of what chat traffic asks, in and out."""
+COMPARE_EVERY_S = 0.5
+"""Reported queues are compared at most this often: they are seconds old anyway."""
 
 
 class Shortage(msgspec.Struct, gc=False):
@@ -81,24 +35,35 @@ class Shortage(msgspec.Struct, gc=False):
     cooling: int = 0
     draining: int = 0
     tried: int = 0
+    busy: int = 0
+    """In service, with as many in flight as they are ever leased for."""
     next_at: float = INFINITY
     """When the first of those that were not tried may be leased again."""
 
     def error(self, name: str, now: float) -> NoEndpoint:
         next_try_s = None if self.next_at == INFINITY else max(0.0, self.next_at - now)
-        return NoEndpoint(name, ejected=self.ejected, cooling=self.cooling, tried=self.tried, next_try_s=next_try_s)
+        return NoEndpoint(
+            name, ejected=self.ejected, cooling=self.cooling, saturated=self.busy, tried=self.tried,
+            next_try_s=next_try_s,
+        )  # fmt: skip
 
 
 class Pool:
     """The endpoints of one model behind one balancer."""
 
-    def __init__(self, settings: PoolSettings, balancer: Balancer) -> None:
+    def __init__(self, settings: PoolSettings, balancer: Balancer, *, stale_s: float = STALE_S) -> None:
         self.settings = settings
         self.name = settings.name
-        self.endpoints = tuple(Endpoint(spec) for spec in settings.endpoints)
+        self.watchers = Watchers()
+        slow_start_s = settings.health.slow_start_s
+        self.endpoints = tuple(
+            Endpoint(spec, slow_start_s=slow_start_s, stale_s=stale_s) for spec in settings.endpoints
+        )
         self.endpoint_ids: tuple[EndpointId, ...] = tuple(e.id for e in self.endpoints)
         self._by_id = {e.id: e for e in self.endpoints}
         self._balancer = balancer
+        # A load report came since the reported queues were last compared, and when that was.
+        self._is_compared, self._compared_at = True, 0.0
 
     def lease(
         self, request: ChatRequest, exclude: Collection[EndpointId], now: float, rng: Random, *,
@@ -122,21 +87,28 @@ class Pool:
         self, request: ChatRequest, exclude: Collection[EndpointId], now: float, rng: Random
     ) -> Lease | None:
         """A lease on an endpoint in service, or None."""
-        open_ = [e for e in self.endpoints if e.vitals.open_at <= now]
+        open_ = [e for e in self.endpoints if e.vitals.open_at <= now and e.vitals.busy < e.most]
         if exclude:
             open_ = [e for e in open_ if e.id not in exclude]
         if not open_:
             return None
-        only = len(open_) == 1
-        chosen = open_[0] if only else self._by_id[self._balancer.pick(request, _Views(open_, now), rng)]
-        return Lease(chosen, _tokens(request), now, self.settings.health)
+        if len(open_) == 1:
+            return self._held(open_[0], request, now)
+        if not self._is_compared and now - self._compared_at >= COMPARE_EVERY_S:
+            self._compare_queues(now)
+        return self._held(self._by_id[self._balancer.pick(request, _Views(open_, now), rng)], request, now)
 
     def offer_desperate(self, request: ChatRequest, exclude: Collection[EndpointId], now: float) -> Lease | None:
         """A lease on the healthiest endpoint out of service, or None."""
         rest = [e for e in self.endpoints if e.id not in exclude and _is_last_resort(e, now)]
         if not rest:
             return None
-        return Lease(min(rest, key=_misery), _tokens(request), now, self.settings.health)
+        return self._held(min(rest, key=_misery), request, now)
+
+    def _held(self, endpoint: Endpoint, request: ChatRequest, now: float) -> Lease:
+        return Lease(
+            endpoint, _tokens(request), now, self.settings.health, self.watchers, is_stream=request.stream
+        )
 
     def is_fit(self, now: float) -> bool:
         """At least one endpoint is in service."""
@@ -155,6 +127,9 @@ class Pool:
                 shortage.ejected += 1
             elif vitals.open_at > now:
                 shortage.cooling += 1
+            elif vitals.busy >= endpoint.most:
+                shortage.busy += 1  # nobody knows when one of them ends
+                continue
             shortage.next_at = min(shortage.next_at, vitals.open_at)
 
     def adopt(self, old: Pool) -> None:
@@ -166,10 +141,40 @@ class Pool:
                 known.remove(twin)
                 endpoint.vitals = twin.vitals
                 endpoint.vitals.release_quarantine()
+            else:
+                endpoint.vitals.is_new = True
 
     def observe(self, endpoint: EndpointId, report: LoadReport | None) -> None:
         """What an engine said about its load; None = it did not answer, which is unknown and not idle."""
-        self._by_id[endpoint].vitals.report = report
+        self._by_id[endpoint].vitals.observe(report)
+        self._is_compared = False
+        if report is not None:
+            for tier in self.watchers.tiers:
+                tier.look(report.at)
+
+    def observe_elsewhere(self, endpoint: EndpointId, in_flight: int, tokens: int) -> None:
+        """What other processes of this router have in flight there: attempts, and their estimated tokens."""
+        vitals = self._by_id[endpoint].vitals
+        vitals.elsewhere, vitals.elsewhere_tokens = max(0, in_flight), max(0, tokens)
+
+    def mark(self, endpoint: EndpointId, alive: bool | None, why: str, now: float) -> None:
+        """What a look from outside says: True = it can serve, False = it cannot (refused, asleep, model not listed),
+        None = it could not tell. See `Vitals.mark`."""
+        self._by_id[endpoint].vitals.mark(alive, why, now, self.settings.health)
+
+    def _compare_queues(self, now: float) -> None:
+        """What each endpoint reports beyond the middle of all that report.
+
+        Why not what it reports? A silent or lying engine would look idle and attract the traffic of its siblings. So a
+        report can only repel, when it says more than those of half its siblings; how busy an endpoint is with our own
+        requests we know better than any report.
+        """
+        self._is_compared, self._compared_at = True, now
+        queues = [(e.vitals, _queue(e, now)) for e in self.endpoints]
+        known = [queue for _, queue in queues if queue is not None]
+        usual = median(known) if known else 0.0
+        for vitals, queue in queues:
+            vitals.excess_tokens = 0 if queue is None else max(0, int(queue - usual))
 
     def drain(self, endpoint: EndpointId, *, on: bool = True) -> None:
         """Takes an endpoint out of (or back into) service; its leases finish."""
@@ -219,13 +224,23 @@ class _Views(Sequence[EndpointView]):
         return self._endpoints[index].view(self._now)
 
 
+def _queue(endpoint: Endpoint, now: float) -> int | None:
+    """Tokens that its report says wait there, or are there and not ours; None = it does not say."""
+    report, vitals = endpoint.fresh_report(now), endpoint.vitals
+    if report is None or report.waiting is None:
+        return None
+    waiting = report.waiting * TOKENS_PER_WAITING if report.queued_tokens is None else report.queued_tokens
+    strangers = 0 if report.running is None else max(0, report.running - vitals.report_in_flight)
+    return waiting + strangers * TOKENS_PER_WAITING
+
+
 def _tokens(request: ChatRequest) -> int:
     return request.needs.context or 1
 
 
 def _is_last_resort(endpoint: Endpoint, now: float) -> bool:
     vitals = endpoint.vitals
-    if vitals.is_draining:
+    if vitals.is_draining or vitals.busy >= endpoint.most:
         return False
     return not (vitals.health.cool_known and vitals.health.cool_until > now)
 
@@ -245,17 +260,32 @@ def _status(endpoint: Endpoint, now: float) -> dict[str, Any]:
     vitals = endpoint.vitals
     health = vitals.health
     opens = vitals.open_at - now
+    is_out = health.state is not EndpointState.HEALTHY
+    report = vitals.report
     return {
         "id": endpoint.id,
         "url": _shown(endpoint.spec.url),
         "state": vitals.state().value,
-        "cause": health.cause or ("cooling down" if health.cool_until > now else ""),
+        "cause": (vitals.not_ready if is_out else "") or health.cause or ("cooling down" if opens > 0 else ""),
         "opens_in_s": round(opens, 3) if 0 < opens < INFINITY else None,
         "in_flight": vitals.in_flight,
         "in_flight_tokens": vitals.in_flight_tokens,
+        "in_flight_elsewhere": vitals.elsewhere,
+        "slots": endpoint.slots_now(now),
+        "weight": round(endpoint.weight(now), 3),
         "answered_ago_s": None if vitals.last_answered_at is None else round(now - vitals.last_answered_at, 3),
         "ttft_s": vitals.ttft_s,
+        "window": vitals.windows.status(now),
+        "load": None if report is None else _load(report, now, is_fresh=endpoint.fresh_report(now) is not None),
     }
+
+
+def _load(report: LoadReport, now: float, *, is_fresh: bool) -> dict[str, Any]:
+    return {
+        "age_s": round(now - report.at, 3), "is_fresh": is_fresh, "waiting": report.waiting, "running": report.running,
+        "kv_usage": report.kv_usage, "queued_tokens": report.queued_tokens, "engine": report.engine,
+        "version": report.version,
+    }  # fmt: skip
 
 
 def _shown(url: str) -> str:

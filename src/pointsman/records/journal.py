@@ -21,24 +21,30 @@ class Journal:
     locked database, a full disk) shows in `health()` instead.
     """
 
-    def __init__(self, settings: RecordsSettings, *, every_s: float = EVERY_S, fsync: bool = False) -> None:
+    def __init__(self, settings: RecordsSettings, *, every_s: float = EVERY_S, fsync: bool = False, imports: bool = True) -> None:
+        """`imports=False`: another process moves what this one spools. The store is then never opened here."""
+        self._imports = imports
         directory = spool_directory(settings.path)
         self.store = Store(settings.path)
         self.spool = Spool(directory, fsync=fsync)
         self.importer = Importer(directory, self.store, every_s=every_s)
+        if not imports:
+            return
         try:
             self.store.open()
         except (SQLAlchemyError, OSError) as exc:
             self.importer.last_error = f"the store cannot be opened yet: {getattr(exc, 'orig', None) or exc}"
 
     def start(self) -> None:
-        """Starts importing in the background."""
-        self.importer.start()
+        """Starts importing in the background, if that is done here."""
+        if self._imports:
+            self.importer.start()
 
     def stop(self) -> None:
         """Imports what is left and closes everything; what cannot be imported waits in the spool for the next start."""
         self.spool.close()
-        self.importer.stop()
+        if self._imports:
+            self.importer.stop()
         self.store.close()
 
     def write(self, record: Record) -> None:
@@ -61,7 +67,10 @@ class Journal:
 
     def health(self) -> dict[str, Any]:
         """For readiness: `ok`, what was dropped, how far the store is behind, the latest error of either half."""
-        spool, importer = self.spool.health(), self.importer.health()
+        spool = self.spool.health()
+        if not self._imports:
+            return {**spool, "ok": spool["last_error"] is None}
+        importer = self.importer.health()
         error = spool["last_error"] or importer["last_error"]
         return {**importer, **spool, "last_error": error, "ok": error is None}
 

@@ -104,6 +104,11 @@ class Spool:
             self._check_file()
         return {"written": self.written, "dropped": self.dropped, "last_error": self.last_error}
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """The file that is being written and its size so far: what comes after belongs to later records. ("", 0) = none."""
+        return (self._path.name, self._size) if self._path is not None else ("", 0)
+
     def close(self) -> None:
         """Lets go of the file, so that the importer may finish and remove it. Records written later are dropped."""
         with self._lock:

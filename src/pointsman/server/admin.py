@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,11 +15,12 @@ import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from pointsman.core.record import Record
 from pointsman.core.settings import AdminSettings
-from pointsman.errors import ConfigError, PointsmanError, RequestError, Unauthorized
+from pointsman.errors import BodyTooLarge, ConfigError, MalformedBody, PointsmanError, RequestError, Unauthorized
+from pointsman.server import signature
 from pointsman.server.auth import Hosts
 from pointsman.server.problems import body_of
 
@@ -30,7 +33,29 @@ class Operated(Protocol):
     async def record(self, id: str) -> Record | None: ...
     async def reload(self) -> dict[str, Any]: ...
     def drain(self) -> None: ...
+
+    @property
+    def notice_key(self) -> str | None:
+        """What notices of departing endpoints may be signed with."""
+        ...
+
+    def depart(self, endpoint: str, lead_s: float | None, reason: str) -> dict[str, Any]:
+        """The endpoint goes away in `lead_s`. Raises NoSuchEndpoint."""
+        ...
+
+    def stay(self, endpoint: str) -> dict[str, Any]:
+        """It stays after all, or is back. Raises NoSuchEndpoint."""
+        ...
+
     def metrics(self) -> tuple[bytes, str]: ...
+
+
+MAX_NOTICE = 4096
+MAX_LEAD_S = 86_400.0
+
+
+class NoSuchEndpoint(RequestError):
+    status, code = 404, "endpoint_not_found"
 
 
 class NoSuchRecord(RequestError):
@@ -51,11 +76,11 @@ def admin_token(settings: AdminSettings, directory: Path) -> tuple[str, Path | N
     return token, file
 
 
-def admin_app(service: Operated, token: str, hosts: Hosts) -> Starlette:
-    """The ASGI application of the admin listener."""
+def admin_app(service: Operated, token: str, hosts: Hosts, wall: Callable[[], float] = time.time) -> Starlette:
+    """The ASGI application of the admin listener. Every path is there with `/admin` before it, too."""
     digest = sha256(token.encode()).digest()
 
-    def guarded(answer: Callable[[Request], Any]) -> Callable[[Request], Any]:
+    def guarded(answer: Callable[[Request], Any]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
                 hosts.check(request.headers.get("host", "localhost").encode("latin-1"))
@@ -93,18 +118,86 @@ def admin_app(service: Operated, token: str, hosts: Hosts) -> Starlette:
         service.drain()
         return {"draining": True}
 
+    def noticed(answer: Callable[[Request], Any]) -> Callable[[Request], Awaitable[Response]]:
+        """As `guarded`; a signed notice will do instead of the token."""
+        by_token = guarded(answer)
+
+        async def endpoint(request: Request) -> Response:
+            header, key = request.headers.get(signature.HEADER), service.notice_key
+            if header is None or key is None:
+                return await by_token(request)
+            try:
+                hosts.check(request.headers.get("host", "localhost").encode("latin-1"))
+                signature.check(key, header, request.method, request.scope["path"], await _small_body(request), wall())
+                return as_response(await answer(request))
+            except PointsmanError as error:
+                return Response(body_of(error), error.client_status, media_type="application/json")
+
+        return endpoint
+
+    async def leave(request: Request) -> Any:
+        notice = _notice(await _small_body(request), wall())
+        return service.depart(_endpoint_id(request), notice.lead_s, notice.reason)
+
+    async def stay(request: Request) -> Any:
+        return service.stay(_endpoint_id(request))
+
     async def metrics(_: Request) -> Any:
         body, media = service.metrics()
         return Response(body, headers={"content-type": media})
 
-    return Starlette(routes=[
+    routes = [
+        Route("/endpoints/{pool}/{index}/drain", noticed(leave), methods=["POST"]),
+        Route("/endpoints/{pool}/{index}/drain", noticed(stay), methods=["DELETE"]),
         Route("/state", guarded(state)),
         Route("/config", guarded(config)),
         Route("/records/{id}", guarded(record)),
         Route("/reload", guarded(reload), methods=["POST"]),
         Route("/drain", guarded(drain), methods=["POST"]),
         Route("/metrics", guarded(metrics)),
-    ])
+    ]
+    return Starlette(routes=[*routes, Mount("/admin", routes=routes)])
+
+
+class _Notice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a drain: both fields may be left out."""
+
+    deadline: float | datetime | None = None
+    """Seconds from now, or when, as in RFC 3339."""
+    reason: str = "drain"
+
+
+class Leaving(msgspec.Struct, frozen=True):
+    """A drain as it was asked for."""
+
+    lead_s: float | None
+    reason: str
+
+
+def _notice(body: bytes, unix_s: float) -> Leaving:
+    try:
+        notice = msgspec.json.decode(body or b"{}", type=_Notice)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise MalformedBody(f'{exc}; write {{"deadline": 120, "reason": "spot"}} with seconds from now or a time as in RFC 3339') from exc
+    deadline = notice.deadline
+    if isinstance(deadline, datetime):
+        if deadline.tzinfo is None:
+            raise MalformedBody("deadline: a time needs its zone, as in 2026-11-22T12:00:00Z", param="deadline")
+        deadline = deadline.timestamp() - unix_s
+    if deadline is not None and not abs(deadline) <= MAX_LEAD_S:
+        raise MalformedBody(f"deadline: at most {MAX_LEAD_S:.0f} s from now", param="deadline")
+    return Leaving(None if deadline is None else max(0.0, deadline), notice.reason[:200])
+
+
+async def _small_body(request: Request) -> bytes:
+    body = await request.body()
+    if len(body) > MAX_NOTICE:
+        raise BodyTooLarge(f"a notice has at most {MAX_NOTICE} bytes")
+    return body
+
+
+def _endpoint_id(request: Request) -> str:
+    return f"{request.path_params['pool']}/{request.path_params['index']}"
 
 
 def as_response(value: Any) -> Response:

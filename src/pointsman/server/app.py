@@ -58,13 +58,18 @@ class App:
                 self.table[method, path.removeprefix("/v1")] = self.table[method, path]
         for path in ("/health/liveness", "/health/liveliness", "/health/readiness"):
             self.table["HEAD", path] = self.table["GET", path]  # load balancers ask that way; the server drops the body
+        self.lines = {f"{method} {path} HTTP/1.1".encode(): path for method, path in self.table if method == "POST"}
+        """Request lines that `server.direct` may read."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return  # no lifespan, no websockets
-        exchange = Exchange(scope, receive, send)
+        await self.serve(Exchange(scope, receive, send))
+
+    async def serve(self, exchange: Exchange) -> None:
+        """Answers one exchange, however it came in."""
         try:
-            handler = self.table.get((scope["method"], scope["path"])) or self._other(exchange)
+            handler = self.table.get((exchange.method, exchange.path)) or self._other(exchange)
             await handler(exchange)
         except ClientGone:
             return
@@ -73,14 +78,14 @@ class App:
                 self._count_refused(error.code)
             await refuse(exchange, error)
         except Exception:
-            _log.exception("unexpected failure on %s %s", scope["method"], scope["path"])
+            _log.exception("unexpected failure on %s %s", exchange.method, exchange.path)
             if exchange.is_started:
                 raise  # the server cuts the connection: a half answer must not look whole
             await refuse(exchange, PointsmanError(_BROKEN))
 
     def _other(self, exchange: Exchange) -> Handler:
         """What is not in the table: one model by name, or a helpful 404/405."""
-        path, method = str(exchange.scope["path"]), exchange.method
+        path, method = exchange.path, exchange.method
         if method == "GET" and path.startswith(("/v1/models/", "/models/")):
             name = unquote(path.partition("/models/")[2])
 
@@ -103,10 +108,10 @@ async def refuse(exchange: Exchange, error: PointsmanError) -> None:
     if request_id:
         headers.append((b"x-request-id", request_id.encode()))
     if error.record_id:
-        headers.append((b"x-route-record", error.record_id.encode()))
+        headers += [(b"x-route-record", error.record_id.encode()), (b"x-litellm-call-id", error.record_id.encode())]
     if exchange.headers.get(b"content-length", b"0") != b"0" and error.client_status in (401, 403, 413, 415, 421, 405, 404):
         headers.append((b"connection", b"close"))  # the body is not read: the connection cannot be used again
-    if is_anthropic(exchange.scope["path"]):
+    if is_anthropic(exchange.path):
         if request_id:
             headers.append((b"request-id", request_id.encode()))
         body = anthropic_body(error, request_id)

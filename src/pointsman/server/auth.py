@@ -10,7 +10,7 @@ import hmac
 from hashlib import sha256
 from ipaddress import ip_address
 
-from pointsman.core.request import Caller
+from pointsman.core.request import PRIORITIES, Caller
 from pointsman.core.settings import KeySettings, ServerSettings, Settings
 from pointsman.errors import Forbidden, MisdirectedHost, Unauthorized
 
@@ -24,8 +24,7 @@ class Keys:
     """The client keys of one configuration. Without any, only loopback peers are served."""
 
     def __init__(self, settings: Settings) -> None:
-        self._callers = {key.sha256: Caller(key.name, key.tenant, key.routes, _pools(key, settings))
-                         for key in settings.keys}
+        self._callers = {key.sha256: _caller(key, settings) for key in settings.keys}
 
     def caller(self, authorization: bytes | None, api_key: bytes | None, peer: str) -> Caller:
         """Who asks. Raises Unauthorized, or Forbidden for a stranger at an open router."""
@@ -42,6 +41,11 @@ class Keys:
             if hmac.compare_digest(known, digest):
                 return caller
         raise Unauthorized(_WRONG_KEY)
+
+
+def _caller(key: KeySettings, settings: Settings) -> Caller:
+    priority = PRIORITIES.index(key.priority)
+    return Caller(key.name, key.tenant, key.routes, _pools(key, settings), priority, priority)
 
 
 def _pools(key: KeySettings, settings: Settings) -> frozenset[str] | None:

@@ -14,7 +14,8 @@ from pointsman.core.request import Caller, ChatRequest, Kind, Message, Needs, Sp
 from pointsman.core.scan import Member, TooDeep, members
 from pointsman.core.surrogates import mended
 from pointsman.errors import MalformedBody, UnsupportedField
-from pointsman.server.limits import CONSUMED, cuts, limits_of, tags_of
+from pointsman.server.limits import CONSUMED, MAX_TAGS, cuts, limits_of, named_by_models, tags_asked, tags_of
+from pointsman.server.session_id import MAX as SESSION_MAX
 
 _REFUSED = {
     "api_base": "endpoints come from the configuration only",
@@ -69,6 +70,8 @@ class _Chat(_Common, gc=False, kw_only=True):
     functions: list[msgspec.Raw] | None = None
     response_format: _Format | None = None
     logprobs: bool | None = None
+    session_id: Any = None
+    prompt_cache_key: Any = None
 
 
 class _Completion(_Common, gc=False, kw_only=True):
@@ -104,7 +107,13 @@ def parse(
     max_depth: int = 64,
 ) -> ChatRequest:
     """Reads one request. Raises MalformedBody or UnsupportedField, whose `param` is the path of the culprit."""
-    wire, readable = _typed(body, kind)
+    try:
+        wire, readable = _typed(body, kind)
+    except MalformedBody as error:
+        named = named_by_models(mended(body)) if error.param == "model" else None
+        if named is None:
+            raise
+        body, (wire, readable) = named, _typed(named, kind)
     spans, fields_end, fields = _spans(readable, max_depth)
     common: dict[str, Any] = {
         "kind": kind, "body": body, "model": wire.model, "spans": spans, "fields_end": fields_end,
@@ -113,6 +122,13 @@ def parse(
     if fields:
         asked = [field for field in fields if field.key in CONSUMED]
         common |= {"limits": limits_of(readable, asked, kind, wire.model), "cuts": cuts(fields)}
+        if tags := tags_asked(readable, asked):
+            request = _request(wire, body, common)
+            return msgspec.structs.replace(request, tags=(*request.tags, *tags)[:MAX_TAGS])
+    return _request(wire, body, common)
+
+
+def _request(wire: Any, body: bytes, common: dict[str, Any]) -> ChatRequest:
     if isinstance(wire, _Chat):
         return _chat(wire, body, common)
     if isinstance(wire, _Completion):
@@ -201,7 +217,16 @@ def _chat(wire: _Chat, body: bytes, common: dict[str, Any]) -> ChatRequest:
         **common, messages=tuple(turns), max_tokens=max_tokens, choices=_positive(wire.n), tools=tools, images=images,
         needs=Needs(_context(body, max_tokens), tools > 0, schema, images > 0, bool(wire.logprobs)),
         metadata=metadata, tags=tags, stream=bool(wire.stream), include_usage=_wants_usage(wire),
+        session=_session(wire, metadata) if tools else "",
     )
+
+
+def _session(wire: _Chat, metadata: dict[str, str]) -> str:
+    """Codex names its conversation as the key of the prompt cache."""
+    for said in (wire.session_id, metadata.get("session_id"), wire.prompt_cache_key):
+        if isinstance(said, str) and said:
+            return said[:SESSION_MAX]
+    return ""
 
 
 def _completion(wire: _Completion, body: bytes, common: dict[str, Any]) -> ChatRequest:

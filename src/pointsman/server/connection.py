@@ -7,14 +7,22 @@ ever, and reports trailers as headers: a key sent after the body would be as goo
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
+from collections.abc import Callable, Coroutine
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
+from typing import Any
 
-from uvicorn._types import ASGI3Application
+from uvicorn._types import ASGI3Application, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from pointsman.errors import HeadTimeout, HeadTooLarge, MalformedHttp, RequestError
+from pointsman.server.direct import DirectExchange, Plain, read
 from pointsman.server.problems import body_of
+
+_log = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES = 64 * 1024
 """Request line and headers together, and whatever else stands between two bytes of body. 64 KiB: twice what nginx takes."""
@@ -40,8 +48,17 @@ class Connection(HttpToolsProtocol):
     """Bytes received since the parser last finished a head, a piece of body or a message."""
     _head_timer: asyncio.TimerHandle | None = None
     _is_refused = False
-    _running: RequestResponseCycle | None = None
+    _running: RequestResponseCycle | DirectExchange | None = None
     """The exchange under way, or the last one. `self.cycle` is the latest that has begun, which may wait behind it."""
+    _direct: DirectExchange | None = None
+    """Only set while the rest of a plain request's body is awaited: it is no business of the parser's."""
+    _is_upgraded = False
+    """An upgrade was asked for: what the parser makes of the bytes behind it is for the parser alone."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._lines: Mapping[bytes, str] = getattr(self.app, "lines", {})
+        self._serves: Callable[[DirectExchange], Coroutine[Any, Any, None]] = getattr(self.app, "serve", self.app)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -50,14 +67,27 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
         self._unset_keepalive_if_required()  # uvicorn forgets it after a reset: the timer would hold all this for 75 s
-        running = self._running
-        if running is not None and not running.response_complete:
+        running, self._direct = self._running, None
+        if isinstance(running, DirectExchange):
+            if not running.response_complete:
+                running.leave()
+            latest: Any = self.cycle
+            nobody: Any = None
+            self.cycle = nobody if latest is running else latest
+        elif running is not None and not running.response_complete:
             running.disconnected = True  # uvicorn tells only the latest of pipelined requests
             running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
+            return
+        if self._direct is not None:
+            data = self._feed(self._direct, data)
+        elif self._lines and (request := self._plain(data)) is not None:
+            self._serve(request)
+            return
+        if not data:
             return
         self._unread += len(data)
         if b"h2c" in data and not self._is_body:
@@ -67,6 +97,42 @@ class Connection(HttpToolsProtocol):
             self._refuse(HeadTooLarge(f"the request's head is larger than {MAX_HEAD_BYTES} bytes"))
         elif self._unread and self._head_timer is None and not self._is_body:
             self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+
+    # -- plain requests
+
+    def _plain(self, data: bytes) -> Plain | None:
+        """A plain request at the beginning of `data`, when nothing else is under way."""
+        if self._unread or self._is_body or self._is_upgraded or not (self.cycle is None or self.cycle.response_complete):
+            return None
+        return read(data, self._lines)
+
+    def _serve(self, request: Plain) -> None:
+        if self._head_timer is not None:
+            self._stop_head_timer()
+        self._unset_keepalive_if_required()
+        exchange = DirectExchange(self, request)
+        if not exchange.is_whole:
+            self._direct = exchange
+        cycle: Any = exchange
+        self._running = self.cycle = cycle
+        exchange.task = task = self.loop.create_task(self._run(exchange))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def _feed(self, exchange: DirectExchange, data: bytes) -> bytes:
+        rest = exchange.feed(data)
+        if exchange.is_whole:
+            self._direct = None
+        return rest
+
+    async def _run(self, exchange: DirectExchange) -> None:
+        try:
+            await self._serves(exchange)
+        except Exception:  # noqa: BLE001  a bug, after the answer began: cut it
+            _log.exception("an exchange ended without an answer")
+        finally:
+            if not exchange.response_complete:
+                self.transport.close()
 
     # -- the parser's callbacks
 
@@ -78,6 +144,7 @@ class Connection(HttpToolsProtocol):
         self._unread, self._is_body = 0, True
         if self._head_timer is not None:
             self._stop_head_timer()
+        self._is_upgraded = self._is_upgraded or self.parser.should_upgrade()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -90,6 +157,8 @@ class Connection(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
+        if cycle.scope["http_version"] == "1.0":
+            cycle.send = _unchunked(cycle)  # type: ignore[method-assign,assignment]
         cycle.scope["abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
         super()._start_asgi_task(cycle, app)
 
@@ -120,6 +189,22 @@ class Connection(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def _unchunked(cycle: RequestResponseCycle) -> Callable[[ASGISendEvent], Coroutine[Any, Any, None]]:
+    """`cycle.send` for a client of HTTP/1.0, which knows no chunks: what has no length ends with the connection."""
+    send, is_counted = cycle.send, True
+
+    async def unchunked(message: ASGISendEvent) -> None:
+        nonlocal is_counted
+        if message["type"] == "http.response.start":
+            is_counted = any(name.lower() == b"content-length" for name, _ in message.get("headers", ()))
+            cycle.chunked_encoding = None if is_counted else False
+        elif not is_counted and message["type"] == "http.response.body":
+            cycle.expected_content_length = len(message.get("body", b""))
+        await send(message)
+
+    return unchunked
 
 
 def _response(error: RequestError) -> bytes:

@@ -16,38 +16,48 @@ Headers = list[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
 BODY_TIMEOUT_S = 30.0
+"""Longest pause between two parts of a body."""
+BODY_WHOLE_S = 300.0
+"""From the end of the head to the end of the body: 32 MiB over a line of 1 Mbit/s. Without it a client that sends a byte every
+29 s would hold a connection for ever."""
 WATCH_AFTER_S = 0.05
 """When the watch for a leaving client starts. Most failures and all decisions are over before; starting it at once
 would cost every request a task for nothing, and 50 ms still leaves 200 of the 250 ms that cancelling may take."""
 
-_ONCE = frozenset((b"host", b"authorization", b"x-api-key", b"content-type", b"content-length", b"content-encoding"))
+ONCE = frozenset((b"host", b"authorization", b"x-api-key", b"content-type", b"content-length", b"content-encoding"))
+"""Headers that may come once: whoever reads the other one sees another request."""
 _ID = re.compile(r"[^A-Za-z0-9._:-]")
 
 
 class Exchange:
     """What the handlers see of HTTP."""
 
+    path: str
+    method: str
+    headers: dict[bytes, bytes]
+    """Lower-case name -> first value."""
+    ambiguous: bytes
+    """The name of a header that came twice and may come once."""
+    is_started: bool
+    """A part of the response is out."""
+    is_gone: bool
+    """The client has left."""
+
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scope, self._receive, self._send = scope, receive, send
-        self.headers: dict[bytes, bytes] = {}
-        """Lower-case name -> first value."""
-        self.ambiguous = b""
-        """The name of a header that came twice and may come once: whoever reads the other one sees another request."""
+        self._scope, self._receive, self._send = scope, receive, send
+        self.path, self.method = str(scope["path"]), str(scope["method"])
+        self.headers, self.ambiguous = {}, b""
         for name, value in scope["headers"]:
             if name not in self.headers:
                 self.headers[name] = value
-            elif name in _ONCE:
+            elif name in ONCE:
                 self.ambiguous = name
         self.is_started = False
         self.is_gone = False
 
     @property
-    def method(self) -> str:
-        return str(self.scope["method"])
-
-    @property
     def peer(self) -> str:
-        client = self.scope.get("client")
+        client = self._scope.get("client")
         return str(client[0]) if client else ""
 
     @property
@@ -61,15 +71,19 @@ class Exchange:
         self._check_media_type()
         length = self.headers.get(b"content-length")
         if length is not None and length.isdigit() and int(length) > limit:
-            raise _too_large(limit)
-        message = await self._first_part()
+            raise too_large(limit)
+        message = await self._part()
         body: bytes = message.get("body", b"")
         if message.get("more_body"):
-            body = await self._rest(body, limit)
+            try:
+                async with asyncio.timeout(BODY_WHOLE_S):
+                    body = await self._rest(body, limit)
+            except TimeoutError as exc:
+                raise BodyTimeout(f"the body was not complete within {BODY_WHOLE_S:g} s") from exc
         if len(body) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         if not body:
-            raise MalformedBody("the body is empty; send a JSON object")
+            raise empty()
         return body
 
     def _check_media_type(self) -> None:
@@ -79,12 +93,12 @@ class Exchange:
         if b"content-encoding" in self.headers and self.headers[b"content-encoding"].lower() != b"identity":
             raise UnsupportedMediaType("compressed bodies are not accepted; send the JSON as it is")
 
-    async def _first_part(self) -> MutableMapping[str, Any]:
+    async def _part(self) -> MutableMapping[str, Any]:
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 message = await self._receive()
         except TimeoutError as exc:
-            raise BodyTimeout(f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from exc
+            raise BodyTimeout(f"nothing of the body arrived for {BODY_TIMEOUT_S:g} s") from exc
         if message["type"] == "http.disconnect":
             self.is_gone = True
             raise ClientGone
@@ -93,24 +107,26 @@ class Exchange:
     async def _rest(self, first: bytes, limit: int) -> bytes:
         parts, size = [first], len(first)
         while True:
-            message = await self._first_part()
+            message = await self._part()
             part = message.get("body", b"")
             parts.append(part)
             size += len(part)
             if size > limit:
-                raise _too_large(limit)
+                raise too_large(limit)
             if not message.get("more_body"):
                 return b"".join(parts)
 
     def abort(self) -> None:
         """Closes the connection now, whatever waits to be sent."""
-        abort = self.scope.get("abort")
+        abort = self._scope.get("abort")
         if abort is not None:
             abort()
 
-    async def start(self, status: int, headers: Headers) -> None:
+    async def start(self, status: int, headers: Headers, lines: bytes = b"") -> None:
+        """Status and headers; `lines` are more of them, each `name: value` and CRLF, known to be well-formed."""
         self.is_started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        more = [(name, value) for name, _, value in (line.partition(b": ") for line in lines.split(b"\r\n")) if name]
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *more]})
 
     async def write(self, data: bytes) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
@@ -118,9 +134,9 @@ class Exchange:
     async def finish(self, data: bytes = b"") -> None:
         await self._send({"type": "http.response.body", "body": data})
 
-    async def answer(self, status: int, body: bytes, headers: Headers) -> None:
-        """A whole response."""
-        await self.start(status, [*headers, (b"content-length", b"%d" % len(body))])
+    async def answer(self, status: int, body: bytes, headers: Headers, lines: bytes = b"") -> None:
+        """A whole response; `lines` as in `start`."""
+        await self.start(status, [*headers, (b"content-length", b"%d" % len(body))], lines)
         await self.finish(body)
 
     async def attended(self, work: Awaitable[None]) -> None:
@@ -181,5 +197,9 @@ class Watch:
             self._watching.cancel()
 
 
-def _too_large(limit: int) -> BodyTooLarge:
+def empty() -> MalformedBody:
+    return MalformedBody("the body is empty; send a JSON object")
+
+
+def too_large(limit: int) -> BodyTooLarge:
     return BodyTooLarge(f"the body is larger than {limit} bytes; `server.max_body` sets the limit")

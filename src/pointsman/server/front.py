@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from pointsman.core.request import Caller, ChatRequest, Kind
 from pointsman.core.settings import Condition, Settings
 from pointsman.errors import MalformedHttp
+from pointsman.pools.balancers.session import HEADERS as SESSION_HEADERS
 from pointsman.server import limits
 from pointsman.server.auth import Hosts, Keys
 from pointsman.server.body import parse
 from pointsman.server.exchange import Exchange
+from pointsman.server.session_id import session_of
 
 _NEVER_SEEN = frozenset(("authorization", "x-api-key", "cookie", "proxy-authorization"))
 
@@ -21,6 +25,11 @@ class Front:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._keys, self._hosts = Keys(settings), Hosts(settings.server)
+        endpoints = [endpoint for pool in settings.pools.values() for endpoint in pool.endpoints]
+        self.dialects = frozenset(dialect for endpoint in endpoints for dialect in endpoint.dialects)
+        """The APIs that some endpoint speaks."""
+        self.origins = frozenset(dialect for endpoint in endpoints if endpoint.is_origin for dialect in endpoint.dialects)
+        """Of those, the ones whose own maker is among the endpoints."""
         self._rule_headers = tuple(
             (name, name.encode("latin-1")) for name in sorted(_headers_in_rules(settings) - _NEVER_SEEN)
         )
@@ -46,7 +55,10 @@ class Front:
         request = parse(body, kind, caller=caller, headers=self._seen_by_rules(exchange),
                         client_request_id=exchange.request_id, max_depth=self.settings.server.max_depth)
         sent = exchange.headers
-        if limits.TIMEOUT in sent or limits.RETRIES in sent or limits.TAGS in sent:
+        if request.tools and (session := session_of(sent)):
+            request = msgspec.structs.replace(request, session=session)
+        if (limits.TIMEOUT in sent or limits.RETRIES in sent or limits.TAGS in sent or limits.TTFT_SLO in sent
+                or limits.PRIORITY in sent or limits.STREAM_TIMEOUT in sent):
             return limits.with_headers(request, sent)
         return request
 
@@ -57,8 +69,10 @@ class Front:
 
 
 def _headers_in_rules(settings: Settings) -> set[str]:
+    """And those that a balancer in use goes by."""
     conditions = (rule.when for route in settings.routes.values() for rule in route.rules)
-    return {name.lower() for condition in _all_parts(conditions) for name in condition.header}
+    by_session = any(pool.balancer == "session" for pool in settings.pools.values())
+    return {*(SESSION_HEADERS if by_session else ())} | {name.lower() for condition in _all_parts(conditions) for name in condition.header}
 
 
 def _all_parts(conditions: Iterable[Condition]) -> Iterable[Condition]:

@@ -12,15 +12,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pointsman.core.request import Alternative, ChatRequest, Kind, Limits, Span
-from pointsman.core.scan import Member
+from pointsman.core.request import PRIORITIES, Alternative, ChatRequest, Kind, Limits, Span
+from pointsman.core.scan import Member, members
 from pointsman.core.surrogates import decoded
 from pointsman.errors import MalformedBody, MalformedHttp, RequestError, UnsupportedField
 
 CONSUMED = frozenset((
-    "fallbacks", "models", "disable_fallbacks", "num_retries", "timeout", "mock_testing_fallbacks",
+    "fallbacks", "models", "disable_fallbacks", "num_retries", "timeout", "stream_timeout", "tags", "mock_testing_fallbacks",
 ))
 TIMEOUT, RETRIES, TAGS = b"x-litellm-timeout", b"x-litellm-num-retries", b"x-litellm-tags"
+STREAM_TIMEOUT = b"x-litellm-stream-timeout"
+TTFT_SLO, PRIORITY = b"x-ttft-slo-ms", b"x-priority"
 MAX_ALTERNATIVES = 16
 """Three attempts reach at most three of them; more are a mistake, or a way to make us search for names."""
 MAX_TAGS = 64
@@ -51,6 +53,7 @@ def limits_of(body: bytes, fields: Sequence[Member], kind: Kind, model: str) -> 
     return Limits(
         max_sent=_sent(_read(found, "num_retries", _retries), "num_retries", MalformedBody),
         deadline_s=_positive(_read(found, "timeout", _seconds), "timeout", MalformedBody),
+        first_content_s=_positive(_read(found, "stream_timeout", _seconds), "stream_timeout", MalformedBody),
         stays=bool(_read(found, "disable_fallbacks", _flag)), alternatives=tuple(names),
     )
 
@@ -106,11 +109,15 @@ def with_headers(request: ChatRequest, headers: Mapping[bytes, bytes]) -> ChatRe
     """The request with what its headers ask for. Raises MalformedHttp naming the header."""
     limits = request.limits
     seconds = _positive(_number(headers, TIMEOUT, float), "x-litellm-timeout", MalformedHttp)
+    first_s = _positive(_number(headers, STREAM_TIMEOUT, float), "x-litellm-stream-timeout", MalformedHttp)
     sent = _sent(_number(headers, RETRIES, int), "x-litellm-num-retries", MalformedHttp)
     text = headers.get(TAGS, b"").decode("utf-8", "replace")
+    slo_ms = _positive(_number(headers, TTFT_SLO, float), "x-ttft-slo-ms", MalformedHttp)
     tags = (*request.tags, *(tag for part in text.split(",") if (tag := part.strip())))
     limits = msgspec.structs.replace(
-        limits, max_sent=_stricter(limits.max_sent, sent), deadline_s=_stricter(limits.deadline_s, seconds))
+        limits, max_sent=_stricter(limits.max_sent, sent), deadline_s=_stricter(limits.deadline_s, seconds),
+        first_content_s=_stricter(limits.first_content_s, first_s),
+        ttft_slo_s=None if slo_ms is None else slo_ms / 1000, priority=_priority(headers))
     return msgspec.structs.replace(request, limits=limits, tags=tags[:MAX_TAGS])
 
 
@@ -122,6 +129,15 @@ def _number(headers: Mapping[bytes, bytes], name: bytes, read: Callable[[str], N
         return read(text)
     except ValueError as exc:
         raise MalformedHttp(f"{name.decode()}: {text[:50]!r} is no number", param=name.decode()) from exc
+
+
+def _priority(headers: Mapping[bytes, bytes]) -> int | None:
+    if PRIORITY not in headers:
+        return None
+    name = headers[PRIORITY].decode("latin-1").strip().lower()
+    if name not in PRIORITIES:
+        raise MalformedHttp(f"x-priority: {name[:50]!r} is none of {', '.join(PRIORITIES)}", param="x-priority")
+    return PRIORITIES.index(name)
 
 
 def _stricter(one: N | None, other: N | None) -> N | None:
@@ -144,6 +160,31 @@ def cuts(fields: Sequence[Member]) -> tuple[Span, ...]:
         elif last_kept is not None:
             found.append(Span(fields[at - 1].end, field.end))
     return tuple(found)
+
+
+def tags_asked(body: bytes, fields: Sequence[Member]) -> tuple[str, ...]:
+    """The top-level `tags`. Raises MalformedBody with the path."""
+    found = {field.key: body[field.start : field.end] for field in fields if field.key == "tags"}
+    return tuple((_read(found, "tags", _names) or ())[:MAX_TAGS])
+
+
+def named_by_models(body: bytes) -> bytes | None:
+    """For a body that names no `model`: the same with the first of its `models` in that place. None when there is none.
+
+    As OpenRouter has it: the list is the order of preference, and `model` may be left out.
+    """
+    fields, _ = members(body)
+    found = {field.key: field for field in fields}
+    own, listed = found.get("model"), found.get("models")
+    if listed is None or (own is not None and body[own.start : own.end] != b"null"):
+        return None
+    names = _read({"models": body[listed.start : listed.end]}, "models", _names)
+    if not names:
+        return None
+    name = msgspec.json.encode(names[0])
+    if own is not None:
+        return body[: own.start] + name + body[own.end :]
+    return body[: fields[0].key_start] + b'"model":' + name + b"," + body[fields[0].key_start :]
 
 
 def tags_of(raw: msgspec.Raw) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ import uvicorn
 
 from pointsman.errors import PointsmanError
 from pointsman.server.connection import Connection
+from pointsman.server.turn import STEP_BACK_S, Turn, slack
 
 logging.getLogger("uvicorn").setLevel(logging.ERROR)  # a line for every stranger's bad bytes would be a way to fill a disk
 _log = logging.getLogger(__name__)
@@ -42,11 +43,15 @@ class CannotListen(PointsmanError):
 
 
 class _Acceptor:
-    """Takes every connection that waits, and lets the loop make a transport of it."""
+    """Takes every connection that waits, and lets the loop make a transport of it.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, listening: socket.socket,
-                 protocol: Callable[[], asyncio.Protocol]) -> None:
+    With a `turn` it shares the socket with other processes, and takes what is its share; `connections` counts what is open.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, listening: socket.socket, protocol: Callable[[], asyncio.Protocol],
+                 turn: Turn | None = None, connections: Callable[[], int] = int) -> None:
         self._loop, self._listening, self._protocol = loop, listening, protocol
+        self._turn, self._connections = turn, connections
         self._joining: set[asyncio.Task[Any]] = set()
         self._is_open = True
         self._listen()
@@ -56,7 +61,29 @@ class _Acceptor:
             self._loop.add_reader(self._listening.fileno(), self._accept)
 
     def _accept(self) -> None:
-        for _ in range(ACCEPT_AT_ONCE):
+        if self._turn is None:
+            self._take(ACCEPT_AT_ONCE)
+            return
+        room = self._turn.room(self._open())
+        if room > 0:
+            self._take(min(room, ACCEPT_AT_ONCE))
+            self._turn.sit(self._open())
+        else:
+            self._loop.remove_reader(self._listening.fileno())
+            self._loop.call_later(STEP_BACK_S, self._take_what_is_left)
+
+    def _open(self) -> int:
+        return self._connections() + len(self._joining)
+
+    def _take_what_is_left(self) -> None:
+        """Nobody else took it meanwhile."""
+        if self._is_open and self._turn is not None:
+            self._listen()
+            self._take(slack(self._open()))
+            self._turn.sit(self._open())
+
+    def _take(self, most: int) -> None:
+        for _ in range(most):
             try:
                 connection, _address = self._listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -89,6 +116,9 @@ class _Acceptor:
 class _Embedded(uvicorn.Server):
     """Signals belong to whoever runs the process; accepting is ours."""
 
+    turn: Turn | None = None
+    """Set before it starts, where several processes share the socket."""
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
@@ -99,23 +129,34 @@ class _Embedded(uvicorn.Server):
         def protocol() -> asyncio.Protocol:
             return Connection(config=config, server_state=self.server_state, app_state={}, _loop=loop)
 
-        self.servers = [_Acceptor(loop, listening, protocol) for listening in sockets or ()]  # type: ignore[misc]
+        def connections() -> int:
+            return len(self.server_state.connections)
+
+        waiting = sockets or ()
+        self.servers = [_Acceptor(loop, each, protocol, self.turn, connections) for each in waiting]  # type: ignore[misc]
         self.started = True
 
 
 class Listener:
-    """One address, one ASGI application."""
+    """One address, one ASGI application. `listening` and `turn` are for a process that shares its socket with others."""
 
-    def __init__(self, app: Any, host: str, port: int, *, setting: str = "server", grace_s: int = GRACE_S) -> None:
+    def __init__(self, app: Any, host: str, port: int, *, setting: str = "server", grace_s: int = GRACE_S,
+                 listening: socket.socket | None = None, turn: Turn | None = None) -> None:
         self.host, self._setting, self._grace_s = host, setting, grace_s
-        self._socket = _bound(host, port, setting)
+        self._socket = listening or bound(host, port, setting)
         self.port: int = self._socket.getsockname()[1]
         self._server = _Embedded(uvicorn.Config(
             app, loop="none", http=Connection, ws="none", lifespan="off", interface="asgi3", access_log=False,
             log_config=None, server_header=False, date_header=False, proxy_headers=False, backlog=BACKLOG,
             timeout_keep_alive=75, timeout_graceful_shutdown=grace_s,
         ))
+        self._server.turn = turn
         self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def connections(self) -> int:
+        """Open connections of clients."""
+        return len(self._server.server_state.connections)
 
     async def start(self) -> None:
         """Accepts connections once this returns."""
@@ -126,9 +167,12 @@ class Listener:
                 raise CannotListen(self.host, self.port, "the server stopped at once", self._setting)
             await asyncio.sleep(0.001)
 
-    async def stop(self, *, at_once: bool = False) -> None:
-        """Lets running exchanges end, up to the grace, then takes no new connections, and returns."""
-        if not at_once:
+    async def stop(self, *, at_once: bool = False, linger: bool = True) -> None:
+        """Lets running exchanges end, up to the grace, then takes no new connections, and returns.
+
+        Without `linger` it takes no new ones from now on: somebody else listens at the same socket.
+        """
+        if not at_once and linger:
             await self._until_idle()
         self._server.should_exit = True
         self._server.force_exit = self._server.force_exit or at_once
@@ -154,7 +198,8 @@ class Listener:
         self._server.force_exit = True
 
 
-def _bound(host: str, port: int, setting: str) -> socket.socket:
+def bound(host: str, port: int, setting: str = "server") -> socket.socket:
+    """A listening socket. Raises CannotListen."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Naming the protocol makes asyncio set TCP_NODELAY: without it a reply on a kept connection waits 40 ms for an ACK.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -26,7 +26,7 @@ class ListingEndpoints:
     """Read-only views of the graph."""
 
     def __init__(self, gateway: Gateway, front: Callable[[], Front], clock: Clock,
-                 metrics: Callable[[], tuple[bytes, str]], records: Callable[[], dict[str, Any]]) -> None:
+                 metrics: Callable[[], Awaitable[tuple[bytes, str]]], records: Callable[[], dict[str, Any]]) -> None:
         self._gateway, self._front, self._clock = gateway, front, clock
         self._metrics, self._records = metrics, records
         self._created = int(clock.wall())
@@ -94,7 +94,12 @@ class ListingEndpoints:
         await exchange.answer(200, b'{"status":"alive"}', [JSON])
 
     async def readiness(self, exchange: Exchange) -> None:
-        """200 while every route has a way to answer; says which pools are missing either way."""
+        """200 while every route has a way to answer; says which pools are missing either way.
+
+        Why is a router ready whose endpoints are all ejected? They are still asked when nobody else is left, and it is a
+        client's request that finds out that one is back: taken out of service, it would never learn of it, and a short
+        trouble of the engines would be an outage of every router at once. `degraded` says so.
+        """
         graph, now = self._gateway.graph, self._clock.now()
         missing = [name for name, pool in graph.fleet.pools.items() if not pool.is_fit(now)]
         stuck = [
@@ -103,8 +108,8 @@ class ListingEndpoints:
                    for pool in graph.settings.tiers[tier].pools)
         ]
         records = self._records()
-        is_ready = not stuck and not self._gateway.is_draining
-        status = "draining" if self._gateway.is_draining else "ready" if is_ready else "not ready"
+        is_ready = not self._gateway.is_draining
+        status = "draining" if not is_ready else "degraded" if stuck else "ready"
         body = {
             "status": status, "missing_pools": missing, "routes_without_pool": stuck,
             "generation": graph.generation, "records": records,
@@ -114,7 +119,7 @@ class ListingEndpoints:
 
     async def metrics(self, exchange: Exchange) -> None:
         self._front().admit(exchange)
-        body, media = self._metrics()
+        body, media = await self._metrics()
         await exchange.answer(200, body, [(b"content-type", media.encode())])
 
 

@@ -18,7 +18,7 @@ import re
 import select
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
@@ -96,11 +96,13 @@ class LogSink:
     `close` gives the reader `timeout_s` to take what is left.
     """
 
-    def __init__(self, fd: int = 1, *, every_s: float = 0.1, max_buffer: int = MAX_BUFFER) -> None:
+    def __init__(self, fd: int = 1, *, every_s: float = 0.1, max_buffer: int = MAX_BUFFER, shared: bool = False) -> None:
+        """`shared`: other processes write to the same pipe, which keeps only so much together."""
         self.dropped = 0
         """Lines lost: the buffer was full, the reader was gone, or a field had no JSON."""
         self.last_error: str | None = None
         self._fd, self._every_s, self._max = fd, every_s, max_buffer
+        self._together = select.PIPE_BUF if shared else max_buffer
         self._lines: list[bytes] = []
         # Bytes in `_lines` plus those the thread is writing: what memory a blocked reader costs.
         self._held = 0
@@ -143,7 +145,8 @@ class LogSink:
                 lines, self._lines = self._lines, []
             data = b"".join(lines)
             try:
-                _write_all(self._fd, data)
+                for piece in _pieces(lines, self._together):
+                    _write_all(self._fd, piece)
             except OSError as exc:
                 self._drop(len(lines), f"the log cannot be written: {exc}")
             with self._lock:
@@ -158,6 +161,20 @@ class LogSink:
 
     def __repr__(self) -> str:
         return f"<LogSink fd {self._fd} [{self._held} bytes held, {self.dropped} dropped]>"
+
+
+def _pieces(lines: Sequence[bytes], most: int) -> Iterator[bytes]:
+    """Whole lines, as many as fit into `most` bytes; a longer line alone."""
+    piece: list[bytes] = []
+    size = 0
+    for line in lines:
+        if piece and size + len(line) > most:
+            yield b"".join(piece)
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line)
+    if piece:
+        yield b"".join(piece)
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import add
 from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -18,6 +19,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 
 from pointsman import errors
+from pointsman.core.counts import Counts
 from pointsman.core.decision import Decision
 from pointsman.core.price import NANO
 from pointsman.core.record import Attempt, Record
@@ -25,6 +27,11 @@ from pointsman.core.settings import Settings
 from pointsman.telemetry.series import SERIES, VOCABULARY, Series
 
 OTHER = "other"
+_LOAD = {
+    "pointsman_endpoint_waiting": "waiting", "pointsman_endpoint_running": "running",
+    "pointsman_endpoint_kv_usage_ratio": "kv_usage", "pointsman_endpoint_report_age_seconds": "age_s",
+}
+"""Gauges that are an endpoint's own word, by their key in its status."""
 
 Labels = tuple[str, ...]
 Rows = Iterator[tuple[Labels, float]]
@@ -79,7 +86,8 @@ class Histogram(dict[Labels, list[float]]):
 class Metrics:
     """A Sink that counts, and the page that Prometheus reads.
 
-    `fleet_status` gives the endpoints at scrape, each a mapping with pool, id, state, in_flight. `readings`
+    `fleet_status` gives the endpoints at scrape, each a mapping with pool, id, state, in_flight; `tier_status` the tiers,
+    each with tier, waiting (in line) and unfit (the signal, "" while fit). `readings`
     gives the value of series without labels that somebody else counts (`pointsman_records_dropped_total`).
     """
 
@@ -89,9 +97,10 @@ class Metrics:
         *,
         version: str = "",
         fleet_status: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+        tier_status: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         readings: Mapping[str, Callable[[], float]] | None = None,
     ) -> None:
-        self._fleet_status, self._version = fleet_status, version
+        self._fleet_status, self._tier_status, self._version = fleet_status, tier_status, version
         self._readings = dict(readings or {})
         self._counters: dict[str, dict[Labels, float]] = {
             s.name: {} if s.labels else {(): 0} for s in SERIES if s.kind == "counter"}
@@ -127,6 +136,28 @@ class Metrics:
             self._add("pointsman_escalations_total", (
                 route, names["tier"][climb.from_tier], names["tier"][climb.to_tier], names["reason"][climb.reason]))
 
+    def counts(self) -> Counts:
+        """All totals as they stand, for a process that adds up several."""
+        read = [(name, labels, value + self._read(name)) for name, rows in self._counters.items() for labels, value in rows.items()]
+        cells = [(name, labels, tuple(row)) for name, rows in self._histograms.items() for labels, row in rows.items()]
+        return Counts(tuple(read), tuple(cells))
+
+    def add(self, counts: Counts) -> None:
+        """Adds what another process has counted. Rows of series that this version does not know are left out."""
+        for name, labels, by in counts.counters:
+            if name in self._counters:
+                self._add(name, labels, by)
+        for name, labels, row in counts.histograms:
+            histogram = self._histograms.get(name)
+            if histogram is not None and len(row) == len(histogram.buckets) + 2:
+                cells = histogram.setdefault(labels, [0] * (len(histogram.buckets) + 1) + [0.0])
+                cells[:] = map(add, cells, row)
+
+    def _read(self, name: str) -> float:
+        """What somebody else counts of a series."""
+        reading = self._readings.get(name)
+        return reading() if reading is not None else 0
+
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """(page, content type) for an `Accept` header: the text format unless OpenMetrics is asked for."""
         encode, content_type = choose_encoder(accept)
@@ -141,6 +172,10 @@ class Metrics:
             route, tier, names["outcome"][record.outcome], names["status_class"][f"{record.status // 100}xx"]))
         self._histograms["llm_router_latency_ms"].observe((tier,), seconds * 1000)
         self._histograms["pointsman_request_duration_seconds"].observe((route, tier), seconds)
+        if record.queued_s is not None:
+            self._histograms["pointsman_queue_seconds"].observe((original or tier,), record.queued_s)
+        if record.error == errors.Shed.code:
+            self._add("pointsman_shed_total", (tier,))
         if record.stream and record.ttft_s is not None:
             self._histograms["pointsman_time_to_first_token_seconds"].observe((tier,), record.ttft_s)
 
@@ -215,10 +250,22 @@ class Metrics:
         elif name == "pointsman_endpoint_in_flight":
             for endpoint in fleet:
                 yield (endpoint["pool"], endpoint["id"]), endpoint["in_flight"]
+        elif name in _LOAD:
+            for endpoint in fleet:
+                load = endpoint.get("load")
+                if load is not None and (value := load.get(_LOAD[name])) is not None:
+                    yield (endpoint["pool"], endpoint["id"]), value
         elif name == "pointsman_endpoint_state":
             for endpoint in fleet:
                 for state in VOCABULARY["state"]:
                     yield (endpoint["pool"], endpoint["id"], state), float(endpoint["state"] == state)
+        elif name == "pointsman_queue_waiting":
+            for tier in self._tier_status():
+                yield (tier["tier"],), tier["waiting"]
+        elif name == "pointsman_tier_saturated":
+            for tier in self._tier_status():
+                for signal in VOCABULARY["signal"]:
+                    yield (tier["tier"], signal), float(tier["unfit"] == signal)
         elif name in self._readings:
             yield (), self._readings[name]()
 

@@ -45,6 +45,8 @@ class EngineMetrics:
     def __init__(self, model: str) -> None:
         self.model = model
         self.prompt_tokens = self.cached_tokens = self.generation_tokens = self.rejections = 0
+        self.is_lying = False
+        """The gauges say that nothing is going on, whatever is."""
         self.finished = dict.fromkeys(FINISHED, 0)
         self.ttft, self.itl = Histogram(TTFT_BUCKETS), Histogram(ITL_BUCKETS)
         self.e2e, self.queue = Histogram(LATENCY_BUCKETS), Histogram(LATENCY_BUCKETS)
@@ -73,19 +75,20 @@ class EngineMetrics:
 
     def render(self, engine: Engine) -> str:
         """The text of `/metrics`."""
-        waiting = len(engine.waiting)
+        running, waiting = (0, 0) if self.is_lying else (len(engine.running), len(engine.waiting))
         lines: list[str] = []
         self._scalar(lines, "num_requests_running", "gauge", "Number of requests in model execution batches.",
-                     len(engine.running))
+                     running)
         self._scalar(lines, "num_requests_waiting", "gauge", "Number of requests waiting to be processed.", waiting)
         self._by(lines, "num_requests_waiting_by_reason", "gauge", "Number of waiting requests by reason.", "reason",
                  {"capacity": waiting, "deferred": 0})
         self._by(lines, "engine_sleep_state", "gauge", "Engine sleep state.", "sleep_state",
                  {"awake": 1, "weights_offloaded": 0, "discard_all": 0})
-        self._scalar(lines, "kv_cache_usage_perc", "gauge", "KV-cache usage. 1 means 100 percent usage.", engine.kv_usage)
+        self._scalar(lines, "kv_cache_usage_perc", "gauge", "KV-cache usage. 1 means 100 percent usage.",
+                     0 if self.is_lying else engine.kv_usage)
         for name, text, value in (
-            ("prefix_cache_queries", "Prefix cache queries, in tokens.", self.prompt_tokens),
-            ("prefix_cache_hits", "Prefix cache hits, in tokens.", self.cached_tokens),
+            ("prefix_cache_queries", "Prefix cache queries, in tokens.", engine.prefix_queries),
+            ("prefix_cache_hits", "Prefix cache hits, in tokens.", engine.prefix_hits),
             ("num_preemptions", "Preemptions.", engine.preemptions),
             ("prompt_tokens", "Prefill tokens processed.", self.prompt_tokens),
             ("prompt_tokens_cached", "Prompt tokens read from a cache.", self.cached_tokens),
@@ -105,7 +108,7 @@ class EngineMetrics:
             lines += histogram.lines(f"vllm:{name}", self.model)
         self._head(lines, "cache_config_info", "gauge", "Information of the cache configuration.")
         lines.append(f'vllm:cache_config_info{{block_size="16",cache_dtype="auto",engine="0",'
-                     f'num_gpu_blocks="{engine.total_blocks}"}} 1.0')
+                     f'num_gpu_blocks="{engine.blocks.total}"}} 1.0')
         return "\n".join(lines) + "\n"
 
     def _head(self, lines: list[str], name: str, type: str, text: str) -> None:

@@ -31,6 +31,8 @@ class EngineRim:
 
     def __init__(self, engine: Engine, metrics: EngineMetrics, *, time_scale: float = 1.0) -> None:
         self.engine, self.metrics, self.time_scale = engine, metrics, time_scale
+        self.worst_lag_s = 0.0
+        """The most real seconds that a step's end was noticed late: the loop was busy, or the machine."""
         self._listeners: dict[Sequence, Listener] = {}
         self._step: Step | None = None
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
@@ -64,6 +66,8 @@ class EngineRim:
         """Hands out every step that is over, and begins the next one."""
         self._timer = None
         now = self.now()
+        if self._step is not None:
+            self.worst_lag_s = max(self.worst_lag_s, (now - self._step.ends_at) / self.time_scale)
         touched: dict[Listener, None] = {}
         while self._step is not None and self._step.ends_at <= now:
             self._deliver(self._step, touched)

@@ -7,7 +7,8 @@ from typing import Any
 
 from pointsman.testing import answers
 from pointsman.testing import openai_shapes as shapes
-from pointsman.testing.engine import Sequence, prefix_of
+from pointsman.testing.engine import Sequence
+from pointsman.testing.engine_blocks import prefix_of
 from pointsman.testing.wire import Connection, chunk
 
 DONE = chunk(shapes.sse(b"[DONE]")) + chunk(b"")
@@ -17,12 +18,16 @@ class Generation:
     """The engine rim's listener. Every choice is planned before the first token; the engine only says when."""
 
     def __init__(self, asked: shapes.Asked, origin: shapes.Origin, connection: Connection, max_tokens: int,
-                 dimensions: int = 0) -> None:
+                 dimensions: int = 0, stream_interval: int = 1) -> None:
         self.asked, self.origin, self.connection, self.dimensions = asked, origin, connection, dimensions
+        self.stream_interval = stream_interval
+        """Tokens an event carries, but for the first, which is never kept back (vLLM's `--stream-interval`)."""
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.plans, self.sequences = _planned(asked, max_tokens)
         self._index = {sequence: i for i, sequence in enumerate(self.sequences)}
         self._said = [0] * len(self.plans)
+        # How many of each choice's tokens have left in an event.
+        self._sent = [0] * len(self.plans)
         self._offsets = [0] * len(self.plans)
         self._open = len(self.sequences)
         self._out = bytearray()
@@ -35,16 +40,19 @@ class Generation:
         self._said[i] = k + 1
         if not self.asked.stream:
             return
-        token = plan.tokens[k]
         is_last = k + 1 == len(plan.tokens)
+        if not is_last and k and k + 1 - self._sent[i] < self.stream_interval:
+            return
+        tokens, self._sent[i] = plan.tokens[self._sent[i]:k + 1], k + 1
+        text = tokens[0] if len(tokens) == 1 else "".join(tokens)
         if k == 0 and self.asked.kind == "chat":
             self._event([{"index": i, "delta": {"role": "assistant", "content": ""}, "logprobs": None, "finish_reason": None}])
             if plan.tool is not None:
                 opening = shapes.tool_call(plan.tool, "", f"call_{self.origin.id[-8:]}{i}") | {"index": 0}
                 self._event([{"index": i, "delta": {"tool_calls": [opening]}, "logprobs": None, "finish_reason": None}])
-        choice: dict[str, Any] = {"index": i, **self._delta(plan, token), "logprobs": self._logprobs([token], i),
+        choice: dict[str, Any] = {"index": i, **self._delta(plan, text), "logprobs": self._logprobs(tokens, i),
                                   "finish_reason": plan.finish if is_last else None}
-        self._offsets[i] += len(token)
+        self._offsets[i] += len(text)
         if is_last:
             self._event([choice | {"stop_reason": plan.stop_reason}], system_fingerprint=self.origin.fingerprint)
         else:
@@ -68,12 +76,12 @@ class Generation:
     def _event(self, choices: list[dict[str, Any]], **more: Any) -> None:
         self._out += chunk(shapes.sse(self.origin.chunk(self.asked.kind, choices, **more)))
 
-    def _delta(self, plan: answers.Plan, token: str) -> dict[str, Any]:
+    def _delta(self, plan: answers.Plan, text: str) -> dict[str, Any]:
         if self.asked.kind == "completion":
-            return {"text": token}
+            return {"text": text}
         if plan.tool is not None:
-            return {"delta": {"tool_calls": [{"index": 0, "function": {"arguments": token}}]}}
-        return {"delta": {"content": token}}
+            return {"delta": {"tool_calls": [{"index": 0, "function": {"arguments": text}}]}}
+        return {"delta": {"content": text}}
 
     def _logprobs(self, tokens: list[str], i: int) -> dict[str, Any] | None:
         if self.asked.logprobs is None:

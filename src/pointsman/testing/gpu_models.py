@@ -69,6 +69,10 @@ class Timing(msgspec.Struct, frozen=True):
     def step_s(self, prefill_tokens: int, running: int) -> float:
         return self.a + self.b * prefill_tokens + self.c * running
 
+    def slowed(self, times: float) -> Timing:
+        """Every step takes so many times as long: a throttled GPU, a noisy neighbour."""
+        return Timing(self.a * times, self.b * times, self.c * times, self.front_s)
+
 
 class Tier(msgspec.Struct, frozen=True):
     """A tier of the default fleet."""

@@ -52,6 +52,9 @@ class OpenBudget:
     def __init__(self) -> None:
         self.in_flight = 0
 
+    def open_hedge(self, pool: str, share: float, now: float) -> bool:
+        return True
+
     def open_retry(self, endpoints: Iterable[EndpointId], now: float, *, first: bool) -> str | None:
         self.in_flight += 1
         return "any"

@@ -11,6 +11,7 @@ time (`gpu_models`) and scheduling (`engine`). What is made up: the answers (`an
 from __future__ import annotations
 
 import asyncio
+import datetime
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterable
@@ -20,9 +21,11 @@ from typing import Self
 from pointsman.testing import gpu_models, vllm_refusals
 from pointsman.testing import openai_shapes as shapes
 from pointsman.testing.day import EVENT_STREAM
-from pointsman.testing.engine import Engine, QueueFull
+from pointsman.testing.engine import PREFILL_BUDGET, Engine, QueueFull
+from pointsman.testing.engine_blocks import BLOCK_TOKENS
 from pointsman.testing.engine_metrics import EngineMetrics
 from pointsman.testing.engine_rim import EngineRim
+from pointsman.testing.engine_trouble import NONE, NOTICE_S, Trouble
 from pointsman.testing.generation import Generation
 from pointsman.testing.gpu_models import TIERS, Tier
 from pointsman.testing.wire import Connection, Seen, WireServer, head
@@ -35,26 +38,34 @@ _HEADERS = (("server", FINGERPRINT),)
 class Simulator:
     """One engine with one model on one GPU, behind a loopback port (`port` 0 = any free one).
 
-    `slots`, `max_model_len` None: from the table. `max_queued` None: an endless queue, as vLLM has by default; a
-    number: 503 once that many wait. `time_scale` 10: ten times as fast as the GPU would be. Unknown GPU: KeyError.
+    `slots`, `max_model_len`, `kv_blocks` None: from the table; a context that does not fit into the KV blocks is cut to what
+    does. `max_queued` None: an endless queue, as vLLM has by default; a number: 503 once that many wait. `time_scale` 10:
+    ten times as fast as the GPU would be. `trouble`: what is wrong with it. Unknown GPU: KeyError.
     """
 
     def __init__(self, tier_name: str, model: str, gpu: str, *, port: int = 0, host: str = "127.0.0.1",
                  time_scale: float = 1.0, slots: int | None = None, max_model_len: int | None = None,
-                 max_queued: int | None = None, api_key: str | None = None) -> None:
-        self.tier_name = tier_name
+                 max_queued: int | None = None, api_key: str | None = None, kv_blocks: int | None = None,
+                 prefill_budget: int = PREFILL_BUDGET, prefix_caching: bool = True, stream_interval: int = 1,
+                 trouble: Trouble = NONE) -> None:
+        self.tier_name, self.trouble, self.stream_interval = tier_name, trouble, stream_interval
         self.gpu, self.model = gpu_models.gpu_named(gpu), gpu_models.model_named(model)
         self.slots = self.gpu.slots if slots is None else slots
-        self.max_model_len = self.model.context if max_model_len is None else max_model_len
         self.api_key = api_key
-        self.timing = gpu_models.timing(self.gpu, self.model)
-        self.engine = Engine(self.timing, slots=self.slots, kv_tokens=gpu_models.kv_tokens(self.gpu, self.model),
-                             max_queued=max_queued)
+        self.timing = gpu_models.timing(self.gpu, self.model).slowed(trouble.slow)
+        kv_tokens = gpu_models.kv_tokens(self.gpu, self.model) if kv_blocks is None else kv_blocks * BLOCK_TOKENS
+        self.engine = Engine(self.timing, slots=self.slots, kv_tokens=kv_tokens, max_queued=max_queued,
+                             prefill_budget=prefill_budget, prefix_caching=prefix_caching)
+        self.max_model_len = min(max_model_len or self.model.context, self.engine.kv_tokens)
         self.metrics = EngineMetrics(self.model.name)
+        self.metrics.is_lying = trouble.lies
         self._rim = EngineRim(self.engine, self.metrics, time_scale=time_scale)
         self._wire = WireServer(self._serve, host=host, port=port, remembers=False)
         # When this engine came up; /v1/models repeats it as vLLM repeats its own.
         self._created = int(time.time())
+        self._troubles: list[asyncio.TimerHandle | asyncio.Task[None]] = []
+        # RFC 3339; None while nobody has announced the end.
+        self._taken_at: str | None = None
 
     def __repr__(self) -> str:
         return f"<Simulator {self.tier_name} {self.model.name} on {self.gpu.name} :{self._wire.port} {self.engine!r}>"
@@ -79,14 +90,42 @@ class Simulator:
     async def __aexit__(self, *exc: object) -> None:
         await self.aclose()
 
+    @property
+    def worst_lag_s(self) -> float:
+        """The most real seconds that a token left late, because the loop or the machine was busy."""
+        return self._rim.worst_lag_s
+
     async def start(self) -> None:
         """Listens. OSError: the port is taken."""
         await self._wire.listen()
+        self.begin_trouble()
+
+    def begin_trouble(self) -> None:
+        """Counts the times of `trouble` from now on; `start` did so already."""
+        self._end_troubles()
+        loop = asyncio.get_running_loop()
+        if self.trouble.ends_at is not None:
+            self._troubles.append(loop.call_later(self.trouble.ends_at / self.time_scale, self._die))
+        if self.trouble.notice_at is not None:
+            self._troubles.append(loop.call_later(self.trouble.notice_at / self.time_scale, self._announce))
 
     async def aclose(self) -> None:
         """Resets open connections and stops the engine."""
+        self._end_troubles()
         await self._wire.aclose()
         self._rim.close()
+
+    def _end_troubles(self) -> None:
+        for trouble in self._troubles:
+            trouble.cancel()
+        self._troubles = []
+
+    def _die(self) -> None:
+        self._troubles.append(asyncio.get_running_loop().create_task(self._wire.stop_listening()))
+
+    def _announce(self) -> None:
+        end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=NOTICE_S / self.time_scale)
+        self._taken_at = f"{end:%Y-%m-%dT%H:%M:%SZ}"
 
     # -- HTTP
 
@@ -117,6 +156,10 @@ class Simulator:
             case "/load":
                 load = len(self.engine.running) + len(self.engine.waiting)
                 connection.reply(200, shapes.encode({"server_load": load}), headers=_HEADERS)
+            case "/latest/api/token" if method == "PUT":
+                connection.reply(200, b"simulated-metadata-token", headers=_HEADERS, content_type="text/plain")
+            case "/latest/meta-data/spot/instance-action" if self._taken_at is not None:
+                connection.reply(200, shapes.encode({"action": "terminate", "time": self._taken_at}), headers=_HEADERS)
             case "/v1/models":
                 connection.reply(405, b'{"detail":"Method Not Allowed"}', headers=(("allow", "GET"), *_HEADERS))
             case _:
@@ -140,7 +183,7 @@ class Simulator:
         prefix = {"chat": "chatcmpl", "completion": "cmpl"}.get(asked.kind, "embd")
         given = seen.header("x-request-id") or uuid.uuid4().hex[:16]
         origin = shapes.Origin(f"{prefix}-{given[:128]}", self.model.name, int(time.time()), FINGERPRINT)
-        return Generation(asked, origin, connection, max_tokens, self.model.dimensions)
+        return Generation(asked, origin, connection, max_tokens, self.model.dimensions, self.stream_interval)
 
     async def _run(self, generation: Generation, arrived_at: float) -> None:
         try:
@@ -176,14 +219,14 @@ async def simulated_fleet(tiers: Iterable[Tier] = TIERS, *, time_scale: float = 
 
 
 def tiers_yaml(fleet: Iterable[Simulator]) -> str:
-    """The `tiers:` part of a Pointsman configuration for these simulators, ready to paste."""
-    lines = ["tiers:"]
+    """The `tiers:` part of a Pointsman configuration for these simulators, ready to paste. Those of a tier stand together."""
+    lines, tier = ["tiers:"], None
     for simulator in fleet:
         gpu = simulator.gpu
+        if simulator.tier_name != tier:
+            tier = simulator.tier_name
+            lines += [f"  {tier}:", f"    model: {simulator.model.name}", "    endpoints:"]
         lines += [
-            f"  {simulator.tier_name}:",
-            f"    model: {simulator.model.name}",
-            "    endpoints:",
             f'      - {{url: "{simulator.url}", engine: vllm, slots: {simulator.slots},',
             f"         gpu: {{type: {gpu.name}, usd_per_hour: {gpu.usd_per_hour:.2f}, tokens_per_s: {gpu.tokens_per_s:g}}}}}",
         ]

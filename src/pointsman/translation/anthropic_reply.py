@@ -58,14 +58,17 @@ def usage(found: Any, remembered: Remembered, chars: int) -> dict[str, Any]:
     """Anthropic counts what was read from the cache apart, OpenAI within the input. Missing counts are estimated."""
     given, made = (_count(found, "prompt_tokens"), _count(found, "completion_tokens"))
     cached = _detail(found, "prompt_tokens_details", "cached_tokens")
+    written = _detail(found, "prompt_tokens_details", "cache_write_tokens")
     thought = _detail(found, "completion_tokens_details", "reasoning_tokens")
     if given is None:
-        given, cached = remembered.input_tokens, None
+        given, cached, written = remembered.input_tokens, None, None
     if made is None:
         made = -(-chars // CHARS_PER_TOKEN)
-    if cached is not None and cached > given:
-        cached = None
-    counts: dict[str, Any] = {"input_tokens": given - (cached or 0), "output_tokens": made}
+    if (cached or 0) + (written or 0) > given:
+        cached = written = None
+    counts: dict[str, Any] = {"input_tokens": given - (cached or 0) - (written or 0), "output_tokens": made}
+    if written is not None:
+        counts["cache_creation_input_tokens"] = written
     if cached is not None:
         counts["cache_read_input_tokens"] = cached
     if thought is not None:

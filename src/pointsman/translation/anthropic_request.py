@@ -15,6 +15,7 @@ from pointsman.core.scan import TooDeep, members
 from pointsman.core.surrogates import mended
 from pointsman.errors import MalformedBody, UnsupportedField
 from pointsman.translation.anthropic_turns import Block, Conversation, Turn
+from pointsman.translation.objections import Objections
 
 _encode = msgspec.json.encode
 
@@ -52,6 +53,16 @@ class Remembered(msgspec.Struct, frozen=True, gc=False):
     """Estimated: see `estimate`."""
     metadata: dict[str, str] = {}
     """The string members of `metadata`, for rules."""
+    is_plain: bool = True
+    """Engines that speak this API are known to understand all of the request."""
+    only_at_origin: str = ""
+    """Why there is no translation; the body is then only what classifiers read. "" = there is one."""
+    dropped: tuple[str, ...] = ()
+    """Hosted tools that the translation leaves out."""
+
+
+HOSTED = ("web_search_", "web_fetch_", "code_execution_", "tool_search_tool_", "mcp_toolset")
+"""How the types of tools begin that Anthropic's own servers run."""
 
 
 class _Tool(msgspec.Struct, gc=False):
@@ -99,26 +110,34 @@ class _Wire(msgspec.Struct, gc=False):
 _decode = msgspec.json.Decoder(_Wire).decode
 
 
-def translated(body: bytes, *, max_depth: int = 64) -> tuple[bytes, Remembered]:
-    """The OpenAI chat body, and what to remember. Raises MalformedBody or UnsupportedField; `param` is the path."""
+def translated(body: bytes, *, max_depth: int = 64, lenient: bool = False) -> tuple[bytes, Remembered]:
+    """The OpenAI chat body, and what to remember. Raises MalformedBody or UnsupportedField; `param` is the path.
+
+    `lenient`: what cannot be translated is left out and remembered, since Anthropic itself could be asked.
+    """
     wire, readable = _typed(body)
-    fields = _carried(readable, max_depth)
-    conversation = Conversation()
+    objections = Objections(lenient=lenient)
+    fields = _carried(readable, max_depth, objections)
+    conversation = Conversation(objections)
     if wire.system:
         conversation.instruct(wire.system, "system")
     for number, turn in enumerate(wire.messages):
         conversation.add(turn, number)
-    messages, tools = _encode(conversation.messages), _encode(_tools(wire.tools)) if wire.tools else b""
+    offered = _tools(wire.tools or [], wire.tool_choice, objections)
+    messages, tools = _encode(conversation.messages), _encode(offered) if offered else b""
     fields["messages"] = msgspec.Raw(messages)
     if tools:
         fields["tools"] = msgspec.Raw(tools)
     metadata = _strings(wire.metadata)
-    fields |= _settings(wire, metadata)
+    fields |= _settings(wire, metadata, has_tools=bool(offered))
+    if "response_format" in fields:
+        objections.is_plain = False  # an engine that did not know the field would answer without the schema
     thinking = wire.thinking
     remembered = Remembered(
         shows_thinking=thinking is not None and thinking.type not in ("", "disabled") and thinking.display != "omitted",
         stop_sequences=tuple(wire.stop_sequences or ()), metadata=metadata,
         input_tokens=estimate(len(messages) + len(tools) - conversation.image_chars, conversation.images),
+        is_plain=objections.is_plain, only_at_origin=objections.only_at_origin, dropped=tuple(objections.dropped),
     )
     return _encode(fields), remembered
 
@@ -169,7 +188,7 @@ def _with_path(text: str) -> MalformedBody:
     return MalformedBody(f"{path}: {what}", param=path)
 
 
-def _carried(body: bytes, max_depth: int) -> dict[str, Any]:
+def _carried(body: bytes, max_depth: int, objections: Objections) -> dict[str, Any]:
     """The top-level fields that stay what they are, as bytes."""
     try:
         found, _ = members(body, max_depth=max_depth)
@@ -183,20 +202,20 @@ def _carried(body: bytes, max_depth: int) -> dict[str, Any]:
         seen.add(key)
         value = body[start:end]
         if key in REFUSED and value not in (b"null", b"[]", b'"global"'):
-            raise UnsupportedField(f"{key}: {REFUSED[key]}", param=key)
+            objections.object(UnsupportedField(f"{key}: {REFUSED[key]}", param=key))
         if key not in TRANSLATED and key not in DROPPED and key not in REFUSED:
             fields[key] = msgspec.Raw(value)
     return fields
 
 
-def _settings(wire: _Wire, metadata: dict[str, str]) -> dict[str, Any]:
+def _settings(wire: _Wire, metadata: dict[str, str], *, has_tools: bool) -> dict[str, Any]:
     """Stop sequences, tool choice, response format, user, usage: whatever has another name at OpenAI."""
     fields: dict[str, Any] = {}
     if wire.stop_sequences:
         fields["stop"] = wire.stop_sequences
     if wire.tool_choice is not None:
         choice = _choice(wire.tool_choice)
-        if wire.tools:  # OpenAI takes neither field without
+        if has_tools:  # OpenAI takes neither field without
             fields |= choice
     wanted = wire.output_config.format if wire.output_config is not None else None
     wanted = wanted or wire.output_format
@@ -209,15 +228,29 @@ def _settings(wire: _Wire, metadata: dict[str, str]) -> dict[str, Any]:
     return fields
 
 
-def _tools(tools: list[_Tool]) -> list[dict[str, Any]]:
-    return [_tool(tool, f"tools.{i}") for i, tool in enumerate(tools)]
+def _tools(tools: list[_Tool], choice: _ToolChoice | None, objections: Objections) -> list[dict[str, Any]]:
+    """The client's own tools. Hosted ones are left out while the model has others, and refused when it has not."""
+    own: list[dict[str, Any]] = []
+    hosted: list[tuple[str, UnsupportedField]] = []
+    is_named = False
+    for place, tool in enumerate(tools):
+        if tool.type in (None, "custom"):
+            own.append(_tool(tool, f"tools.{place}"))
+        elif tool.type.startswith(HOSTED):
+            hosted.append((tool.type, _foreign(tool.type, f"tools.{place}")))
+            is_named |= choice is not None and choice.type == "tool" and choice.name == tool.name
+        else:
+            objections.object(_foreign(tool.type, f"tools.{place}"))
+    objections.hosted(hosted, is_wanted=is_named or not own)
+    return own
+
+
+def _foreign(kind: str, where: str) -> UnsupportedField:
+    return UnsupportedField(f"{where}.type: {kind[:60]!r} is a tool of Anthropic's, which other models do not know; "
+                            "send one with `name` and `input_schema`", param=f"{where}.type")
 
 
 def _tool(tool: _Tool, where: str) -> dict[str, Any]:
-    if tool.type not in (None, "custom"):
-        raise UnsupportedField(
-            f"{where}.type: {tool.type[:60]!r} is a tool of Anthropic's, which other models do not know; "
-            "send one with `name` and `input_schema`", param=f"{where}.type")
     if not tool.name or not bytes(tool.input_schema):
         missing = "input_schema" if tool.name else "name"
         raise MalformedBody(f"{where}.{missing}: field required", param=f"{where}.{missing}")

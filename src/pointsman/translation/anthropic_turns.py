@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from pointsman.errors import MalformedBody, UnsupportedField
+from pointsman.translation.objections import Objections
 
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,64}/[\w.+-]{1,64}")
 _THOUGHTS = frozenset(("thinking", "redacted_thinking"))
@@ -57,7 +58,8 @@ class Turn(msgspec.Struct, gc=False):
 class Conversation:
     """OpenAI's messages, built turn by turn. Raises MalformedBody and UnsupportedField with the path."""
 
-    def __init__(self) -> None:
+    def __init__(self, objections: Objections | None = None) -> None:
+        self._objections = objections or Objections()
         self.messages: list[dict[str, Any]] = []
         self.images = 0
         self.image_chars = 0
@@ -82,6 +84,8 @@ class Conversation:
             self._assistant(content, f"{where}.content")
         else:
             self.instruct(content, f"{where}.content")
+        if turn.role == "system":
+            self._objections.is_plain = False  # turns of the system's in between are new, and not every engine's
 
     def _user(self, blocks: list[Block], where: str) -> None:
         """Tool results become messages of their own, before what the user says: OpenAI wants them right behind the calls."""
@@ -121,7 +125,7 @@ class Conversation:
             elif block.type == "tool_use":
                 calls.append(_call(block, f"{where}.{i}"))
             elif block.type not in _THOUGHTS:
-                raise _unknown(block, f"{where}.{i}")
+                self._objections.object(_unknown(block, f"{where}.{i}"))
         message: dict[str, Any] = {"role": "assistant", "content": text if text or not calls else None}
         self.messages.append(message | ({"tool_calls": calls} if calls else {}))
 
@@ -137,16 +141,19 @@ class Conversation:
             case "text":
                 return [_part(block.text)] if block.text else []
             case "image":
-                return [self._image(block, where)]
+                return self._image(block, where)
             case "document":
+                self._objections.is_plain = False
                 return self._document(block, where)
             case "search_result":
+                self._objections.is_plain = False
                 source = block.source if isinstance(block.source, str) else ""
                 head = [_part("\n".join(line for line in (block.title, source) if line))]
                 return head + self._inner(block.content, f"{where}.content")
-        raise _unknown(block, where)
+        self._objections.object(_unknown(block, where))
+        return []
 
-    def _image(self, block: Block, where: str) -> dict[str, Any]:
+    def _image(self, block: Block, where: str) -> list[dict[str, Any]]:
         source = block.source
         if isinstance(source, Source) and source.type == "base64" and source.data and source.media_type:
             if not _MEDIA_TYPE.fullmatch(source.media_type):
@@ -155,11 +162,13 @@ class Conversation:
         elif isinstance(source, Source) and source.type == "url" and source.url:
             url = source.url
         else:
-            raise UnsupportedField(f"{where}.source: send images as `base64` with data and media_type, or as `url`; "
-                                   "files that were uploaded to Anthropic are only there", param=f"{where}.source")
+            self._objections.object(UnsupportedField(
+                f"{where}.source: send images as `base64` with data and media_type, or as `url`; files that were uploaded to "
+                "Anthropic are only there", param=f"{where}.source"))
+            url = ""
         self.images += 1
         self.image_chars += len(url)
-        return {"type": "image_url", "image_url": {"url": url}}
+        return [{"type": "image_url", "image_url": {"url": url}}]
 
     def _document(self, block: Block, where: str) -> list[dict[str, Any]]:
         source = block.source
@@ -168,8 +177,10 @@ class Conversation:
             return [_part("\n".join(text for text in (head, source.data) if text))]
         if isinstance(source, Source) and source.type == "content":
             return ([_part(head)] if head else []) + self._inner(source.content, f"{where}.source.content")
-        raise UnsupportedField(f"{where}: only documents of text can be translated for other models; send the text of "
-                               "this one, or its pages as images", param=where)
+        self._objections.object(UnsupportedField(
+            f"{where}: only documents of text can be translated for other models; send the text of this one, or its pages as "
+            "images", param=where))
+        return [_part(head)] if head else []
 
 
 def _part(text: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import binascii
 import msgspec
 
 from pointsman.errors import MalformedBody, UnsupportedField
+from pointsman.translation.objections import Objections
 from pointsman.translation.responses_json import (
     BLANK_LINE,
     NULL,
@@ -94,8 +95,9 @@ class _Turn:
         return array(self.parts)
 
 
-def messages_of(instructions: bytes, given: bytes, box: Toolbox) -> bytes:
+def messages_of(instructions: bytes, given: bytes, box: Toolbox, objections: Objections | None = None) -> bytes:
     """`messages` of the chat. Raises MalformedBody or UnsupportedField with the path of the culprit."""
+    objections = objections or Objections()
     turns: list[_Turn] = []
     if is_text(instructions):
         system = _Turn("system")
@@ -109,7 +111,7 @@ def messages_of(instructions: bytes, given: bytes, box: Toolbox) -> bytes:
         turns.append(user)
     else:
         for place, item in enumerate(read_at("input", _items, given)):
-            _take(f"input[{place}]", item, turns, box)
+            _take(f"input[{place}]", item, turns, box, objections)
     if not turns:
         raise MalformedBody("input: is empty; send a string or a list of items", param="input")
     return array(turn.encoded() for turn in _with_one_system_message(turns))
@@ -126,11 +128,11 @@ def _with_one_system_message(turns: list[_Turn]) -> list[_Turn]:
     return [system, *turns[count:]]
 
 
-def _take(path: str, item: _Item, turns: list[_Turn], box: Toolbox) -> None:
+def _take(path: str, item: _Item, turns: list[_Turn], box: Toolbox, objections: Objections) -> None:
     match item.type or ("message" if item.role is not None else ""):
         case "message":
             turn = _turn_for(path, item, turns)
-            _fill(f"{path}.content", item.content, turn)
+            _fill(f"{path}.content", item.content, turn, objections)
         case "function_call":
             _call(path, item, _text(f"{path}.arguments", item.arguments), turns, box)
         case "custom_tool_call":
@@ -138,18 +140,19 @@ def _take(path: str, item: _Item, turns: list[_Turn], box: Toolbox) -> None:
         case "function_call_output" | "custom_tool_call_output":
             turn = _Turn("tool")
             turn.call_id = _required(f"{path}.call_id", item.call_id)
-            _fill(f"{path}.output", item.output, turn)
+            _fill(f"{path}.output", item.output, turn, objections)
             turns.append(turn)
         case kind if kind in _DROPPED:
-            return
+            objections.is_plain = False
         case "item_reference":
             raise UnsupportedField(f"{path}: this router keeps no conversation state, so an `item_reference` refers to "
                                    "nothing; send the item itself", param=f"{path}.type")
         case "":
             raise MalformedBody(f"{path}.type: required", param=f"{path}.type")
         case kind:
-            raise UnsupportedField(f"{path}: an item of type {kind[:60]!r} belongs to a tool or a state that OpenAI's "
-                                   "servers keep, and this router has neither; leave it out", param=f"{path}.type")
+            objections.object(UnsupportedField(
+                f"{path}: an item of type {kind[:60]!r} belongs to a tool or a state that OpenAI's servers keep, and this "
+                "router has neither; leave it out", param=f"{path}.type"))
 
 
 def _turn_for(path: str, item: _Item, turns: list[_Turn]) -> _Turn:
@@ -173,16 +176,16 @@ def _call(path: str, item: _Item, arguments: bytes, turns: list[_Turn], box: Too
     )))
 
 
-def _fill(path: str, content: bytes, turn: _Turn) -> None:
+def _fill(path: str, content: bytes, turn: _Turn, objections: Objections) -> None:
     """A string, or a list of content parts."""
     if is_text(content):
         turn.add_text(content)
         return
     for place, part in enumerate(read_at(path, _parts, content)):
-        _add(f"{path}[{place}]", part, turn)
+        _add(f"{path}[{place}]", part, turn, objections)
 
 
-def _add(path: str, part: _Part, turn: _Turn) -> None:
+def _add(path: str, part: _Part, turn: _Turn, objections: Objections) -> None:
     match part.type:
         case "input_text" | "output_text" | "text" | "summary_text" | "reasoning_text":
             turn.add_text(_text(f"{path}.text", part.text))
@@ -190,22 +193,25 @@ def _add(path: str, part: _Part, turn: _Turn) -> None:
             turn.add_text(_text(f"{path}.refusal", part.refusal))
         case "input_image":
             if not is_text(part.image_url):
-                raise UnsupportedField(f"{path}: an image is sent as `image_url` (https or data URL); this router keeps no "
-                                       "files, so there is none by `file_id`", param=f"{path}.image_url")
+                objections.object(UnsupportedField(
+                    f"{path}: an image is sent as `image_url` (https or data URL); this router keeps no files, so there is none "
+                    "by `file_id`", param=f"{path}.image_url"))
+                return
             detail = () if is_null(part.detail) else (("detail", bytes(part.detail)),)
             url = object_of((("url", bytes(part.image_url)), *detail))
             turn.add_part(object_of((("type", b'"image_url"'), ("image_url", url))))
         case "input_audio":
             turn.add_part(object_of((("type", b'"input_audio"'), ("input_audio", bytes(part.input_audio)))))
         case "input_file":
-            turn.add_text(quoted(_file_text(path, part)))
+            turn.add_text(quoted(_file_text(path, part, objections)))
         case other:
-            raise UnsupportedField(f"{path}: content of type {other[:60]!r} is not known here; send input_text or input_image",
-                                   param=f"{path}.type")
+            objections.object(UnsupportedField(
+                f"{path}: content of type {other[:60]!r} is not known here; send input_text or input_image", param=f"{path}.type"))
 
 
-def _file_text(path: str, part: _Part) -> str:
+def _file_text(path: str, part: _Part, objections: Objections) -> str:
     """The text of a text file, its name in front."""
+    objections.is_plain = False
     kind, _, data = (part.file_data or "").partition(",")
     if kind.startswith("data:text/") and kind.endswith(";base64"):
         try:
@@ -213,8 +219,10 @@ def _file_text(path: str, part: _Part) -> str:
         except (binascii.Error, UnicodeDecodeError) as exc:
             raise MalformedBody(f"{path}.file_data: not base64 of UTF-8 text: {exc}", param=f"{path}.file_data") from exc
         return f"{part.filename}:\n\n{text}" if part.filename else text
-    raise UnsupportedField(f"{path}: of files only texts are taken, as `file_data` with a `data:text/...;base64,` URL: models "
-                           "behind this router read text and images, and it keeps no files", param=f"{path}.file_data")
+    objections.object(UnsupportedField(
+        f"{path}: of files only texts are taken, as `file_data` with a `data:text/...;base64,` URL: models behind this router "
+        "read text and images, and it keeps no files", param=f"{path}.file_data"))
+    return part.filename or ""
 
 
 def _text(path: str, raw: bytes) -> bytes:

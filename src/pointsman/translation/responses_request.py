@@ -13,6 +13,7 @@ import msgspec
 
 from pointsman.core.scan import Member, TooDeep, members
 from pointsman.errors import MalformedBody, UnsupportedField
+from pointsman.translation.objections import Objections
 from pointsman.translation.responses_input import messages_of
 from pointsman.translation.responses_json import NULL, is_null, is_text, object_of, on_one_line, read_at
 from pointsman.translation.responses_tools import Called, Toolbox, encoded_tools
@@ -71,6 +72,12 @@ class Asked(msgspec.Struct, frozen=True):
     """Members of the response object that repeat the request, encoded, on one line, without braces."""
     called: dict[str, Called]
     """Functions of the chat that stand for custom tools or for functions of a namespace."""
+    is_plain: bool = True
+    """Engines that speak this API are known to understand all of the request."""
+    only_at_origin: str = ""
+    """Why there is no translation; the body is then only what classifiers read. "" = there is one."""
+    dropped: tuple[str, ...] = ()
+    """Hosted tools that the translation leaves out."""
 
 
 class _Text(msgspec.Struct, gc=False):
@@ -118,15 +125,20 @@ class _Fields:
         return name in self._values
 
 
-def translate_request(body: bytes, *, max_depth: int = 64) -> tuple[bytes, Asked]:
-    """The chat's body, and what the answer needs. Raises MalformedBody or UnsupportedField with the path of the culprit."""
+def translate_request(body: bytes, *, max_depth: int = 64, lenient: bool = False) -> tuple[bytes, Asked]:
+    """The chat's body, and what the answer needs. Raises MalformedBody or UnsupportedField with the path of the culprit.
+
+    `lenient`: what cannot be translated is left out and remembered, since OpenAI itself could be asked. State is refused
+    all the same: it is on one endpoint, and the next turn may go to another.
+    """
     fields = _fields(body, max_depth)
     _refuse(fields)
-    box = Toolbox(fields.get("tools"))
+    objections = Objections(lenient=lenient)
+    box = Toolbox(fields.get("tools"), objections, fields.get("tool_choice"))
     stream = bool(read_at("stream", _flag, fields.get("stream")))
     if not fields.has("input"):
         raise MalformedBody("input: required, a string or a list of items", param="input")
-    messages = messages_of(fields.get("instructions"), fields.get("input"), box)
+    messages = messages_of(fields.get("instructions"), fields.get("input"), box, objections)
     chat = [("messages", messages), *_tools(fields, box), *_format_fields(fields), *_limits(fields), *_reasoning_fields(fields)]
     if stream:
         chat.append(("stream_options", _USAGE))
@@ -136,7 +148,8 @@ def translate_request(body: bytes, *, max_depth: int = 64) -> tuple[bytes, Asked
         whole = whole[:-1] + b"," + b",".join(fields.unknown) + b"}"
     model = fields.get("model")
     name = read_at("model", _word, model) if is_text(model) else ""
-    return whole, Asked(name, stream, _echo(fields), box.called)
+    is_plain = objections.is_plain and not box.called
+    return whole, Asked(name, stream, _echo(fields), box.called, is_plain, objections.only_at_origin, tuple(objections.dropped))
 
 
 def _fields(body: bytes, max_depth: int) -> _Fields:

@@ -14,10 +14,15 @@ import msgspec
 
 from pointsman.core.scan import members
 from pointsman.errors import MalformedBody, UnsupportedField
+from pointsman.translation.objections import Objections
 from pointsman.translation.responses_json import NULL, array, is_null, is_text, object_of, quoted, read_at
 
 NAME_MAX = 64
 """Characters of a function's name that OpenAI and the engines accept."""
+
+HOSTED = ("web_search", "file_search", "code_interpreter", "image_generation", "mcp", "tool_search")
+"""How the types of tools begin that OpenAI's own servers run. Codex offers some of them beside its own in every request."""
+
 
 class Called(msgspec.Struct, frozen=True, gc=False):
     """What a function of the chat stands for on the client's side."""
@@ -62,7 +67,10 @@ _mode = msgspec.json.Decoder(str).decode
 class Toolbox:
     """The tools of one request. Raises UnsupportedField for those that would have to run here, MalformedBody."""
 
-    def __init__(self, tools: bytes = NULL) -> None:
+    def __init__(self, tools: bytes = NULL, objections: Objections | None = None, choice: bytes = NULL) -> None:
+        """Hosted tools are left out while the model has others and `choice` names none of them."""
+        self._objections = objections or Objections()
+        self._hosted: list[tuple[str, UnsupportedField]] = []
         self.offered: dict[str, bytes] = {}
         """Function name in the chat -> the tool, encoded; in the client's order."""
         self.called: dict[str, Called] = {}
@@ -70,6 +78,7 @@ class Toolbox:
         self._names: dict[tuple[str, str], str] = {}
         for place, raw in enumerate(read_at("tools", _raws, tools) or ()):
             self._add(f"tools[{place}]", bytes(raw), "")
+        self._objections.hosted(self._hosted, is_wanted=not self.offered or (bool(self._hosted) and _names_hosted(choice)))
 
     def chat_name(self, name: str, namespace: str | None = None) -> str:
         """The function's name in the chat; tools that are not offered (any more) keep or join theirs."""
@@ -88,14 +97,19 @@ class Toolbox:
             return raw, self.offered
         choice = read_at("tool_choice", _choice, raw)
         if choice.type == "allowed_tools":
-            named = {self._chosen(f"tool_choice.tools[{i}]", tool) for i, tool in enumerate(choice.tools)}
+            only_hosted = all(tool.type.startswith(HOSTED) for tool in choice.tools)
+            named = {self._chosen(f"tool_choice.tools[{i}]", tool) for i, tool in enumerate(choice.tools)
+                     if only_hosted or not tool.type.startswith(HOSTED)}
             return quoted(choice.mode), [name for name in self.offered if name in named]
         name = self._chosen("tool_choice", choice)
+        if not name:
+            return NULL, self.offered
         return object_of((("type", b'"function"'), ("function", object_of((("name", quoted(name)),))))), self.offered
 
     def _chosen(self, path: str, choice: _Choice) -> str:
         if choice.type not in ("function", "custom"):
-            raise _built_in(path, choice.type)
+            self._objections.object(_built_in(path, choice.type))
+            return ""
         if choice.name is None:
             raise MalformedBody(f"{path}.name: required", param=f"{path}.name")
         return self.chat_name(choice.name, choice.namespace)
@@ -116,8 +130,10 @@ class Toolbox:
                 group = read_at(path, _namespace, raw)
                 for place, inner in enumerate(group.tools):
                     self._add(f"{path}.tools[{place}]", bytes(inner), group.name)
+            case other if other.startswith(HOSTED):
+                self._hosted.append((other, _built_in(path, other)))
             case other:
-                raise _built_in(path, other)
+                self._objections.object(_built_in(path, other))
 
     def _enter(self, called: Called) -> str:
         name = called.name if not called.namespace else self._joined(called.namespace, called.name)
@@ -137,6 +153,15 @@ class Toolbox:
             number += 1
             joined = f"{wanted[:NAME_MAX - 4]}_{number}"
         return joined
+
+
+def _names_hosted(choice: bytes) -> bool:
+    """`tool_choice` forces a hosted tool."""
+    if is_null(choice) or is_text(choice):
+        return False
+    chosen = read_at("tool_choice", _choice, choice)
+    allowed = chosen.tools if chosen.type == "allowed_tools" else [chosen]
+    return bool(allowed) and all(tool.type.startswith(HOSTED) for tool in allowed)
 
 
 def _as_function(raw: bytes, name: str) -> bytes:

@@ -24,10 +24,9 @@ from pointsman.upstream.exchange import (
     Target,
     Transport,
 )
-from pointsman.upstream.formats.openai import PATHS, check_encoding, read_reply
-from pointsman.upstream.formats.openai_convert import as_events
+from pointsman.upstream.formats.form import Reader, form_of
+from pointsman.upstream.formats.openai import check_encoding
 from pointsman.upstream.formats.openai_errors import from_status
-from pointsman.upstream.formats.openai_stream import StreamReader
 from pointsman.upstream.plain import PlainTransport
 from pointsman.upstream.sse import Decoder, EventTooLarge
 from pointsman.upstream.tls import TlsTransport
@@ -39,7 +38,7 @@ TARGETS_MAX = 4096
 
 
 class HttpUpstream:
-    """Satisfies `core.protocols.Upstream` for OpenAI-compatible endpoints.
+    """Satisfies `core.protocols.Upstream`. `formats.form` knows which API an endpoint is spoken to in.
 
     `tls` None: certificates are verified against the system's authorities.
     """
@@ -47,15 +46,17 @@ class HttpUpstream:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._plain: Transport = PlainTransport()
         self._tls: Transport = TlsTransport(tls)
-        self._targets: dict[tuple[str, str | None], Target] = {}
+        self._targets: dict[tuple[str, str | None, str], Target] = {}
 
     async def ask(self, endpoint: EndpointSpec, request: ChatRequest, body: Sequence[bytes], *, until: float) -> Reply:
         """A plain call; see the protocol."""
         exchange: Exchange | None = None
+        form = form_of(endpoint, request)
         try:
-            exchange = await self._send(endpoint, b"POST", PATHS[request.kind], JSON, body, True, until)
+            body = form.written(endpoint, body)
+            exchange = await self._send(endpoint, b"POST", form.path(request), JSON, body, True, until, _betas(request))
             answer = await _whole(endpoint, exchange, until)
-            reply = read_reply(endpoint.id, request, answer)
+            reply = form.read(endpoint.id, request, answer)
         except OutOfTime as exc:
             _abort(exchange)
             raise AnswerTimeout(f"endpoint {endpoint.id} did not answer in time") from exc
@@ -70,17 +71,20 @@ class HttpUpstream:
     ) -> ReplyStream:
         """A streamed call; see the protocol."""
         exchange: Exchange | None = None
+        form = form_of(endpoint, request)
         try:
-            exchange = await self._send(endpoint, b"POST", PATHS[request.kind], EVENTS, body, False, until)
+            body = form.written(endpoint, body)
+            exchange = await self._send(endpoint, b"POST", form.path(request), EVENTS, body, False, until, _betas(request))
             kind = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
             if exchange.status == 200 and kind == EVENTS:
                 check_encoding(endpoint.id, exchange.headers)
-                return HttpReplyStream(endpoint, request, exchange)
+                return HttpReplyStream(endpoint, form.reader(endpoint.id, request), exchange)
             if 200 <= exchange.status < 300 and kind != JSON:
                 raise BadAnswer(f"endpoint {endpoint.id} answered a streamed request with {kind[:60]!r}",
                                 upstream_status=exchange.status)
             answer = await _whole(endpoint, exchange, until)
-            reply = read_reply(endpoint.id, request, answer)
+            reply = form.read(endpoint.id, request, answer)
+            events = form.events(endpoint.id, request, answer)
         except OutOfTime as exc:
             _abort(exchange)
             raise FirstTokenTimeout(f"endpoint {endpoint.id} sent no headers in time") from exc
@@ -88,7 +92,7 @@ class HttpUpstream:
             _abort(exchange)
             raise
         exchange.finish()
-        return WholeReplyStream(reply, as_events(request, answer))
+        return WholeReplyStream(reply, events)
 
     async def get(self, endpoint: EndpointSpec, suffix: str, *, until: float) -> bytes:
         """The JSON body of a GET below the endpoint's URL (`/models`)."""
@@ -114,14 +118,16 @@ class HttpUpstream:
 
     async def _send(
         self, endpoint: EndpointSpec, method: bytes, suffix: str, accept: bytes, body: Sequence[bytes], whole: bool,
-        until: float,
+        until: float, betas: str = "",
     ) -> Exchange:
-        key = (endpoint.url, endpoint.api_key)
+        key = (endpoint.url, endpoint.api_key, endpoint.engine)
         target = self._targets.get(key)
         if target is None:
             if len(self._targets) >= TARGETS_MAX:
                 self._targets.clear()
             target = self._targets[key] = Target(endpoint)
+        if betas and target.is_anthropic:
+            target = Target(endpoint, betas)
         transport = self._tls if target.tls else self._plain
         return await transport.send(endpoint, target, method, suffix, accept, body, whole=whole, until=until)
 
@@ -131,11 +137,11 @@ class HttpReplyStream:
 
     __slots__ = ("_decoder", "_endpoint", "_exchange", "_finish_by", "_over", "_reader")
 
-    def __init__(self, endpoint: EndpointSpec, request: ChatRequest, exchange: Exchange) -> None:
+    def __init__(self, endpoint: EndpointSpec, reader: Reader, exchange: Exchange) -> None:
         self._endpoint = endpoint
         self._exchange = exchange
         self._decoder = Decoder()
-        self._reader = StreamReader(endpoint.id, request)
+        self._reader = reader
         self._finish_by: float | None = None  # set once every choice is finished
         self._over = False  # finished or aborted: the connection may serve somebody else by now
 
@@ -232,6 +238,10 @@ async def _whole(endpoint: EndpointSpec, exchange: Exchange, until: float) -> by
     if not complete:
         raise BadAnswer(f"endpoint {endpoint.id} answered with more than {MAX_BODY_BYTES} bytes")
     return body
+
+
+def _betas(request: ChatRequest) -> str:
+    return "" if request.native is None else request.native.betas
 
 
 def _abort(exchange: Exchange | None) -> None:

@@ -1,18 +1,14 @@
-"""Context lengths that nobody declared: asked from the engines' `/v1/models`, remembered over reloads."""
+"""Context lengths that nobody declared: as the engines' own lists tell them, remembered over reloads.
+
+The lists come with the load reports; see `gateway.monitor`.
+"""
 
 from __future__ import annotations
-
-import logging
 
 import msgspec
 
 from pointsman.core.fleet import EndpointSpec
 from pointsman.core.settings import PoolSettings, Settings
-from pointsman.errors import UpstreamError
-from pointsman.upstream.models import fetch_models
-
-ASK_TIMEOUT_S = 3.0
-_log = logging.getLogger(__name__)
 
 
 class Contexts:
@@ -34,25 +30,11 @@ class Contexts:
         known = msgspec.structs.replace(pool.capabilities, context=min(said))
         return msgspec.structs.replace(pool, capabilities=known)
 
-    async def ask(self, settings: Settings) -> bool:
-        """Asks the endpoints of pools without a context that have not said yet; True when anything was learned."""
-        before = len(self._said)
-        for pool in settings.pools.values():
-            if pool.capabilities.context is None:
-                for endpoint in pool.endpoints:
-                    if _key(endpoint) not in self._said:
-                        await self._ask(endpoint)
-        return len(self._said) > before
-
-    async def _ask(self, endpoint: EndpointSpec) -> None:
-        try:
-            cards = await fetch_models(endpoint, ASK_TIMEOUT_S)
-        except UpstreamError as error:
-            _log.info("%s does not list its models: %s", endpoint.id, error)
-            return
-        context = next((card.context for card in cards if card.id == endpoint.model and card.context), None)
-        if context is not None:
-            self._said[_key(endpoint)] = context
+    def learn(self, endpoint: EndpointSpec, tokens: int) -> bool:
+        """Remembers what `endpoint` says its model takes; True when that is news."""
+        is_news = self._said.get(_key(endpoint)) != tokens
+        self._said[_key(endpoint)] = tokens
+        return is_news
 
 
 def _key(endpoint: EndpointSpec) -> tuple[str, str]:

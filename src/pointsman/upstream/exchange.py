@@ -21,6 +21,8 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 """A plain answer: 64 MiB holds 16 choices of 128 k tokens with logprobs."""
 MAX_ERROR_BYTES = 64 * 1024
 """Of an error's body; the rest is not read."""
+ANTHROPIC_VERSION = "2023-06-01"
+"""The only version of the Messages API there has been; a request without one is refused."""
 LINGER_S = 1.0
 """How long an answered connection may take to finish its framing before it is closed instead of reused."""
 
@@ -35,9 +37,10 @@ class OutOfTime(Exception):
 class Target:
     """Where an endpoint's requests go, worked out once per endpoint."""
 
-    __slots__ = ("_head", "_heads", "authority", "authorization", "host", "path", "port", "query", "tls")
+    __slots__ = ("_head", "_heads", "authority", "credentials", "host", "is_anthropic", "path", "port", "query", "tls")
 
-    def __init__(self, endpoint: EndpointSpec) -> None:
+    def __init__(self, endpoint: EndpointSpec, betas: str = "") -> None:
+        """`betas`: what the client asks of Anthropic's API beyond its version (`anthropic-beta`)."""
         parts = urlsplit(endpoint.url)
         self.tls = parts.scheme == "https"
         self.host = parts.hostname or ""
@@ -47,15 +50,15 @@ class Target:
         self.authority = shown if self.port == default else f"{shown}:{self.port}"
         self.path = parts.path.rstrip("/")
         self.query = f"?{parts.query}" if parts.query else ""
-        self.authorization = f"Bearer {endpoint.api_key}" if endpoint.api_key else None
-        for text in (self.authority, self.path, self.query, self.authorization or ""):
+        self.is_anthropic = endpoint.engine == "anthropic"
+        self.credentials = _credentials(endpoint, betas)
+        for text in (self.authority, self.path, self.query, *self.credentials.values()):
             # A control character would end the header line: whatever follows becomes a header or a request.
             if any(ord(c) < 0x20 or ord(c) >= 0x7F for c in text):
                 raise Misconfigured(f"endpoint {endpoint.id}: URL and key must be printable ASCII", sent=False)
         self._heads: dict[tuple[bytes, str, bytes], bytes] = {}
         lines = [f"Host: {self.authority}", f"User-Agent: pointsman/{__version__}", "Accept-Encoding: identity"]
-        if self.authorization:
-            lines.append(f"Authorization: {self.authorization}")
+        lines += [f"{name}: {value}" for name, value in self.credentials.items()]
         self._head = "\r\n".join(lines).encode()
 
     def location(self, suffix: str) -> str:
@@ -72,6 +75,15 @@ class Target:
             head += b"\r\n" if method == b"GET" else b"Content-Type: application/json\r\nContent-Length: "
             self._heads[key] = head
         return head if method == b"GET" else b"%s%d\r\n\r\n" % (head, length)
+
+
+def _credentials(endpoint: EndpointSpec, betas: str) -> dict[str, str]:
+    """The headers by which the endpoint knows us."""
+    key = endpoint.api_key
+    if endpoint.engine != "anthropic":
+        return {"Authorization": f"Bearer {key}"} if key else {}
+    known = {"x-api-key": key} if key else {}
+    return known | {"anthropic-version": ANTHROPIC_VERSION} | ({"anthropic-beta": betas} if betas else {})
 
 
 class Exchange(Protocol):

@@ -122,6 +122,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """The pool's end of it: whatever is under way, the socket is closed now."""
+        is_unanswered = self.busy and not self._ended
         self.busy = self._lingering = False
         self._disarm()
         self._chunks.clear()
@@ -129,12 +130,13 @@ class Connection(asyncio.Protocol):
             self._failure = ConnectionLost(f"the connection to endpoint {self._name} was given up")
         self._wake()
         if self._transport is not None:
-            if self._transport.get_write_buffer_size():
+            if is_unanswered or self._transport.get_write_buffer_size():
                 self._reset_when_closed()
             self._transport.abort()
 
     def _reset_when_closed(self) -> None:
-        """A peer that has stopped reading would learn of a FIN only behind megabytes that it never takes."""
+        """A peer that has stopped reading would learn of a FIN only behind megabytes that it never takes: what our own
+        buffer no longer holds may wait in the kernel's."""
         sock = self._transport.get_extra_info("socket") if self._transport is not None else None
         if sock is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import msgspec
 
-from pointsman.core.fleet import EndpointSpec
 from pointsman.errors import BadAnswer
-from pointsman.upstream.client import HttpUpstream
 
 CONTEXT_KEYS = ("max_model_len", "context_length", "max_context_length", "context_window", "n_ctx", "n_ctx_train")
 """vLLM and SGLang · OpenRouter, Together · LM Studio, Mistral · Groq · llama.cpp: what a slot has, else what the model was
@@ -21,20 +18,8 @@ class ModelCard(msgspec.Struct, frozen=True, gc=False):
 
     id: str
     context: int | None
-
-
-async def fetch_models(
-    endpoint: EndpointSpec, timeout_s: float, upstream: HttpUpstream | None = None
-) -> tuple[ModelCard, ...]:
-    """Asks `endpoint` for its models; without `upstream` over a connection of its own. Raises UpstreamErrors."""
-    until = asyncio.get_running_loop().time() + timeout_s
-    if upstream is not None:
-        return read_models(endpoint.id, await upstream.get(endpoint, "/models", until=until))
-    own = HttpUpstream()
-    try:
-        return read_models(endpoint.id, await own.get(endpoint, "/models", until=until))
-    finally:
-        await own.aclose()
+    aliases: tuple[str, ...] = ()
+    """Other names that it answers to (llama.cpp)."""
 
 
 def read_models(endpoint: str, body: bytes) -> tuple[ModelCard, ...]:
@@ -46,8 +31,20 @@ def read_models(endpoint: str, body: bytes) -> tuple[ModelCard, ...]:
     cards = value.get("data") if isinstance(value, dict) else value  # Together answers a bare list
     if not isinstance(cards, list):
         raise BadAnswer(f"endpoint {endpoint}: /models has no list of models")
-    return tuple(ModelCard(card["id"], _context(card)) for card in cards
+    return tuple(ModelCard(card["id"], _context(card), _aliases(card)) for card in cards
                  if isinstance(card, dict) and isinstance(card.get("id"), str))
+
+
+def matches(card: ModelCard, model: str, engine: str = "") -> bool:
+    """The card is the model that we would ask for. Ollama's `llama3` is `llama3:latest`."""
+    if card.id == model or model in card.aliases:
+        return True
+    return engine == "ollama" and ":" not in model and card.id == f"{model}:latest"
+
+
+def _aliases(card: dict[str, Any]) -> tuple[str, ...]:
+    said = card.get("aliases")
+    return tuple(name for name in said if isinstance(name, str) and name != card["id"]) if isinstance(said, list) else ()
 
 
 def _context(card: dict[str, Any]) -> int | None:

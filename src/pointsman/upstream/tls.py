@@ -189,8 +189,7 @@ def _headers(target: Target, accept: bytes, has_body: bool) -> dict[str, str]:
         "Host": target.authority, "User-Agent": f"pointsman/{__version__}", "Accept-Encoding": "identity",
         "Accept": accept.decode(),
     }
-    if target.authorization:
-        headers["Authorization"] = target.authorization
+    headers |= target.credentials
     if has_body:
         headers["Content-Type"] = JSON.decode()
     return headers

@@ -18,14 +18,14 @@ def open_many(budget, count, now, endpoints=SMALL):
     return [open_one(budget, now, endpoints) for _ in range(count)]
 
 
-def test_a_quiet_pool_may_have_three_retries_in_flight():
+def test_a_quiet_pool_may_have_three_retries():
     assert open_many(RetryBudget(), 4, 100.0) == ["small", "small", "small", None]
 
 
-def test_a_closed_retry_makes_room():
+def test_a_retry_that_was_never_sent_makes_room():
     budget = RetryBudget()
     open_many(budget, 3, 100.0)
-    budget.close_retry("small", 100.0, sent=True)
+    budget.close_retry("small", 100.0, sent=False)
     assert open_many(budget, 2, 100.0) == ["small", None]
 
 
@@ -43,7 +43,21 @@ def test_retries_that_are_over_count_until_they_leave_the_window():
     for _ in range(10):
         pool = open_one(budget, 100.0)
         budget.close_retry(pool, 100.0, sent=True)
-    assert open_many(budget, 4, 100.0) == ["small"] * 3 + [None]  # only the floor is left
+    assert open_many(budget, 1, 100.0) == [None]
+    assert open_many(budget, 1, 111.0) == ["small"]
+
+
+def test_a_pool_that_fails_at_once_does_not_live_on_the_floor():
+    """Each retry is over before the next request comes: what is in flight says nothing then."""
+    budget, allowed = RetryBudget(), 0
+    for i in range(1000):
+        now = 100.0 + i / 100
+        budget.started("small", now)
+        if (pool := open_one(budget, now)) is not None:
+            allowed += 1
+            budget.started(pool, now)
+            budget.close_retry(pool, now, sent=True)
+    assert 150 <= allowed <= 200
 
 
 def test_attempts_leave_the_window_after_ten_seconds():

@@ -2,13 +2,14 @@
 
 import json
 import sys
-import types
 
 import pytest
 from typer.testing import CliRunner
 
 from pointsman.cli.main import app
+from pointsman.core.fleet import LoadReport
 from pointsman.errors import ConnectFailed
+from pointsman.upstream.load_report.reader import HttpLoadReader
 
 GOOD = """\
 tiers:
@@ -72,21 +73,23 @@ def endpoints_say(monkeypatch):
     """Puts answers of endpoints, by id, in place of the network."""
 
     def install(answers):
-        async def fetch_models(endpoint, timeout_s):
+        async def read(_, endpoint, until):
             answer = answers[endpoint.id]
             if isinstance(answer, Exception):
                 raise answer
-            return tuple(types.SimpleNamespace(id=name, context=context) for name, context in answer)
+            return answer
 
-        module = types.ModuleType("pointsman.upstream.models")
-        module.fetch_models = fetch_models
-        monkeypatch.setitem(sys.modules, "pointsman.upstream.models", module)
+        monkeypatch.setattr(HttpLoadReader, "read", read)
 
     return install
 
 
+def says(*models, waiting=0, running=0, kv_usage=0.5, **fields):
+    return LoadReport(waiting, running, kv_usage, at=0.0, models=models, **fields)
+
+
 def test_live_tells_what_each_endpoint_serves(run, endpoints_say):
-    endpoints_say({"small/0": [("qwen-7b", 32768)], "large/0": [("llama-70b", None)]})
+    endpoints_say({"small/0": says("qwen-7b", context=32768), "large/0": says("llama-70b")})
     result = run(GOOD, "--live")
 
     assert result.exit_code == 0
@@ -96,7 +99,7 @@ def test_live_tells_what_each_endpoint_serves(run, endpoints_say):
 
 
 def test_live_fails_when_one_is_gone_and_one_serves_something_else(run, endpoints_say):
-    endpoints_say({"small/0": [("qwen-14b", None), ("bge", None)], "large/0": ConnectFailed("connection refused", sent=False)})
+    endpoints_say({"small/0": says("qwen-14b", "bge"), "large/0": ConnectFailed("connection refused", sent=False)})
     result = run(GOOD, "--live")
 
     assert result.exit_code == 1
@@ -106,6 +109,31 @@ def test_live_fails_when_one_is_gone_and_one_serves_something_else(run, endpoint
 
     live = json.loads(run(GOOD, "--live", "--json").stdout)["live"]
     assert [(p["endpoint"], p["is_reachable"], p["is_listed"]) for p in live] == [("small/0", True, False), ("large/0", False, False)]
+
+
+@pytest.mark.parametrize(("report", "words"), [
+    (says("qwen-7b", waiting=2, running=3, engine="vllm", version="0.32.0", slots=8), "vllm 0.32.0: 3 running, 2 waiting, KV cache 50%, 8 slots\n"),
+    (says("qwen-7b", waiting=None, running=None, kv_usage=None, engine="sglang"),
+     "sglang: tells no load; unknown: waiting, running, kv_usage (start SGLang with --enable-metrics"),
+    (says("qwen-7b", waiting=None, kv_usage=None, engine="llamacpp", slots=4),
+     "llamacpp: 0 running, 4 slots; unknown: waiting, kv_usage (start llama.cpp with --metrics"),
+    (says("qwen-7b", kv_usage=None, engine="llamacpp"), "llamacpp: 0 running, 0 waiting; unknown: kv_usage\n"),
+    (says("qwen-7b", engine="vllm", is_awake=False), "vllm: asleep, 0 running"),
+    (says("qwen-7b", waiting=None, running=None, kv_usage=None), "no engine that we know: tells no load\n"),
+])
+def test_live_shows_the_engine_its_load_and_how_to_get_what_is_missing(run, endpoints_say, report, words):
+    endpoints_say({"small/0": report, "large/0": says("llama-70b")})
+    output = run(GOOD, "--live").output
+
+    assert words in output
+    assert "load not asked for: somebody else's (`poll: auto`)" in output
+
+
+def test_live_says_when_the_engine_is_another_than_configured(run, endpoints_say):
+    endpoints_say({"small/0": says("qwen-7b", engine="vllm"), "large/0": says("llama-70b")})
+    text = GOOD.replace("endpoints: [{url: \"http://10.0.0.1", "endpoints: [{engine: sglang, url: \"http://10.0.0.1")
+
+    assert "vllm (configured as sglang: correct `engine`): 0 running" in run(text, "--live").output
 
 
 def test_the_commands_name_is_not_imported_before_it_is_called():

@@ -124,7 +124,8 @@ def test_a_request_that_stays_has_one_rung_and_a_plan_only_lowers():
     graph = build_graph(settings)
 
     assert [r.tier for r in way.rungs] == ["small"]
-    plan = graph.plan(request, settings.routes["auto"], way, 100.0)
+    plan = graph.plan(request, settings.routes["auto"], way, 100.0, graph.deadline(request, settings.routes["auto"], 100.0))
     assert (plan.max_sent, plan.deadline) == (3, 109.0)
-    plan = graph.plan(asking(max_sent=1, deadline_s=2.0), settings.routes["auto"], way, 100.0)
+    request = asking(max_sent=1, deadline_s=2.0)
+    plan = graph.plan(request, settings.routes["auto"], way, 100.0, graph.deadline(request, settings.routes["auto"], 100.0))
     assert (plan.max_sent, plan.deadline) == (1, 102.0)

@@ -158,6 +158,80 @@ def test_status_and_repr_tell_tiers_and_pools():
     fleet = a_fleet()
     take(fleet)
     status = fleet.status(1000.0)
-    assert status["tiers"] == {"large": {"pools": ["llama", "qwen"], "is_fit": True}}
+    tier = status["tiers"]["large"]
+    assert (tier["pools"], tier["is_fit"], tier["in_flight"]) == (["llama", "qwen"], True, 1)
     assert status["pools"]["qwen"]["healthy"] == 1
     assert repr(fleet) == "<Fleet [1 tiers, 2 pools | 1 in flight]>"
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Is it fit right now?
+
+
+def a_tiered_fleet(**pool) -> Fleet:
+    return Fleet(a_settings(a_pool("small", endpoints=(an_endpoint("small/0", slots=2),), **pool)))
+
+
+def test_a_full_tier_diverts_and_a_release_is_heard():
+    fleet = a_tiered_fleet()
+    woken = []
+    fleet.on_release.append(lambda: woken.append(1))
+    leases = [fleet.lease("small", REQUEST, (), 1000.0, RNG) for _ in range(2)]
+    assert "saturated" in {fleet.diverts("small", 1000.0, RNG) for _ in range(50)}
+    assert (fleet.fitness("small", 1000.0).reason, fleet.has_room("small", 1000.0)) == ("in_flight", False)
+    assert (fleet.slots("small", 1000.0), fleet.free_slots("small", 1000.0)) == (2, 0)
+    leases[0].close("answered", 1001.0)
+    assert woken == [1]
+    assert (fleet.has_room("small", 1001.0), fleet.has_room("small", 1001.0, 1)) == (True, False)
+    assert fleet.drain_rate("small", 1001.0) == 1.0
+
+
+def test_a_pool_may_be_asked_for_by_its_own_name():
+    fleet = a_fleet()
+    assert fleet.fitness("qwen", 1000.0).is_fit
+    assert fleet.slots("qwen", 1000.0) == 256
+    lease = fleet.lease_pool("qwen", REQUEST, (), 1000.0, RNG)
+    lease.close("answered", 1001.0)
+    assert fleet.drain_rate("qwen", 1001.0) == fleet.drain_rate("large", 1001.0) == 1.0
+    assert fleet.drain_rate("llama", 1001.0) is None
+
+
+def test_of_a_name_that_is_none_nothing_is_known():
+    fleet = a_fleet()
+    assert fleet.fitness("other", 1000.0).is_fit
+    assert fleet.diverts("other", 1000.0, RNG) is None
+    assert fleet.has_room("other", 1000.0)
+    assert (fleet.slots("other", 1.0), fleet.free_slots("other", 1.0), fleet.drain_rate("other", 1.0)) == (None,) * 3
+    assert fleet.ttft_p95("other", 1000.0) is None
+
+
+def test_answers_of_a_pinned_pool_count_for_the_tiers_over_it():
+    fleet = a_fleet()
+    for _ in range(5):
+        lease = fleet.lease_pool("qwen", REQUEST, (), 1000.0, RNG)
+        lease.began(1000.0, 0.3)
+    assert fleet.ttft_p95("large", 1000.0) == pytest.approx(0.3, rel=0.02)
+    assert fleet.ttft_p95("llama", 1000.0) is None
+
+
+def test_each_pool_has_the_balancer_that_it_names():
+    settings = a_settings(a_pool("small", "http://a/v1", "http://b/v1", balancer="round_robin"), a_pool("large"))
+    fleet = Fleet(settings)
+    assert [fleet.lease("small", REQUEST, (), 1000.0, RNG).endpoint.id for _ in range(3)] == ["small/0", "small/1", "small/0"]
+
+
+def test_saturation_and_windows_survive_a_reload():
+    old = a_tiered_fleet()
+    leases = [old.lease("small", REQUEST, (), 1000.0, RNG) for _ in range(2)]
+    assert not old.fitness("small", 1000.0).is_fit
+    new = reloaded(old, a_pool("small", endpoints=(an_endpoint("small/0", slots=2),)))
+    assert new.fitness("small", 1000.0).reason == "in_flight"
+    leases[0].close("answered", 1001.0)
+    assert new.drain_rate("small", 1001.0) == 1.0
+
+
+def test_a_server_that_is_new_after_a_reload_starts_slowly_and_a_whole_new_pool_does_not():
+    old = Fleet(a_settings(a_pool("small", "http://a/v1")))
+    new = reloaded(old, a_pool("small", "http://a/v1", "http://b/v1"), a_pool("large"))
+    assert [view.weight for view in new.pools["small"].views(1000.0)] == [1.0, 0.1]
+    assert [view.weight for view in new.pools["large"].views(1000.0)] == [1.0]

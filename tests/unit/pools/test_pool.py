@@ -240,6 +240,95 @@ def test_answers_are_remembered():
 
 
 # ---------------------------------------------------------------------------------------------------------
+# Limits, and what is told from outside
+
+
+def test_an_endpoint_is_never_leased_beyond_its_limit_not_even_desperately():
+    spec = an_endpoint("small/0", max_in_flight=2)
+    pool = Pool(a_pool("small", endpoints=(spec,)), RoundRobin())
+    leases = [take(pool), take(pool)]
+    with pytest.raises(NoEndpoint, match="1 saturated") as caught:
+        take(pool, desperate=True)
+    assert caught.value.retry_after_s is None
+    leases[0].close("answered", 1001.0)
+    assert take(pool).endpoint.id == "small/0"
+
+
+def test_what_other_processes_hold_counts_against_the_limit():
+    pool = Pool(a_pool("small", endpoints=(an_endpoint("small/0", max_in_flight=2),)), RoundRobin())
+    pool.observe_elsewhere("small/0", 1, 300)
+    take(pool)
+    with pytest.raises(NoEndpoint):
+        take(pool)
+    pool.observe_elsewhere("small/0", 0, 0)
+    take(pool)
+
+
+def test_an_endpoint_that_refused_a_look_is_out_and_tried_only_when_nothing_else_is_left():
+    pool = pool_of(2)
+    pool.mark("small/0", False, "connection refused", 1000.0)
+    assert {take(pool).endpoint.id for _ in range(4)} == {"small/1"}
+    assert pool.status(1000.0)["endpoints"][0]["cause"] == "connection refused"
+    pool.mark("small/1", False, "asleep", 1000.0)
+    assert not pool.is_fit(1000.0)
+    assert take(pool, desperate=True).endpoint.id in pool.endpoint_ids
+
+
+def excess(pool, now=1000.0):
+    take(pool, now).close("cancelled", now)
+    return [view.excess_tokens for view in pool.views(now)]
+
+
+def observe(pool, *waiting, running=0, now=1000.0, **told):
+    for at, count in enumerate(waiting):
+        if count is not None:
+            pool.observe(f"small/{at}", LoadReport(count, running, None, at=now, **told))
+
+
+def test_a_report_repels_by_what_it_says_beyond_the_middle_of_the_pool():
+    pool = pool_of(3)
+    observe(pool, 2, 4, 10)
+    assert excess(pool) == [0, 0, 3000]
+
+
+def test_silence_and_a_claim_to_be_idle_are_worth_the_same():
+    pool = pool_of(4)
+    observe(pool, 0, None, 6, 6)
+    assert excess(pool) == [0, 0, 0, 0]
+
+
+def test_requests_there_that_are_not_ours_repel_too():
+    pool = pool_of(3)
+    held = [take(pool, exclude={"small/1", "small/2"}) for _ in range(8)]
+    observe(pool, 0, 0, 0, running=8)
+    assert excess(pool) == [0, 0, 0], "eight of ours here, eight strangers on each of the others: the middle is eight"
+    assert len(held) == 8
+
+
+def test_tokens_that_an_engine_counts_itself_are_taken_as_they_are():
+    pool = pool_of(3)
+    observe(pool, 1, 1, 1, queued_tokens=100)
+    pool.observe("small/2", LoadReport(1, 0, None, at=1000.0, queued_tokens=9100))
+    assert excess(pool) == [0, 0, 9000]
+
+
+def test_a_report_that_has_become_stale_repels_no_more():
+    pool = pool_of(3)
+    observe(pool, 0, 0, 10)
+    assert excess(pool) == [0, 0, 5000]
+    assert excess(pool, 1007.0) == [0, 0, 0]
+
+
+def test_queues_are_compared_at_most_twice_a_second():
+    pool = pool_of(3)
+    observe(pool, 0, 0, 10)
+    assert excess(pool) == [0, 0, 5000]
+    observe(pool, 0, 10, 0)
+    assert excess(pool, 1000.4) == [0, 0, 5000]
+    assert excess(pool, 1000.5) == [0, 5000, 0]
+
+
+# ---------------------------------------------------------------------------------------------------------
 # Looking at it
 
 

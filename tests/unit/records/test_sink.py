@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
@@ -28,6 +29,17 @@ def test_every_sink_gets_the_record() -> None:
     Fanout(one, other).write(RECORD)
 
     assert one.kept == other.kept == [RECORD]
+
+
+def test_the_first_has_it_at_once_and_the_others_when_the_client_has_its_answer() -> None:
+    async def answering() -> tuple[int, int, int]:
+        first, reader = Keeps(), Keeps()
+        Fanout(first, reader).write(RECORD)
+        before = len(first.kept), len(reader.kept)
+        await asyncio.sleep(0)
+        return *before, len(reader.kept)
+
+    assert asyncio.run(answering()) == (1, 0, 1)
 
 
 def test_a_sink_that_raises_stops_nobody_and_is_counted(caplog: pytest.LogCaptureFixture) -> None:

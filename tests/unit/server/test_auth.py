@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 
+import msgspec
 import pytest
 
 from pointsman.core.request import Caller
@@ -19,7 +20,7 @@ def keys(*settings: KeySettings) -> Keys:
 
 @pytest.mark.parametrize(("authorization", "api_key"), [(b"Bearer sk-app", None), (b"bearer  sk-app ", None), (None, b"sk-app")])
 def test_a_known_key_is_its_caller_with_the_keys_tenant(authorization, api_key):
-    assert keys(KEY).caller(authorization, api_key, "8.8.8.8") == Caller("app", "acme", ("auto",))
+    assert keys(KEY).caller(authorization, api_key, "8.8.8.8") == Caller("app", "acme", ("auto",), best_priority=1)
 
 
 @pytest.mark.parametrize(("authorization", "api_key"), [
@@ -29,6 +30,13 @@ def test_a_known_key_is_its_caller_with_the_keys_tenant(authorization, api_key):
 def test_anything_else_is_unauthorized_even_from_this_machine(authorization, api_key):
     with pytest.raises(Unauthorized):
         keys(KEY).caller(authorization, api_key, "127.0.0.1")
+
+
+@pytest.mark.parametrize(("name", "rank"), [("high", 0), ("normal", 1), ("low", 2)])
+def test_a_keys_priority_is_what_it_gets_and_the_best_it_may_ask_for(name, rank):
+    caller = keys(msgspec.structs.replace(KEY, priority=name)).caller(None, b"sk-app", "8.8.8.8")
+
+    assert (caller.priority, caller.best_priority) == (rank, rank)
 
 
 def test_without_keys_this_machine_is_served():

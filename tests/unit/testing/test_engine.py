@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pointsman.testing.engine import Engine, PrefixCache, QueueFull, Sequence, Step, prefix_of
+from pointsman.testing.engine import Engine, QueueFull, Sequence, Step
+from pointsman.testing.engine_blocks import prefix_of
 from pointsman.testing.gpu_models import Timing
 
 # One step: 10 ms, 1 ms a prompt token, 2 ms a sequence.
@@ -90,7 +91,7 @@ def test_an_aborted_sequence_frees_its_slot_at_the_next_step() -> None:
     assert step is not None
     assert step.tokens == (second,)
     assert engine.step(0.2) is None
-    assert engine.used_blocks == 0
+    assert engine.blocks.used == 0
 
 
 def test_an_aborted_sequence_leaves_the_queue_at_once() -> None:
@@ -115,7 +116,7 @@ def test_when_blocks_run_out_the_youngest_starts_over_and_all_are_served() -> No
     assert engine.preemptions >= 1
     assert (old.preemptions, young.preemptions >= 1) == (0, True)
     assert sum(s is young for step in steps for s in step.tokens) == 20
-    assert engine.used_blocks == 0
+    assert engine.blocks.used == 0
 
 
 def test_kv_usage_is_what_running_sequences_hold() -> None:
@@ -141,13 +142,64 @@ def test_a_repeated_prompt_is_read_from_the_prefix_cache() -> None:
     assert steps[0].prefill_tokens == second.prompt_tokens - 96
 
 
-def test_the_prefix_cache_forgets_the_least_recently_used() -> None:
-    cache = PrefixCache(2)
-    cache.add((1, 2))
-    cache.add((1,))
-    cache.add((3,))
+def test_sequences_with_one_prefix_share_its_blocks() -> None:
+    engine = an_engine(kv_tokens=160)
+    prompt = b"x" * 64 * 4
+    first, second = (Sequence(70, 30, prefix_of(prompt)) for _ in range(2))
+    engine.submit([first], now=0.0)
+    engine.step(0.0)
+    engine.submit([second], now=0.1)
+    engine.step(0.1)
 
-    assert (cache.hit((1, 2)), cache.hit((3,))) == (1, 1)
+    assert (second.cached, second.blocks[:4]) == (64, first.blocks[:4])
+    assert engine.blocks.used == 4 + 1 + 1
+    assert (engine.prefix_queries, engine.prefix_hits) == (140, 64)
+
+
+def test_a_prompt_waits_until_all_of_it_fits_and_nobody_passes_it() -> None:
+    engine = an_engine(kv_tokens=160, prefill_budget=20)
+    long, short = Sequence(120, 2), Sequence(10, 2)
+    engine.submit([Sequence(60, 20)], now=0.0)
+    engine.step(0.0)
+    engine.submit([long, short], now=0.0)
+
+    engine.step(0.1)
+
+    assert list(engine.waiting) == [long, short]
+
+
+def test_nobody_is_admitted_in_a_step_that_preempts() -> None:
+    engine = an_engine(kv_tokens=64)
+    engine.submit([Sequence(31, 20), Sequence(31, 20)], now=0.0)
+    engine.step(0.0)
+    newcomer = Sequence(1, 1)
+    engine.submit([newcomer], now=0.0)
+    while not engine.preemptions:
+        engine.step(0.0)
+
+    assert newcomer.started_at is None
+
+
+def test_a_preempted_sequence_finds_its_own_prompt_in_the_cache() -> None:
+    engine = an_engine(kv_tokens=96)
+    old, young = Sequence(16, 48), Sequence(33, 30, prefix_of(b"y" * 132))
+    engine.submit([old], now=0.0)
+    engine.submit([young], now=0.0)
+
+    steps = run(engine)
+
+    again = next(s for s in steps if s.prefill_tokens and s.began_at > 0)
+    assert (young.preemptions, young.generated) == (1, 30)
+    assert again.prefill_tokens < young.prompt_tokens
+    # The cache is asked about a prompt once, however often it starts over.
+    assert engine.prefix_queries == 49
+
+
+def test_what_fits_nowhere_is_refused_at_once() -> None:
+    engine = an_engine(kv_tokens=64)
+
+    with pytest.raises(ValueError, match="64 tokens"):
+        engine.submit([Sequence(60, 5)], now=0.0)
 
 
 def test_an_embedding_is_finished_when_its_prompt_is_read() -> None:
@@ -187,5 +239,5 @@ def test_whatever_comes_everybody_is_served_and_nothing_is_kept(
     else:
         pytest.fail("the engine never came to rest")
 
-    assert (engine.used_blocks, engine.running, len(engine.waiting)) == (0, [], 0)
+    assert (engine.blocks.used, engine.running, len(engine.waiting)) == (0, [], 0)
     assert all(told[i] == s.output_tokens for i, s in enumerate(sequences) if s not in gone)

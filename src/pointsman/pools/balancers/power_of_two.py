@@ -1,7 +1,7 @@
 """Two endpoints at random, the less loaded of them: nearly as even as asking all, and no herd on the idlest one.
 
-Load is our own estimated tokens in flight plus the queue that the engine reported. An engine that reported nothing is
-compared by what we know ourselves, on both sides: silence must never look like an empty queue.
+Load is our own estimated tokens in flight and what the engine reports beyond its siblings (`Pool` compares the
+reports: one that is silent, or claims to be idle, counts as its siblings do).
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from random import Random
 
 from pointsman.core.fleet import EndpointId, EndpointView
 from pointsman.core.request import ChatRequest
+from pointsman.pools.balancers.load import cost, is_full, tokens_of
 
-TOKENS_PER_WAITING = 500
-"""A queued request of which we know nothing else: the middle of what chat traffic asks, in and out."""
+FEW = 16
+"""In a pool up to this size all endpoints are asked for a free slot when one of the two has none; in a larger one as
+many others at random: by then nearly all are full."""
 
 
 class PowerOfTwo:
@@ -23,10 +25,11 @@ class PowerOfTwo:
         """One of `views` (never empty)."""
         first, second = _two(views, rng)
         if is_full(first) or is_full(second):
-            free = [view for view in views if not is_full(view)]
+            asked = views if len(views) <= FEW else [views[int(rng.random() * len(views))] for _ in range(FEW)]
+            free = [view for view in asked if not is_full(view)]
             if free:
                 first, second = _two(free, rng)
-        return lighter(first, second).id
+        return lighter(first, second, tokens_of(request)).id
 
 
 def _two(views: Sequence[EndpointView], rng: Random) -> tuple[EndpointView, EndpointView]:
@@ -38,16 +41,6 @@ def _two(views: Sequence[EndpointView], rng: Random) -> tuple[EndpointView, Endp
     return views[i], views[j + (j >= i)]
 
 
-def is_full(view: EndpointView) -> bool:
-    return view.slots is not None and view.in_flight >= view.slots
-
-
-def lighter(a: EndpointView, b: EndpointView) -> EndpointView:
-    """The less loaded; `a`, the first at random, of equals."""
-    load_a, load_b = a.in_flight_tokens, b.in_flight_tokens
-    if a.report is not None and b.report is not None:
-        waiting_a, waiting_b = a.report.waiting, b.report.waiting
-        if waiting_a is not None and waiting_b is not None:
-            load_a += waiting_a * TOKENS_PER_WAITING
-            load_b += waiting_b * TOKENS_PER_WAITING
-    return b if (load_b, b.in_flight) < (load_a, a.in_flight) else a
+def lighter(a: EndpointView, b: EndpointView, tokens: int) -> EndpointView:
+    """The less loaded with `tokens` more; `a`, the first at random, of equals."""
+    return b if (cost(b, tokens), b.in_flight) < (cost(a, tokens), a.in_flight) else a

@@ -40,13 +40,13 @@ class Spoken(msgspec.Struct, gc=False):
         count = 0
         for value in (self.content, self.reasoning, self.reasoning_content, self.refusal):
             if value:
-                count += len(value) if isinstance(value, str) else _chars(value)
+                count += len(value) if isinstance(value, str) else string_chars(value)
         if self.tool_calls:
-            count += _chars(self.tool_calls)
+            count += string_chars(self.tool_calls)
         if self.function_call:
-            count += _chars(self.function_call)
+            count += string_chars(self.function_call)
         if self.audio:
-            count += _chars(self.audio)
+            count += string_chars(self.audio)
         return count
 
 
@@ -105,7 +105,7 @@ def read_reply(endpoint: str, request: ChatRequest, body: bytes) -> Reply:
     try:
         answer = decoded(_answers.decode, body)
     except (msgspec.DecodeError, RecursionError) as exc:
-        raise _unreadable(endpoint, body, exc) from exc
+        raise unreadable(endpoint, body, exc) from exc
     if answer.error or answer.object == "error":
         raise in_band(endpoint, answer.error or decoded(msgspec.json.decode, body))
     if not answer.choices:
@@ -127,7 +127,7 @@ def _read_vectors(endpoint: str, request: ChatRequest, body: bytes) -> Reply:
     try:
         answer = _vectors.decode(body)
     except (msgspec.DecodeError, RecursionError) as exc:
-        raise _unreadable(endpoint, body, exc) from exc
+        raise unreadable(endpoint, body, exc) from exc
     if answer.error or answer.object == "error":
         raise in_band(endpoint, answer.error or decoded(msgspec.json.decode, body))
     found = len(answer.data or ())
@@ -136,7 +136,7 @@ def _read_vectors(endpoint: str, request: ChatRequest, body: bytes) -> Reply:
     return Reply(body, read_usage(answer.usage, embedding=True), _name(answer.model))
 
 
-def _unreadable(endpoint: str, body: bytes, exc: Exception) -> BadAnswer:
+def unreadable(endpoint: str, body: bytes, exc: Exception) -> BadAnswer:
     what = "an empty body" if not body.strip() else "HTML" if body.lstrip()[:1] == b"<" else f"no answer ({exc})"
     return BadAnswer(f"endpoint {endpoint} answered with {what}", body=body[:300])
 
@@ -145,7 +145,7 @@ def _name(model: Any) -> str:
     return model if isinstance(model, str) else ""
 
 
-def _chars(value: Any) -> int:
+def string_chars(value: Any) -> int:
     """Characters in tool calls, content parts and the like: their string leaves, of a depth that engines use."""
     if isinstance(value, str):
         return len(value)

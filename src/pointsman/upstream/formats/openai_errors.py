@@ -40,7 +40,7 @@ _BY_WORD = (
     (("rate_limit", "ratelimit", "insufficient_quota", "too_many_requests"), 429),
     (("overloaded",), 529),
     (("unavailable",), 503),
-    (("authentication", "unauthorized", "permission", "invalid_api_key"), 401),
+    (("authentication", "unauthorized", "permission", "invalid_api_key", "billing"), 401),
     (("notfound", "not_found"), 404),
     (("badrequest", "bad request", "bad_request", "invalid_request", "context_length", "context_size", "validation"), 400),
     (("timeout",), 504),
@@ -52,7 +52,13 @@ def from_status(endpoint: str, status: int, headers: Mapping[bytes, bytes], body
     """The error that a response with this status (not 2xx) and body (possibly cut) is."""
     html = bool(_HTML.match(body)) or b"html" in headers.get(b"content-type", b"").lower()
     described = {} if html else describe(body)
-    return _error(endpoint, status, described, retry_after(headers), html=html)
+    error = _error(endpoint, status, described, retry_after(headers), html=html)
+    match headers.get(b"x-should-retry", b"").strip().lower():
+        case b"false":  # by who knows best: the same again would meet the same
+            error.should_retry = False
+        case b"true" if isinstance(error, RequestRefused):  # a 409, say: it was not about the request
+            error.retryable = error.should_retry = True
+    return error
 
 
 def in_band(endpoint: str, found: Any, status: int | None = None) -> UpstreamError:

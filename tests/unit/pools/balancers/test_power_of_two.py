@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from random import Random
 
-from pointsman.core.fleet import EndpointState, EndpointView, LoadReport
+from pointsman.core.fleet import EndpointState, EndpointView
 from pointsman.pools.balancers.power_of_two import PowerOfTwo
 from pointsman.testing.factories import a_request
 
 REQUEST = a_request()
 
 
-def a_view(id: str, tokens: int = 0, *, in_flight: int = 0, slots: int | None = None, waiting: int | None = None):
-    report = None if waiting is None else LoadReport(waiting, 0, None, at=0.0)
-    return EndpointView(id, EndpointState.HEALTHY, in_flight, tokens, slots, report)
+def a_view(id: str, tokens: int = 0, *, in_flight: int = 0, slots: int | None = None, excess: int = 0, weight=1.0):
+    return EndpointView(id, EndpointState.HEALTHY, in_flight, tokens, slots, None, excess, weight)
 
 
 def picks(*views: EndpointView, times: int = 300) -> Counter[str]:
@@ -38,11 +37,12 @@ def test_equals_share_evenly():
 
 
 def test_a_reported_queue_outweighs_a_few_tokens():
-    assert picks(a_view("a", 100, waiting=20), a_view("b", 900, waiting=0)) == {"b": 300}
+    assert picks(a_view("a", 100, excess=10_000), a_view("b", 900)) == {"b": 300}
 
 
-def test_an_endpoint_that_reports_nothing_does_not_look_idle():
-    assert picks(a_view("silent", 900), a_view("honest", 100, waiting=20)) == {"honest": 300}
+def test_an_endpoint_that_starts_slowly_is_as_busy_as_a_full_one_with_a_part_of_its_tokens():
+    assert picks(a_view("cold", weight=0.1), a_view("warm")) == {"warm": 300}
+    assert picks(a_view("cold", 90, weight=0.5), a_view("warm", 500)) == {"cold": 300}
 
 
 def test_full_endpoints_only_when_all_are_full():
@@ -54,3 +54,16 @@ def test_full_endpoints_only_when_all_are_full():
 
 def test_a_single_endpoint_is_picked():
     assert picks(a_view("a"), times=1) == {"a": 1}
+
+
+def test_in_a_large_pool_only_some_are_asked_for_a_free_slot():
+    class Views(list):
+        asked = 0
+
+        def __getitem__(self, index):
+            Views.asked += 1
+            return super().__getitem__(index)
+
+    views = Views(a_view(str(i), i, in_flight=4, slots=4) for i in range(500))
+    PowerOfTwo().pick(REQUEST, views, Random(1))
+    assert Views.asked <= 20

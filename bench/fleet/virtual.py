@@ -1,0 +1,332 @@
+"""A fleet in virtual time: the simulator's engine and the router's pools and balancers, without sockets or a clock.
+
+`python bench/fleet/virtual.py [DATA] [--seeds 5] [--loads 20,60,100,150] [--balancers power_of_two,round_robin]`
+
+A heap of moments instead of an event loop: hundreds of simulated seconds pass in one, and the same seed gives the same
+figures. What is real: `pools.pool.Pool` with its balancers, health and leases; `testing.engine`; polls every 2 s. What is
+left out: the router's own time, HTTP, tiers, admission queues and hedges (`run.py` has them).
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import statistics
+import time
+from collections.abc import Callable
+from collections.abc import Sequence as Views
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from machines import GPU, MODEL, Machines, sla_s, usd_per_hour
+from traffic import NAMES, Arrival, at_rate, read
+
+from pointsman.core.fleet import EndpointSpec, EndpointView, LoadReport
+from pointsman.core.protocols import Balancer
+from pointsman.core.request import ChatRequest, Kind
+from pointsman.core.settings import PoolSettings
+from pointsman.errors import ConnectFailed, ConnectionLost, NoEndpoint, UpstreamError
+from pointsman.pools.balancers.choice import BALANCERS
+from pointsman.pools.pool import Lease, Pool
+from pointsman.server.body import parse
+from pointsman.testing import gpu_models
+from pointsman.testing.engine import Engine, Sequence, Step
+from pointsman.testing.engine_blocks import prefix_of
+from pointsman.testing.engine_trouble import Trouble
+
+POLL_S = 2.0
+MOST_ATTEMPTS = 3
+CAPACITY_SAMPLE = 150
+PATIENCE_S = 60.0
+"""A client that has heard nothing for so long leaves."""
+
+
+class LeastRequests:
+    """The fewest requests in flight, ties at random: what a proxy without any idea of tokens does."""
+
+    def pick(self, request: ChatRequest, views: Views[EndpointView], rng: Random) -> str:
+        return min(views, key=lambda view: (view.in_flight, rng.random())).id
+
+
+class Anyone:
+    """At random."""
+
+    def pick(self, request: ChatRequest, views: Views[EndpointView], rng: Random) -> str:
+        return views[int(rng.random() * len(views))].id
+
+
+BALANCERS_HERE: dict[str, Callable[[], Balancer]] = {**BALANCERS, "least_requests": LeastRequests, "random": Anyone}
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A request on its way."""
+
+    arrival: Arrival
+    request: ChatRequest
+    prefix: tuple[int, ...]
+    at: float = 0.0
+    ttft_s: float | None = None
+    error: str = ""
+    tried: list[str] = field(default_factory=list)
+    lease: Lease | None = None
+    sequence: Sequence | None = None
+
+
+class Machine:
+    """One endpoint: an engine and the step it is in."""
+
+    def __init__(self, engine: Engine, trouble: Trouble, front_s: float) -> None:
+        self.engine, self.trouble, self.front_s = engine, trouble, front_s
+        self.step: Step | None = None
+        self.tasks: dict[Sequence, Task] = {}
+        self.is_dead = False
+
+
+@dataclass
+class Outcome:
+    """What one run showed."""
+
+    tasks: list[Task]
+    hit_rate: float
+    preemptions: int
+    busy_s: float
+    ended_at: float
+    shares: list[int]
+    """Requests that each endpoint began."""
+
+    def ttfts(self) -> list[float]:
+        return sorted(t.ttft_s for t in self.tasks if t.ttft_s is not None)
+
+    @property
+    def errors(self) -> int:
+        return sum(bool(t.error) for t in self.tasks)
+
+    @property
+    def attained(self) -> float:
+        """Share of all requests that were in time and whole."""
+        met = sum(t.ttft_s is not None and not t.error and t.ttft_s <= sla_s(t.arrival.prompt_tokens) for t in self.tasks)
+        return met / len(self.tasks)
+
+
+class VirtualFleet:
+    """Plays arrivals over simulated engines behind a real pool."""
+
+    def __init__(self, machines: Machines, balancer: Balancer, *, seed: int = 0) -> None:
+        gpu, model = gpu_models.gpu_named(GPU), gpu_models.model_named(MODEL)
+        timing = gpu_models.timing(gpu, model)
+        specs = tuple(EndpointSpec(f"fleet/{i}", "fleet", f"http://10.0.0.{i}:8000/v1", MODEL, engine="vllm", slots=gpu.slots)
+                      for i in range(machines.endpoints))
+        self.pool = Pool(PoolSettings("fleet", MODEL, specs), balancer)
+        self.machines = {
+            spec.id: Machine(Engine(timing.slowed(trouble.slow), slots=gpu.slots, kv_tokens=gpu_models.kv_tokens(gpu, model)),
+                             trouble, timing.front_s)
+            for spec, trouble in zip(specs, machines.troubles(), strict=True)}
+        self.rng = Random(seed)
+        self.began = dict.fromkeys(self.machines, 0)
+        self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._number = 0
+        self._open = 0
+
+    def play(self, tasks: list[Task]) -> Outcome:
+        """Runs until every request has ended."""
+        self._open = len(tasks)
+        for task in tasks:
+            task.at = task.arrival.at_s
+            self._at(task.at, self._send, task)
+            self._at(task.at + PATIENCE_S, self._leave, task)
+        for name, machine in self.machines.items():
+            if (end := machine.trouble.ends_at) is not None:
+                self._at(end, self._die, name)
+        self._at(0.0, self._poll)
+        now = 0.0
+        while self._open and self._heap:
+            now, _, act, arguments = heapq.heappop(self._heap)
+            act(now, *arguments)
+        engines = [machine.engine for machine in self.machines.values()]
+        queries = sum(e.prefix_queries for e in engines)
+        return Outcome(tasks, sum(e.prefix_hits for e in engines) / queries if queries else 0.0,
+                       sum(e.preemptions for e in engines), sum(e.busy_s for e in engines), now, list(self.began.values()))
+
+    def _at(self, when: float, act: Callable[..., None], *arguments: Any) -> None:
+        self._number += 1
+        heapq.heappush(self._heap, (when, self._number, act, arguments))
+
+    # -- what happens to a request
+
+    def _send(self, now: float, task: Task) -> None:
+        if task.error:
+            return
+        try:
+            task.lease = self.pool.lease(task.request, task.tried, now, self.rng, desperate=True)
+        except NoEndpoint:
+            self._end(task, "no endpoint")
+            return
+        name = task.lease.endpoint.id
+        task.tried.append(name)
+        machine = self.machines[name]
+        if machine.is_dead:
+            self._failed(now, task, ConnectFailed("refused"))
+            return
+        self.began[name] += 1
+        self._at(now + machine.front_s, self._submit, task, name)
+
+    def _submit(self, now: float, task: Task, name: str) -> None:
+        machine = self.machines[name]
+        if task.error or task.lease is None or task.lease.is_closed:
+            return
+        task.sequence = Sequence(task.arrival.prompt_tokens, task.arrival.output_tokens, task.prefix)
+        machine.tasks[task.sequence] = task
+        machine.engine.submit([task.sequence], now)
+        if machine.step is None:
+            self._turn(now, name)
+
+    def _failed(self, now: float, task: Task, error: UpstreamError) -> None:
+        if task.lease is not None:
+            task.lease.close("failed", now, error)
+        if task.ttft_s is not None or len(task.tried) >= MOST_ATTEMPTS:
+            self._end(task, type(error).__name__)
+        else:
+            self._send(now, task)
+
+    def _leave(self, now: float, task: Task) -> None:
+        if task.ttft_s is not None or task.error:
+            return
+        if task.lease is not None:
+            if task.sequence is not None:
+                machine = self.machines[task.lease.endpoint.id]
+                machine.tasks.pop(task.sequence, None)
+                machine.engine.abort(task.sequence)
+            task.lease.close("cancelled", now)
+        self._end(task, "gave up")
+
+    def _end(self, task: Task, error: str = "") -> None:
+        task.error = error
+        self._open -= 1
+
+    # -- what happens to a machine
+
+    def _turn(self, now: float, name: str) -> None:
+        machine = self.machines[name]
+        if machine.is_dead:
+            return
+        if (step := machine.step) is not None:
+            for sequence in step.tokens:
+                if sequence.generated == 1 and (task := machine.tasks.get(sequence)) is not None and task.lease is not None:
+                    task.ttft_s = now - task.at
+                    task.lease.began(now, task.ttft_s)
+            for sequence in step.finished:
+                if (task := machine.tasks.pop(sequence, None)) is not None and task.lease is not None:
+                    task.lease.close("answered", now)
+                    self._end(task)
+        machine.step = machine.engine.step(now)
+        if machine.step is not None:
+            self._at(machine.step.ends_at, self._turn, name)
+
+    def _die(self, now: float, name: str) -> None:
+        machine = self.machines[name]
+        machine.is_dead, machine.step = True, None
+        tasks, machine.tasks = list(machine.tasks.values()), {}
+        for task in tasks:
+            self._failed(now, task, ConnectionLost("reset"))
+
+    def _poll(self, now: float) -> None:
+        for name, machine in self.machines.items():
+            if machine.is_dead:
+                self.pool.observe(name, None)
+                continue
+            engine = machine.engine
+            waiting, running, kv = (0, 0, 0.0) if machine.trouble.lies else (len(engine.waiting), len(engine.running), engine.kv_usage)
+            self.pool.observe(name, LoadReport(waiting, running, kv, now))
+        if self._open:
+            self._at(now + POLL_S, self._poll)
+
+
+def tasks_of(arrivals: list[Arrival]) -> list[Task]:
+    """Parsed and hashed once; `fresh` makes them usable again."""
+    return [Task(a, parse(a.body(MODEL), Kind.CHAT), prefix_of("\n".join(text for _, text in a.messages).encode()))
+            for a in arrivals]
+
+
+def fresh(tasks: list[Task], arrivals: list[Arrival]) -> list[Task]:
+    """The same requests at other times."""
+    return [Task(arrival, task.request, task.prefix) for task, arrival in zip(tasks, arrivals, strict=True)]
+
+
+def capacity_per_s(tasks: list[Task], machines: Machines) -> float:
+    """Requests/s that the fleet could do at best.
+
+    One healthy engine works through requests that all wait at its door, prefix cache on; its rate, times the healthy
+    endpoints that the fleet amounts to.
+    """
+    gpu, model = gpu_models.gpu_named(GPU), gpu_models.model_named(MODEL)
+    timing = gpu_models.timing(gpu, model)
+    engine = Engine(timing, slots=gpu.slots, kv_tokens=gpu_models.kv_tokens(gpu, model))
+    engine.submit([Sequence(t.arrival.prompt_tokens, t.arrival.output_tokens, t.prefix) for t in tasks], 0.0)
+    now = 0.0
+    while (step := engine.step(now)) is not None:
+        now = step.ends_at
+    return len(tasks) / now * machines.effective
+
+
+def quantile(values: list[float], share: float) -> float:
+    """Of sorted values; nan when there are none."""
+    return values[min(int(share * len(values)), len(values) - 1)] if values else float("nan")
+
+
+def main() -> None:
+    options = _options()
+    print(f"{'trace':9} {'load':>5} {'balancer':15} {'p50':>6} {'p95':>6} {'p99':>6} {'SLA':>6} {'hits':>6} {'errors':>7} "
+          f"{'preempt':>7} {'busy $':>7} {'real s':>6}   (means over {options.seeds} seeds; {options.seconds:g} s of arrivals)")
+    for name in options.traces:
+        for load in options.loads:
+            rows: dict[str, list[tuple[float, ...]]] = {}
+            for seed in range(options.seeds):
+                machines = Machines(options.endpoints, options.seconds, is_healthy=options.healthy)
+                tasks, arrivals = workload(name, options.data, machines, load, seed)
+                for balancer in options.balancers:
+                    rows.setdefault(balancer, []).append(_row(machines, balancer, fresh(tasks, arrivals), seed))
+            for balancer, found in rows.items():
+                p50, p95, p99, sla, hits, errors, preempted, usd, real = (statistics.fmean(column) for column in zip(*found, strict=True))
+                print(f"{name:9} {load:4.0f}% {balancer:15} {p50:6.2f} {p95:6.2f} {p99:6.2f} {sla:6.1%} {hits:6.1%} {errors:7.1f} "
+                      f"{preempted:7.1f} {usd:7.4f} {real:6.2f}")
+
+
+def workload(name: str, data: Path | None, machines: Machines, load: float, seed: int = 0) -> tuple[list[Task], list[Arrival]]:
+    """Requests for `machines.seconds` at `load` percent of its capacity, and their arrivals at that rate."""
+    sample = tasks_of(read(name, data, count=CAPACITY_SAMPLE, skip=seed * 1500, seed=seed))
+    per_s = capacity_per_s(sample, machines) * load / 100
+    count = max(int(per_s * machines.seconds), 2)
+    arrivals = at_rate(read(name, data, count=count, skip=seed * 1500, seed=seed), per_s)
+    return tasks_of(arrivals), arrivals
+
+
+def _row(machines: Machines, balancer: str, tasks: list[Task], seed: int) -> tuple[float, ...]:
+    began = time.perf_counter()
+    outcome = VirtualFleet(machines, BALANCERS_HERE[balancer](), seed=seed).play(tasks)
+    ttfts = outcome.ttfts()
+    return (quantile(ttfts, 0.5), quantile(ttfts, 0.95), quantile(ttfts, 0.99), outcome.attained, outcome.hit_rate, outcome.errors,
+            outcome.preemptions, outcome.busy_s / 3600 * usd_per_hour(), time.perf_counter() - began)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", type=Path, help="folder with the traces; absent: synthetic ones")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--endpoints", type=int, default=8)
+    parser.add_argument("--healthy", action="store_true", help="nothing is wrong with any endpoint")
+    parser.add_argument("--loads", type=lambda text: [float(part) for part in text.split(",")], default=[20, 60, 90, 120, 150])
+    parser.add_argument("--traces", type=lambda text: text.split(","), default=list(NAMES))
+    parser.add_argument("--balancers", type=lambda text: text.split(","),
+                        default=["power_of_two", "least_loaded", "prefix", "round_robin", "least_requests"])
+    options = parser.parse_args()
+    if unknown := [name for name in options.balancers if name not in BALANCERS_HERE]:
+        parser.error(f"no balancer {unknown[0]!r}; there are {', '.join(BALANCERS_HERE)}")
+    return options
+
+
+if __name__ == "__main__":
+    main()

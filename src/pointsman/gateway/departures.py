@@ -1,0 +1,82 @@
+"""Endpoints that have said when they will be gone, and what became of the answers they were giving.
+
+A notice (a spot interruption, a planned restart) takes the endpoint out of service at once: that is the pool's drain. What
+runs there may go on until shortly before the end; what has not ended by then is cut off here, to be continued elsewhere or to
+end honestly. Why not move everything at once? Most answers end by themselves within the notice, and each one that moves
+has its prompt read again somewhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from pointsman.core.fleet import EndpointId
+
+MARGIN_S = 5.0
+"""Answers are cut off this long before the endpoint goes: time to begin elsewhere before the socket breaks by itself."""
+LEAD_S = 30.0
+"""When a notice does not say how long is left: what Google's and Azure's machines get (AWS gives two minutes)."""
+
+How = Literal["drained", "continued", "failed"]
+OUTCOMES: tuple[How, ...] = ("drained", "continued", "failed")
+
+
+class Notice(msgspec.Struct, frozen=True, gc=False):
+    """One endpoint's departure. Times are monotonic seconds."""
+
+    reason: str
+    announced_at: float
+    leaves_at: float
+    cut_off_at: float
+
+
+class Departures:
+    """All notices of one process."""
+
+    def __init__(self) -> None:
+        self.notices: dict[EndpointId, Notice] = {}
+        """Empty nearly always: the path asks this first."""
+        self.announced = 0
+        self.outcomes: dict[How, int] = dict.fromkeys(OUTCOMES, 0)
+        """Attempts that ran on a departing endpoint: ended by themselves, went on elsewhere, or were lost."""
+
+    def announce(self, endpoint: EndpointId, now: float, lead_s: float | None, reason: str) -> Notice:
+        """`endpoint` will be gone in `lead_s` (None = nobody knows). A second notice only brings the end nearer."""
+        lead_s = LEAD_S if lead_s is None else max(0.0, lead_s)
+        leaves_at, known = now + lead_s, self.notices.get(endpoint)
+        if known is not None:
+            leaves_at = min(leaves_at, known.leaves_at)
+        else:
+            self.announced += 1
+        margin = min(MARGIN_S, (leaves_at - now) / 2)
+        notice = Notice(reason, known.announced_at if known else now, leaves_at, leaves_at - margin)
+        self.notices[endpoint] = notice
+        return notice
+
+    def withdraw(self, endpoint: EndpointId) -> bool:
+        """It stays, or has come back. False: nobody had said otherwise."""
+        return self.notices.pop(endpoint, None) is not None
+
+    def is_over(self, endpoint: EndpointId, now: float) -> bool:
+        """What still runs there must leave now."""
+        notice = self.notices.get(endpoint)
+        return notice is not None and now >= notice.cut_off_at
+
+    def leaves_at(self, endpoint: EndpointId) -> float:
+        """When it will be gone; infinity = nobody says so."""
+        notice = self.notices.get(endpoint)
+        return float("inf") if notice is None else notice.leaves_at
+
+    def count(self, how: How) -> None:
+        self.outcomes[how] += 1
+
+    def status(self, now: float) -> dict[str, Any]:
+        """For the operator: who leaves, when and why, and what became of the answers."""
+        leaving = {endpoint: {"reason": notice.reason, "leaves_in_s": round(notice.leaves_at - now, 3)}
+                   for endpoint, notice in self.notices.items()}
+        return {"leaving": leaving, "announced": self.announced, "outcomes": dict(self.outcomes)}
+
+    def __repr__(self) -> str:
+        return f"<Departures [{', '.join(self.notices) or 'nobody leaves'}]>"

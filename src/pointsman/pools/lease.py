@@ -1,0 +1,132 @@
+"""An endpoint held for one attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from pointsman.core.fleet import EndpointSpec
+from pointsman.core.settings import HealthSettings
+from pointsman.errors import UpstreamError
+from pointsman.pools.endpoint import Endpoint
+from pointsman.pools.health import Signal, signal_of
+
+Outcome = Literal["answered", "failed", "rejected", "cancelled"]
+
+
+class Listener(Protocol):
+    """A tier that counts what its endpoints do."""
+
+    def heard(self, ttft_s: float, now: float) -> None:
+        """A streamed answer began."""
+        ...
+
+    def waited(self, seconds: float, now: float) -> None:
+        """A streamed attempt ended without a first token: it would have taken longer than this."""
+        ...
+
+    def answered(self, now: float) -> None: ...
+
+    def look(self, now: float) -> None:
+        """A signal may have changed."""
+        ...
+
+
+class Watchers:
+    """Who hears of a pool's leases: the tiers over it, and whoever waits for a place."""
+
+    __slots__ = ("released", "tiers")
+
+    def __init__(self) -> None:
+        self.tiers: tuple[Listener, ...] = ()
+        self.released: list[Callable[[], None]] = []
+
+
+class Lease:
+    """Closing it reports the outcome; an unclosed lease would count for ever."""
+
+    __slots__ = (
+        "_first_at", "_is_stream", "_leased_at", "_settings", "_tokens", "_vitals", "_watchers", "endpoint",
+        "is_closed", "kind",
+    )  # fmt: skip
+
+    def __init__(
+        self, endpoint: Endpoint, tokens: int, now: float, settings: HealthSettings, watchers: Watchers, *,
+        is_stream: bool = False,
+    ) -> None:  # fmt: skip
+        self.endpoint: EndpointSpec = endpoint.spec
+        self.is_closed = False
+        self._vitals, self._tokens, self._settings, self._watchers = endpoint.vitals, tokens, settings, watchers
+        self._leased_at, self._is_stream = now, is_stream
+        self._first_at: float | None = None
+        self.kind = self._vitals.take(self, tokens, now)
+
+    def began(self, now: float, ttft_s: float | None = None) -> None:
+        """The answer is under way: a long stream need not end before its endpoint counts as well again."""
+        if self.is_closed:
+            return
+        vitals = self._vitals
+        vitals.answered(now, ttft_s)
+        if self._first_at is None:
+            self._first_at = now
+            if ttft_s is not None:
+                vitals.windows.ttft.add(now, ttft_s)
+                for tier in self._watchers.tiers:
+                    tier.heard(ttft_s, now)
+        if self.kind != "ordinary":
+            vitals.learn(Signal.ANSWERED, now, self._settings, self._trust())
+            self.kind = "ordinary"
+
+    def close(
+        self,
+        outcome: Outcome,
+        now: float,
+        error: UpstreamError | None = None,
+        ttft_s: float | None = None,
+        output_tokens: int | None = None,
+    ) -> None:
+        """Gives the endpoint back. Closing twice is closing once: the first outcome stands.
+
+        `error` says what a failure means for the endpoint's health; `ttft_s` is for answers that `began` was not
+        called for, and is no time to first token of a stream; `output_tokens` gives the time between tokens of a
+        stream that began.
+        """
+        if self.is_closed:
+            return
+        self.is_closed = True
+        vitals = self._vitals
+        vitals.give_back(self._tokens)
+        if outcome == "answered":
+            signal = Signal.ANSWERED
+            vitals.answered(now, ttft_s)
+            self._count_answer(now, output_tokens)
+        elif outcome == "cancelled" or (outcome == "rejected" and error is None):
+            signal = Signal.NOTHING
+        else:
+            signal = signal_of(error)
+            if signal in _FAILURES:
+                vitals.windows.failed(now)
+        if self._first_at is None and self._is_stream and outcome in ("failed", "cancelled"):
+            for tier in self._watchers.tiers:
+                tier.waited(now - self._leased_at, now)
+        vitals.learn(signal, now, self._settings, self._trust(), error.retry_after_s if error is not None else None)
+        for call in self._watchers.released:
+            call()
+
+    def _count_answer(self, now: float, output_tokens: int | None) -> None:
+        windows = self._vitals.windows
+        windows.answered(now)
+        for tier in self._watchers.tiers:
+            tier.answered(now)
+        if output_tokens is not None and output_tokens > 1 and self._first_at is not None:
+            windows.gap.add(now, (now - self._first_at) / (output_tokens - 1))
+
+    def _trust(self) -> Literal["ordinary", "probe", "desperate"]:
+        """A probe counts as one only while it is the endpoint's current probe."""
+        return "desperate" if self.kind == "probe" and self._vitals.probe is not self else self.kind
+
+    def __repr__(self) -> str:
+        return f"<Lease {self.endpoint.id} [{self.kind}, {'closed' if self.is_closed else 'open'}]>"
+
+
+_FAILURES = (Signal.SICK, Signal.CREDENTIAL, Signal.MISCONFIGURED)

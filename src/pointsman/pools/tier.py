@@ -1,0 +1,300 @@
+"""A tier while serving: its endpoints' signals put together, and whether it is fit.
+
+How are several endpoints one tier? Load: the tier is full when no endpoint in service is below all of its limits, since
+one that is below can still take the next request; an endpoint of which nothing is known counts as below. It is calm
+when at least half of its endpoints in service are, so that one slow sibling cannot keep a tier closed for ever; slots
+are counted over the whole tier and smoothed, as single endpoints are full by chance. Time to first token is the
+tier's, as its promise is: all streamed answers of its pools.
+
+Looking is cheap while the tier is fit: the endpoint that was below its limits last time is asked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import exp
+from random import Random
+from typing import Any
+
+from pointsman.core.fleet import Fitness
+from pointsman.core.settings import TierSettings
+from pointsman.pools.endpoint import Endpoint
+from pointsman.pools.pool import Pool
+from pointsman.pools.saturation import IN_FLIGHT, Breach, Saturation
+from pointsman.pools.windows import Latencies, Tally
+
+LATELY_S = 15.0
+"""Times to first token of so long ago say whether a tier that diverts is calm."""
+NOW_S = 5.0
+"""And of so long ago whether its share may grow."""
+LOOK_EVERY_S = 0.1
+"""While diverting: nothing changes faster that would matter."""
+SMOOTH_S = 3.0
+"""Time constant of the smoothed share of slots taken: longer than chance, shorter than a wave of traffic."""
+RATE_S, RATE_LONG_S = 15.0, 60.0
+"""Answers per second are those of the last 15 s, or of the last minute when so few came."""
+RATE_MIN = 5
+SAY_AFTER = 5
+"""Answers before a window's p95 is told: below, it is one answer's time."""
+TTFT = "ttft"
+_N, _OVER, _NEAR = 0, 1, 2
+
+
+class Tier:
+    """Windows, saturation and counts of one tier (or of a pool that is called by its own name)."""
+
+    def __init__(self, settings: TierSettings, pools: Sequence[Pool]) -> None:
+        self.settings = settings
+        self.pools = tuple(pools)
+        self.endpoints: tuple[Endpoint, ...] = tuple(e for pool in pools for e in pool.endpoints)
+        self.saturation = Saturation(settings.saturation)
+        span_s = settings.saturation.window_s
+        self._limit_s = settings.sla.ttft_p95_max_s
+        self._near_s = None if self._limit_s is None else self._limit_s * settings.saturation.leave_share
+        # Columns: streamed answers, of them above the limit, of them above the leave limit. Emptied when it leaves.
+        self._promise = Tally(3, span_s, max(1, int(span_s)))
+        self._answers = Tally(1, RATE_LONG_S, int(RATE_LONG_S))
+        self._ttft = Latencies(span_s, 12)
+        # Place of an endpoint that was in service and below its limits.
+        self._witness = 0
+        self._looked_at = -1.0
+        # Smoothed share of the known slots that is taken.
+        self._taken = 0.0
+        self._is_breaching = False
+
+    # -- what leases tell ----------------------------------------------------------------------------------
+
+    def heard(self, ttft_s: float, now: float) -> None:
+        """A streamed answer began."""
+        self._ttft.add(now, ttft_s)
+        self._count(ttft_s, now)
+
+    def waited(self, seconds: float, now: float) -> None:
+        """A streamed attempt ended without a first token: it counts once it is above the limit, whatever it became."""
+        if self._limit_s is not None and seconds > self._limit_s:
+            self._count(seconds, now)
+
+    def answered(self, now: float) -> None:
+        self._answers.add(now, 0)
+
+    def _count(self, ttft_s: float, now: float) -> None:
+        if self._limit_s is None or self._near_s is None:
+            return
+        if ttft_s > self._limit_s:
+            self._promise.add(now, _N, _OVER, _NEAR)
+        elif ttft_s > self._near_s:
+            self._promise.add(now, _N, _NEAR)
+        else:
+            self._promise.add(now, _N)
+
+    # -- what is asked -------------------------------------------------------------------------------------
+
+    def look(self, now: float) -> None:
+        """Takes the signals in. Called whenever somebody asks, and when a load report comes."""
+        saturation = self.saturation
+        if not saturation.is_diverting:
+            breach = self._breach(now)
+            if breach is not None and saturation.breached(breach, now):
+                self._looked_at, self._taken = now, 1.0
+            return
+        passed = now - self._looked_at
+        if 0 <= passed < LOOK_EVERY_S:
+            return
+        self._looked_at = now
+        is_calm = self._is_calm(now, passed)
+        is_settled = not self._is_slow(_NEAR, LATELY_S, now)
+        if saturation.step(now, self._full(now) or self._late(now), calm=is_calm, settled=is_settled):
+            self._promise.clear()
+
+    def fitness(self, now: float) -> Fitness:
+        """Whether it should take ordinary traffic now."""
+        self.look(now)
+        saturation = self.saturation
+        if not self._is_in_service(now):
+            return Fitness(False, "unavailable", saturation.since, "no endpoint in service")
+        if (breach := saturation.breach) is not None:
+            return Fitness(False, breach.reason, saturation.since, breach.detail)
+        return Fitness(True, since=saturation.since)
+
+    def diverts(self, now: float, rng: Random) -> str | None:
+        """None = serve this request here: the tier is fit, or this is one that it keeps. Else why to climb.
+
+        A tier with nothing in service diverts nothing: leasing says so, with the numbers.
+        """
+        self.look(now)
+        breach, full = self.saturation.breach, self._full(now)
+        has_slot = full is None or full.reason != IN_FLIGHT
+        if (breach is None and has_slot) or not self._is_in_service(now):
+            return None
+        if self.saturation.stays(now, rng, has_slot=has_slot):
+            return None
+        return "sla" if has_slot and breach is not None and breach.reason == TTFT else "saturated"
+
+    def has_room(self, now: float, entering: int) -> bool:
+        """One more than `entering` can start at once: free slots, or an endpoint whose slots nobody knows."""
+        free = -entering
+        for endpoint in self.endpoints:
+            vitals = endpoint.vitals
+            if vitals.open_at > now or self._breach_of(endpoint, now) is not None:
+                continue
+            slots = endpoint.slots_now(now)
+            if slots is None:
+                return True
+            free += slots - vitals.busy
+            if free > 0:
+                return True
+        return False
+
+    def slots(self, now: float) -> int | None:
+        """Of the endpoints in service; None when one's are unknown."""
+        total = 0
+        for endpoint in self.endpoints:
+            if endpoint.vitals.open_at <= now:
+                slots = endpoint.slots_now(now)
+                if slots is None:
+                    return None
+                total += slots
+        return total
+
+    def free_slots(self, now: float) -> int | None:
+        """Slots of the endpoints in service that nobody of ours holds; None when one's are unknown."""
+        total = 0
+        for endpoint in self.endpoints:
+            if endpoint.vitals.open_at <= now:
+                slots = endpoint.slots_now(now)
+                if slots is None:
+                    return None
+                total += max(0, slots - endpoint.vitals.busy)
+        return total
+
+    def drain_rate(self, now: float) -> float | None:
+        """Answers per second lately; None = none in the last minute."""
+        if self._answers.lately(now, RATE_S)[0] >= RATE_MIN:
+            return self._answers.rate(0, now, RATE_S)
+        return self._answers.rate(0, now, RATE_LONG_S)
+
+    def ttft_p95(self, now: float) -> float | None:
+        """Of the window, within 2 %; None = too few answers to say."""
+        p95 = self._ttft.quantile(0.95, now)
+        return p95 if self._ttft.n >= SAY_AFTER else None
+
+    @property
+    def in_flight(self) -> int:
+        """Of this process."""
+        return sum(endpoint.vitals.in_flight for endpoint in self.endpoints)
+
+    def status(self, now: float) -> dict[str, Any]:
+        """For people and metrics; times in seconds."""
+        fitness, saturation = self.fitness(now), self.saturation
+        target_s, p95 = self.settings.sla.ttft_target_s, self._ttft.quantile(0.95, now)
+        return {
+            "pools": list(self.settings.pools), "is_fit": fitness.is_fit, "reason": fitness.reason,
+            "detail": fitness.detail, "for_s": round(now - fitness.since, 3) if fitness.since else None,
+            "is_diverting": saturation.is_diverting, "share": round(saturation.share, 3),
+            "is_breaching": self._is_slow(_OVER, self.settings.saturation.window_s, now, self.settings.saturation.min_answers),
+            "in_flight": self.in_flight, "slots": self.slots(now), "free_slots": self.free_slots(now),
+            "answers_per_s": self.drain_rate(now), "ttft_p50_s": self._ttft.quantile(0.5, now), "ttft_p95_s": p95,
+            "ttft_answers": self._ttft.n, "ttft_target_s": target_s, "ttft_p95_max_s": self._limit_s,
+        }  # fmt: skip
+
+    def adopt(self, old: Tier) -> None:
+        """Goes on with what the same tier knew before a reload, unless what it promises has changed."""
+        self._answers, self._ttft = old._answers, old._ttft
+        if (old.settings.sla, old.settings.saturation) == (self.settings.sla, self.settings.saturation):
+            self.saturation, self._promise = old.saturation, old._promise
+            self._looked_at, self._taken = old._looked_at, old._taken
+
+    # -- the signals ---------------------------------------------------------------------------------------
+
+    def _breach(self, now: float) -> Breach | None:
+        """While fit: the limit that is reached, if one is."""
+        settings = self.settings.saturation
+        if self._limit_s is not None and self.settings.sla.on_breach == "escalate":
+            counted = self._promise.advance(now)
+            if counted[_N] >= settings.min_answers and counted[_OVER] > counted[_N] // 20:
+                return self._ttft_breach(counted)
+        return self._full(now)
+
+    def _full(self, now: float) -> Breach | None:
+        """No endpoint in service is below its limits; one breach stands for all, one that is not of slots if there is.
+        None = an endpoint is below, or none is in service."""
+        endpoints = self.endpoints
+        witness = endpoints[self._witness]
+        if witness.vitals.open_at <= now and self._breach_of(witness, now) is None:
+            return None
+        first: Breach | None = None
+        for at, endpoint in enumerate(endpoints):
+            if endpoint.vitals.open_at > now:
+                continue
+            breach = self._breach_of(endpoint, now)
+            if breach is None:
+                self._witness = at
+                return None
+            if first is None or first.reason == IN_FLIGHT:
+                first = breach
+        return first
+
+    def _breach_of(self, endpoint: Endpoint, now: float) -> Breach | None:
+        """The first limit that this endpoint has reached. What it does not report says nothing."""
+        slots, busy = endpoint.slots_now(now), endpoint.vitals.busy
+        if slots is not None and busy >= slots:
+            return Breach(IN_FLIGHT, f"in flight {busy} >= {slots} slots on {endpoint.id}")
+        report, settings = endpoint.fresh_report(now), self.settings.saturation
+        if report is None:
+            return None
+        if report.waiting is not None and report.waiting >= settings.waiting:
+            return Breach("waiting", f"waiting {report.waiting} >= {settings.waiting} on {endpoint.id}")
+        if report.kv_usage is not None and report.kv_usage >= settings.kv_usage:
+            return Breach("kv", f"KV cache {report.kv_usage:.2f} >= {settings.kv_usage:.2f} on {endpoint.id}")
+        return None
+
+    def _late(self, now: float) -> Breach | None:
+        """While diverting: the p95 of the last few seconds is above the limit."""
+        if self.settings.sla.on_breach != "escalate" or not self._is_slow(_OVER, NOW_S, now):
+            return None
+        return self._ttft_breach(self._promise.lately(now, NOW_S))
+
+    def _ttft_breach(self, counted: list[int]) -> Breach:
+        return Breach(
+            TTFT, f"p95 TTFT above {self._limit_s:g} s: {counted[_OVER]} of {counted[_N]} answers took longer"
+        )
+
+    def _is_slow(self, column: int, seconds: float, now: float, least: int = 1) -> bool:
+        """Whether the p95 of the last `seconds` is above the limit (or the leave limit): more than one in twenty is."""
+        if self._limit_s is None:
+            return False
+        counted = self._promise.lately(now, seconds)
+        return counted[_N] >= least and counted[column] > counted[_N] // 20
+
+    def _is_calm(self, now: float, passed: float) -> bool:
+        """Half of the endpoints in service, the slots of all, and the times of the last seconds are at 80 % or less."""
+        settings = self.settings.saturation
+        waiting, kv_usage = settings.waiting * settings.leave_share, settings.kv_usage * settings.leave_share
+        in_service = calm = busy = slots = 0
+        for endpoint in self.endpoints:
+            if endpoint.vitals.open_at > now:
+                continue
+            in_service += 1
+            known = endpoint.slots_now(now)
+            if known is not None:
+                busy += min(known, endpoint.vitals.busy)
+                slots += known
+            report = endpoint.fresh_report(now)
+            calm += report is None or (
+                (report.waiting is None or report.waiting <= waiting)
+                and (report.kv_usage is None or report.kv_usage <= kv_usage)
+            )
+        taken = busy / slots if slots else 0.0
+        self._taken += (taken - self._taken) * (1.0 - exp(-max(0.0, passed) / SMOOTH_S))
+        return (
+            in_service > 0 and 2 * calm >= in_service and self._taken <= settings.leave_share
+            and not (self.settings.sla.on_breach == "escalate" and self._is_slow(_NEAR, NOW_S, now))
+        )  # fmt: skip
+
+    def _is_in_service(self, now: float) -> bool:
+        if self.endpoints[self._witness].vitals.open_at <= now:
+            return True
+        return any(endpoint.vitals.open_at <= now for endpoint in self.endpoints)
+
+    def __repr__(self) -> str:
+        return f"<Tier {self.settings.name} [{self.saturation!r} | {self.in_flight} in flight]>"

@@ -1,0 +1,41 @@
+"""A body in the client's own API, ready to be handed on: where the few spans stand that change."""
+
+from __future__ import annotations
+
+import re
+
+from pointsman.core.dialect import MESSAGES, Dialect
+from pointsman.core.request import Native, Span
+from pointsman.core.scan import Member, members
+from pointsman.core.surrogates import mended
+from pointsman.server.limits import cuts
+
+BETAS = b"anthropic-beta"
+BETAS_MAX = 1024
+"""Characters of `anthropic-beta` that are handed on; a client that asks for thirty of them stays below."""
+
+_BILLING = re.compile(rb'\[\s*(\{"type"\s*:\s*"text"\s*,\s*"text"\s*:\s*"x-anthropic-billing-header[^"\\]*+"\s*\}\s*,?)')
+_BETAS = re.compile(rb"[A-Za-z0-9._, -]+")
+
+
+def native_of(dialect: Dialect, body: bytes, *, is_plain: bool, only_at_origin: str, betas: bytes = b"") -> Native:
+    """For a body that its translation has found to be good."""
+    fields, end = members(mended(body))
+    known: dict[str, Member] = {field.key: field for field in fields}
+    model, system = known["model"], known.get("system" if dialect == MESSAGES else "instructions")
+    return Native(
+        dialect, body, Span(model.start, model.end), end, None if system is None else Span(system.start, system.end),
+        cuts(fields), _billing(body, system) if dialect == MESSAGES and system is not None else None,
+        is_plain and not only_at_origin, only_at_origin, betas_of(betas),
+    )
+
+
+def betas_of(header: bytes) -> str:
+    """The client's `anthropic-beta`, when it is one."""
+    return header.decode() if len(header) <= BETAS_MAX and _BETAS.fullmatch(header) else ""
+
+
+def _billing(body: bytes, system: Member) -> Span | None:
+    """The block that Claude Code puts before its system prompt, with its comma, when others follow it."""
+    match = _BILLING.match(body, system.start, system.end)
+    return Span(match.start(1), match.end(1)) if match and match[1].endswith(b",") else None

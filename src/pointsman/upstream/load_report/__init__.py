@@ -1,0 +1,1 @@
+"""How busy is it? Each engine's own way of saying so, read into one report."""

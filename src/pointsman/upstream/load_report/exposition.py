@@ -1,0 +1,85 @@
+"""Prometheus text as samples: only the families asked for, and nothing that a page can hold makes it raise.
+
+Why not prometheus_client's parser? It reads every line of pages with hundreds of series and gives up on the first bad
+one; here a page of 60 KB costs a fraction of a millisecond, and a line that is none is skipped.
+
+Format: https://prometheus.io/docs/instrumenting/exposition_formats/ (text format 0.0.4).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterator
+
+import msgspec
+
+MAX_LINES = 100_000
+"""Of a page; 4 MiB of one-letter lines would else be a million turns of the loop."""
+
+_SAMPLE = re.compile(
+    r'([A-Za-z_:][A-Za-z0-9_:]*)[ \t]*(?:\{((?:[^"{}]|"(?:\\.|[^"\\])*")*)\})?[ \t]*(\S+)(?:[ \t]+-?\d+)?[ \t]*')
+_LABEL = re.compile(r'([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*"((?:\\.|[^"\\])*)"')
+_NAME = re.compile(r"[A-Za-z0-9_:]+")
+_ESCAPES = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
+
+
+class Sample(msgspec.Struct, frozen=True, gc=False):
+    """One line: a finite value with its labels. Times that lines may carry are not kept: a poll has its own."""
+
+    value: float
+    labels: dict[str, str] = {}
+
+
+class Exposition:
+    """A page, by family. NaN and infinities say nothing: such samples are left out."""
+
+    def __init__(self, body: bytes, names: Collection[str], *, prefixes: Collection[str] = ()) -> None:
+        """Keeps samples of `names`; `prefixes` are only noticed: `says(prefix)`."""
+        self._families: dict[str, list[Sample]] = {}
+        self._noticed: set[str] = set()
+        text = body.decode("utf-8", "replace")
+        for line in text.split("\n", MAX_LINES)[:MAX_LINES]:
+            match = _NAME.match(line)
+            if match is None:
+                continue
+            name = match[0]
+            self._noticed.update(prefix for prefix in prefixes if name.startswith(prefix))
+            if name in names and (sample := _sample(line)) is not None:
+                self._families.setdefault(name, []).append(sample)
+
+    def says(self, prefix: str) -> bool:
+        """A family with one of the noticed prefixes was there."""
+        return prefix in self._noticed
+
+    def of(self, *names: str) -> list[Sample]:
+        """Samples of the first of `names` that the page has: newer name first."""
+        return next((self._families[name] for name in names if name in self._families), [])
+
+    def sum(self, *names: str) -> float | None:
+        """All series of the first family that is there, together; None = it is not there."""
+        samples = self.of(*names)
+        return sum(sample.value for sample in samples) if samples else None
+
+    def largest(self, *names: str) -> float | None:
+        return max((sample.value for sample in self.of(*names)), default=None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._families)
+
+
+def _sample(line: str) -> Sample | None:
+    match = _SAMPLE.fullmatch(line.rstrip("\r"))
+    if match is None:
+        return None
+    try:
+        value = float(match[3])
+    except ValueError:
+        return None
+    if not math.isfinite(value):
+        return None
+    return Sample(value, {key: _unescaped(text) for key, text in _LABEL.findall(match[2] or "")})
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\.", lambda found: _ESCAPES.get(found[0], found[0]), text) if "\\" in text else text

@@ -1,0 +1,387 @@
+"""`server.workers: 2`: real processes, one port, killed and stopped in every way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from pointsman.core.settings import RecordsSettings
+from pointsman.records.journal import Journal
+from pointsman.testing import days
+from pointsman.testing import openai_shapes as shapes
+from pointsman.testing.model_server import ModelServer, ServerThread
+from pointsman.testing.wire import chunk
+
+ASK: Any = [{"role": "user", "content": "hi"}]
+PARIS = "Paris is the capital of France."
+SERVING = re.compile(r"serving on http://127\.0\.0\.1:(\d+)/v1, admin on port (\d+)")
+CONFIG = """
+server: {{port: 0, workers: 2}}
+admin: {{port: 0, token: "file:token"}}
+records: {{path: records/records.db}}
+tiers:
+  small:
+    model: {model}
+    capabilities: {{context: 8192}}
+    health: {{eject_for: 60s}}
+    endpoints: [{endpoints}]
+"""
+ENDPOINT = '{{url: "{url}", slots: 50, usd_per_million: {{input: 1, output: 2}}}}'
+
+
+def config(*urls: str, model: str = "small-model") -> str:
+    return CONFIG.format(model=model, endpoints=", ".join(ENDPOINT.format(url=url) for url in urls))
+
+
+class Held(days.Day):
+    """Streams its first words, and the rest after `go`."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+
+    async def serve(self, exchange: days.Exchange) -> None:
+        events = [chunk(shapes.sse(e)) for e in (*days.Answer().events(exchange), b"[DONE]")]
+        exchange.open_stream()
+        exchange.send(b"".join(events[:3]))
+        await self.go.wait()
+        exchange.send(b"".join(events[3:]) + chunk(b""))
+
+
+class Router:
+    """A `pointsman serve` with its workers, and the lines that they say."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.lines = folder, list[str]()
+        self._heard = threading.Condition()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pointsman", "serve", "-c", "router.yaml", "--no-watch", "--no-log-requests"], cwd=folder,
+            text=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | {"COLUMNS": "500", "NO_COLOR": "1"})
+        self._listening = threading.Thread(target=self._listen)
+        self._listening.start()
+        self.port = self.admin_port = 0
+
+    def __enter__(self) -> Router:
+        found = SERVING.search(self.wait_for("serving on "))
+        assert found is not None
+        self.port, self.admin_port = int(found[1]), int(found[2])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Whatever a test has left of it."""
+        left = [self.process.pid, *offspring(self.process.pid)]
+        for process in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        self.end()
+
+    def _listen(self) -> None:
+        for line in self.process.stderr or ():
+            with self._heard:
+                self.lines.append(line.rstrip())
+                self._heard.notify_all()
+
+    def wait_for(self, words: str, timeout_s: float = 20.0) -> str:
+        with self._heard:
+            if not self._heard.wait_for(lambda: any(words in line for line in self.lines), timeout_s):
+                raise AssertionError(f"no {words!r} in {self.lines}")
+            return next(line for line in self.lines if words in line)
+
+    def end(self) -> int:
+        code = self.process.wait(20)
+        self._listening.join()
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+        return code
+
+    def sdk(self, retries: int = 2) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"http://127.0.0.1:{self.port}/v1", api_key="x", max_retries=retries)
+
+    def admin(self, path: str, method: str = "GET") -> Any:
+        status, body = call(self.admin_port, method, path, {"authorization": "Bearer the-token"})
+        assert status == 200, body
+        return json.loads(body)
+
+    def workers(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.admin("/state")["workers"]
+        return found
+
+    def processes(self) -> list[int]:
+        return [worker["process"] for worker in self.workers() if worker["is_serving"]]
+
+    def counted(self, name: str) -> float:
+        """A series of `/metrics`, all labels together."""
+        _, page = call(self.port, "GET", "/metrics")
+        rows = [line for line in page.decode().splitlines() if re.match(rf"{name}[ {{]", line)]
+        return sum(float(row.rsplit(" ", 1)[1]) for row in rows)
+
+    def until(self, holds: Callable[[], bool], timeout_s: float = 10.0) -> None:
+        """Asks again and again: processes tell each other within a tick or two."""
+        pause = threading.Event()
+        for _ in range(int(timeout_s / 0.01)):
+            if holds():
+                return
+            pause.wait(0.01)
+        raise AssertionError(f"it never came: {self.workers()} {self.lines}")
+
+
+def call(port: int, method: str, path: str, headers: dict[str, str] | None = None, body: bytes | None = None) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path, body=body, headers=headers or {})
+        reply = connection.getresponse()
+        return reply.status, reply.read()
+    finally:
+        connection.close()
+
+
+def offspring(process: int) -> list[int]:
+    """Children, and theirs."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(file.read_text().rpartition(")")[2].split()[1]) == process:
+                found.append(int(file.parent.name))
+    return found + [deeper for child in found for deeper in offspring(child)]
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def stored(folder: Path) -> list[Any]:
+    journal = Journal(RecordsSettings(path=str(folder / "records" / "records.db")))
+    try:
+        assert journal.flush()
+        return journal.recent(100_000)
+    finally:
+        journal.stop()
+
+
+async def release(held: Held) -> None:
+    held.go.set()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "token").write_text("the-token\n")
+    return tmp_path
+
+
+@pytest.fixture
+def engine() -> Iterator[ServerThread[ModelServer]]:
+    with ServerThread(ModelServer()) as thread:
+        yield thread
+
+
+@pytest.fixture
+def routed(folder: Path, engine: ServerThread[ModelServer]) -> Iterator[Router]:
+    (folder / "router.yaml").write_text(config(engine.server.url))
+    with Router(folder) as router:
+        yield router
+
+
+def test_both_serve_each_connection_finds_the_less_busy_and_all_is_counted_once(routed: Router) -> None:
+    with contextlib.ExitStack() as sdks:
+        clients = [sdks.enter_context(routed.sdk()) for _ in range(6)]
+        for sdk in clients * 2:
+            assert sdk.chat.completions.create(model="auto", messages=ASK).choices[0].message.content == PARIS
+        routed.until(lambda: sum(worker["connections"] for worker in routed.workers()) == 6)
+        assert [worker["connections"] for worker in routed.workers()] == [3, 3]
+
+    routed.until(lambda: routed.counted("llm_router_requests_total") == 12)
+    assert routed.counted("pointsman_request_duration_seconds_count") == 12
+    assert routed.counted("pointsman_workers") == 2
+    assert {worker["generation"] for worker in routed.workers()} == {1}
+    status, body = call(routed.admin_port, "GET", "/metrics", {"authorization": "Bearer the-token"})
+    assert status == 200
+    assert b'llm_router_requests_total{escalated="false",model_id="small-model",original_tier="",routing_tier="small"} 12.0' in body
+
+
+def test_killing_workers_under_load_loses_no_answer_no_record_and_no_count(
+        routed: Router, folder: Path, engine: ServerThread[ModelServer]) -> None:
+    answered: list[str] = []
+    stop = threading.Event()
+
+    def load(_: int) -> None:
+        with routed.sdk(retries=2) as sdk:
+            while not stop.is_set():
+                raw = sdk.chat.completions.with_raw_response.create(model="auto", messages=ASK)
+                assert raw.parse().choices[0].message.content == PARIS
+                answered.append(raw.headers["x-route-record"])
+
+    def kill(times: int) -> None:
+        for number in range(times):
+            goal = len(answered) + 100
+            routed.until(lambda goal=goal: len(answered) >= goal, 20)  # type: ignore[misc]
+            routed.until(lambda: len(routed.processes()) == 2)
+            os.kill(routed.processes()[number % 2], signal.SIGKILL)
+
+    with ThreadPoolExecutor(7) as pool:
+        loads = [pool.submit(load, number) for number in range(6)]
+        try:
+            pool.submit(kill, 4).result()
+            goal = len(answered) + 100
+            routed.until(lambda: len(answered) >= goal, 20)
+        finally:
+            stop.set()
+        for each in loads:
+            each.result()  # an answer that was lost for good raises here
+
+    routed.until(lambda: len(routed.processes()) == 2)
+    assert routed.counted("pointsman_worker_restarts_total") == 4
+    routed.until(lambda: all(worker["in_flight"] == 0 for worker in routed.workers()))
+    records = stored(folder)
+    assert set(answered) <= {record.id for record in records}
+    assert len(records) == len({record.id for record in records})
+
+
+
+
+    routed.until(lambda: routed.counted("llm_router_requests_total") == len(records))
+    assert routed.counted("pointsman_request_duration_seconds_count") == len(records)
+    assert len(records) <= len(engine.server.requests)  # what was cut by a kill was asked and has no record
+
+
+def test_a_reload_reaches_everyone_and_a_bad_one_nobody(
+        routed: Router, folder: Path, engine: ServerThread[ModelServer]) -> None:
+    (folder / "router.yaml").write_text(config(engine.server.url, model="new-model"))
+    done = routed.admin("/reload", "POST")
+    assert done["workers"] == [{"worker": n, "generation": 2, "refused": ""} for n in range(2)]
+    (folder / "router.yaml").write_text("tiers: {small: {modle: x}}")
+    assert call(routed.admin_port, "POST", "/reload", {"authorization": "Bearer the-token"})[0] == 422
+
+    for _ in range(6):  # each on a connection of its own
+        with routed.sdk() as sdk:
+            raw = sdk.chat.completions.with_raw_response.create(model="auto", messages=ASK)
+            assert raw.headers["x-route-model"] == "new-model"
+    assert {worker["generation"] for worker in routed.workers()} == {2}
+
+
+def test_a_signal_drains_all_and_nothing_is_left_behind(
+        routed: Router, folder: Path, engine: ServerThread[ModelServer]) -> None:
+    engine.server.days = held = [Held(), Held()]
+    family = offspring(routed.process.pid)
+    assert len(family) == 3  # two workers, and the process that they are forked from
+    with routed.sdk(0) as one, routed.sdk(0) as two:
+        streams = [iter(sdk.chat.completions.create(model="auto", messages=ASK, stream=True)) for sdk in (one, two)]
+        said = [[next(stream)] for stream in streams]
+        routed.until(lambda: [worker["in_flight"] for worker in routed.workers()] == [1, 1])
+        assert routed.admin("/state")["pools"]["small"]["endpoints"][0]["in_flight_elsewhere"] == 2
+        routed.process.send_signal(signal.SIGTERM)
+        routed.wait_for("draining: 2 request(s) under way")
+        routed.until(lambda: call(routed.port, "GET", "/health/readiness")[0] == 503)
+        for day in held:
+            engine.run(release(day))
+        for words, stream in zip(said, streams, strict=True):
+            words += stream
+            assert "".join(c.choices[0].delta.content or "" for c in words if c.choices) == PARIS
+
+    assert routed.end() == 0
+    assert [process for process in family if is_alive(process)] == []
+    assert not any("Traceback" in line or "ERROR" in line for line in routed.lines)
+    assert list((folder / "records" / "records.spool").iterdir()) == []
+    assert len(stored(folder)) == 2
+
+
+def test_a_second_signal_cuts_in_every_worker(routed: Router, engine: ServerThread[ModelServer], folder: Path) -> None:
+    engine.server.days = [Held(), Held()]
+    with routed.sdk(0) as one, routed.sdk(0) as two:
+        streams = [sdk.chat.completions.create(model="auto", messages=ASK, stream=True) for sdk in (one, two)]
+        for stream in streams:
+            next(iter(stream))
+        routed.until(lambda: [worker["in_flight"] for worker in routed.workers()] == [1, 1])
+        routed.process.send_signal(signal.SIGTERM)
+        routed.wait_for("draining: 2 request(s) under way")
+        routed.process.send_signal(signal.SIGTERM)
+        for stream in streams:
+            with pytest.raises(Exception, match=r".+"):  # whatever the SDK makes of it: never a quiet end
+                list(stream)
+
+    assert routed.end() == 0
+    assert Counter(record.outcome for record in stored(folder)).total() == 2
+
+
+def test_when_the_supervisor_is_killed_workers_end_what_they_have_and_leave(
+        routed: Router, engine: ServerThread[ModelServer]) -> None:
+    engine.server.days = [held := Held()]
+    family = offspring(routed.process.pid)
+    with routed.sdk(0) as sdk:
+        stream = iter(sdk.chat.completions.create(model="auto", messages=ASK, stream=True))
+        said = [next(stream)]
+        routed.process.kill()
+        routed.wait_for("the supervisor is gone")
+        engine.run(release(held))
+        said += stream
+
+    assert "".join(c.choices[0].delta.content or "" for c in said if c.choices) == PARIS
+    routed.end()
+    pause = threading.Event()
+    while any(map(is_alive, family)):
+        pause.wait(0.01)
+
+
+def test_a_worker_that_is_asked_to_go_alone_is_replaced_and_no_request_notices(
+        routed: Router, engine: ServerThread[ModelServer]) -> None:
+    engine.server.days = [held := Held()]
+    with routed.sdk(0) as sdk:
+        stream = iter(sdk.chat.completions.create(model="auto", messages=ASK, stream=True))
+        said = [next(stream)]
+        routed.until(lambda: sum(worker["in_flight"] for worker in routed.workers()) == 1)
+        goes = next(worker["process"] for worker in routed.workers() if worker["in_flight"])
+        os.kill(goes, signal.SIGTERM)
+        for _ in range(6):
+            with routed.sdk(0) as other:
+                assert other.chat.completions.create(model="auto", messages=ASK).choices[0].message.content == PARIS
+        engine.run(release(held))
+        said += stream
+
+    assert "".join(c.choices[0].delta.content or "" for c in said if c.choices) == PARIS
+    routed.until(lambda: len(routed.processes()) == 2 and goes not in routed.processes())
+
+
+def test_an_endpoint_that_one_worker_ejects_is_ejected_for_all(
+        folder: Path, engine: ServerThread[ModelServer]) -> None:
+    with ServerThread(ModelServer()) as other:
+        other.server.days = [days.BadStatus(500)] * 1000 if hasattr(days, "BadStatus") else [days.Reset()] * 1000
+        (folder / "router.yaml").write_text(config(other.server.url, engine.server.url))
+        with Router(folder) as router, router.sdk() as sdk:
+            while len(other.server.requests) < 5:  # all on one connection: one worker meets them
+                assert sdk.chat.completions.create(model="auto", messages=ASK).choices[0].message.content == PARIS
+            router.until(lambda: router.admin("/state")["pools"]["small"]["ejected"] == 1)
+            met = len(other.server.requests)
+            with contextlib.ExitStack() as more:
+                for client in [more.enter_context(router.sdk(0)) for _ in range(4)]:
+                    for _ in range(5):
+                        client.chat.completions.create(model="auto", messages=ASK)
+            assert len(other.server.requests) == met
+
+
+def test_a_worker_that_is_stuck_does_not_stop_the_others(routed: Router) -> None:
+    stuck = routed.processes()[0]
+    os.kill(stuck, signal.SIGSTOP)
+    try:
+        for _ in range(8):
+            with routed.sdk(0) as sdk:
+                assert sdk.chat.completions.create(model="auto", messages=ASK).choices[0].message.content == PARIS
+        routed.until(lambda: routed.counted("llm_router_requests_total") == 8)
+    finally:
+        os.kill(stuck, signal.SIGCONT)

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from pointsman.core.settings import QueueSettings
+from pointsman.errors import Shed
+from pointsman.gateway.admission import Admission
+from pointsman.testing.clock import ManualClock
+
+
+@dataclass
+class House:
+    """The fleet as admission sees it: how many may still enter each tier."""
+
+    free: dict[str, int] = field(default_factory=dict)
+    rate: float | None = None
+    slots_: int | None = 4
+
+    def has_room(self, tier: str, now: float, entering: int = 0) -> bool:
+        return self.free.get(tier, 0) > entering
+
+    def slots(self, tier: str, now: float) -> int | None:
+        return self.slots_
+
+    def drain_rate(self, tier: str, now: float) -> float | None:
+        return self.rate
+
+
+def an_admission(house: House) -> Admission:
+    return Admission(house, ManualClock())
+
+
+ANY = QueueSettings()
+
+
+async def waits(admission: Admission, *tiers: str, tenant: str = "", priority: int = 1, max_wait_s: float = 60.0,
+                settings: QueueSettings = ANY) -> str:
+    return await admission.wait(tiers or ("small",), settings, tenant=tenant, priority=priority, size=1, max_wait_s=max_wait_s)
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_who_waits_is_let_in_when_a_slot_is_given_back():
+    async def story() -> None:
+        house = House()
+        admission = an_admission(house)
+        waiting = asyncio.create_task(waits(admission))
+        await settle()
+        assert admission.waiting("small") == 1
+
+        house.free["small"] = 1
+        admission.wake()
+
+        assert await waiting == "small"
+        assert admission.waiting("small") == 0
+
+    asyncio.run(story())
+
+
+def test_one_slot_lets_one_in_until_its_lease_is_taken():
+    async def story() -> None:
+        house = House()
+        admission = an_admission(house)
+        first, second = asyncio.create_task(waits(admission)), asyncio.create_task(waits(admission))
+        await settle()
+        house.free["small"] = 1
+
+        admission.wake()
+        await settle()
+        assert (first.done(), second.done()) == (True, False)
+        assert admission.must_wait(("small",), 0.0)
+
+        house.free["small"] = 1  # the first holds its lease, and another slot has come free
+        admission.entered("small")
+        admission.wake()
+        assert await second == "small"
+
+    asyncio.run(story())
+
+
+def test_a_tier_above_with_room_takes_who_waits_below():
+    async def story() -> None:
+        house = House()
+        admission = an_admission(house)
+        waiting = asyncio.create_task(waits(admission, "small", "large"))
+        await settle()
+        house.free["large"] = 1
+        admission.wake()
+
+        assert await waiting == "large"
+
+    asyncio.run(story())
+
+
+def test_newcomers_do_not_overtake():
+    async def story() -> None:
+        house = House()
+        admission = an_admission(house)
+        waiting = asyncio.create_task(waits(admission))
+        await settle()
+        house.free["small"] = 1
+
+        assert admission.must_wait(("small",), 0.0)
+        waiting.cancel()
+        await settle()
+        assert not admission.must_wait(("small",), 0.0)
+
+    asyncio.run(story())
+
+
+def test_a_full_line_turns_away_with_a_time_to_come_back():
+    async def story() -> None:
+        admission = an_admission(House(rate=2.0, slots_=1))
+        waiting = [asyncio.create_task(waits(admission)) for _ in range(2)]
+        await settle()
+
+        with pytest.raises(Shed) as shed:
+            await waits(admission)
+
+        assert shed.value.retry_after_s == 2.0  # three in line at two a second, rounded up
+        assert shed.value.client_status == 503
+        assert admission.status() == {"small": {"waiting": 2, "shed": 1}}
+        for task in waiting:
+            task.cancel()
+
+    asyncio.run(story())
+
+
+def test_who_would_not_make_it_is_turned_away_before_it_waits():
+    async def story() -> None:
+        admission = an_admission(House(rate=0.5))
+        waiting = asyncio.create_task(waits(admission))
+        await settle()
+
+        with pytest.raises(Shed, match="1 ahead need longer than the 3 s"):
+            await waits(admission, max_wait_s=3.0)
+
+        assert admission.waiting("small") == 1
+        waiting.cancel()
+
+    asyncio.run(story())
+
+
+def test_a_line_of_size_zero_is_no_line():
+    async def story() -> None:
+        with pytest.raises(Shed):
+            await waits(an_admission(House()), settings=QueueSettings(size=0))
+
+    asyncio.run(story())
+
+
+def test_waiting_ends_with_its_time():
+    async def story() -> None:
+        admission = an_admission(House())
+
+        with pytest.raises(Shed, match="nothing became free"):
+            await waits(admission, max_wait_s=0.01)
+
+        assert admission.waiting("small") == 0
+
+    asyncio.run(story())
+
+
+def test_a_full_line_makes_way_for_a_better_priority():
+    async def story() -> None:
+        house = House(slots_=1)
+        admission = an_admission(house)
+        low = [asyncio.create_task(waits(admission, priority=2)) for _ in range(2)]
+        await settle()
+        high = asyncio.create_task(waits(admission, priority=0))
+        await settle()
+
+        assert isinstance(low[1].exception(), Shed)
+        house.free["small"] = 1
+        admission.wake()
+        assert await high == "small"
+        low[0].cancel()
+
+    asyncio.run(story())
+
+
+def test_a_place_that_came_when_its_client_had_left_goes_to_the_next():
+    async def story() -> None:
+        house = House()
+        admission = an_admission(house)
+        gone, next_one = asyncio.create_task(waits(admission)), asyncio.create_task(waits(admission))
+        await settle()
+        house.free["small"] = 1
+        admission.wake()
+        asyncio.get_running_loop().call_soon(gone.cancel)  # after the place was given, before it was taken
+        await settle()
+
+        admission.wake()
+
+        assert gone.cancelled()
+        assert await next_one == "small"
+
+    asyncio.run(story())

@@ -1,0 +1,242 @@
+"""A stream whose endpoint goes away in the middle, through the gateway: one answer, or one honest end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+
+from pointsman import errors
+from pointsman.core.clock import SystemClock
+from pointsman.core.fleet import EndpointSpec
+from pointsman.core.reply import Batch, Reply, Usage
+from pointsman.core.request import ChatRequest, Span
+from pointsman.core.scan import members
+from pointsman.core.settings import RouteSettings
+from pointsman.gateway.continuation import Told, may_continue
+from pointsman.gateway.gateway import Gateway
+from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
+from pointsman.testing.ports import HeardPort, ListSink
+from pointsman.wiring import build_graph
+
+ROUTE = RouteSettings("auto", ladder=("small", "large"), default_tier="small", pipeline=("pinned:small",), deadline_s=5.0)
+WORDS = ["One", " two", " three", " four", " five", " six"]
+
+
+def spot(id: str, **overrides: Any) -> EndpointSpec:
+    return an_endpoint(id, f"http://127.0.0.1:{id[-1]}/v1", engine="vllm", spot=True, **overrides)
+
+
+SETTINGS = a_settings(
+    a_pool("small", endpoints=(spot("small/0"), spot("small/1"))), a_pool("large", endpoints=(spot("large/0"),)), route=ROUTE)
+
+
+def event(**fields: Any) -> bytes:
+    return msgspec.json.encode({"id": "chatcmpl-first", "object": "chat.completion.chunk", "model": "m"} | fields)
+
+
+def word(text: str, id: str) -> bytes:
+    return event(id=id, choices=[{"index": 0, "delta": {"content": text}, "finish_reason": None}])
+
+
+class Teller:
+    """An upstream that tells WORDS, and goes on from what an unfinished assistant message says.
+
+    `dies`: endpoint -> after how many words, and how. `on_word` is called before each word.
+    """
+
+    def __init__(self, dies: dict[str, tuple[int, errors.UpstreamError]], on_word=None) -> None:
+        self.dies, self.on_word = dies, on_word or (lambda endpoint, nth: None)
+        self.bodies: list[tuple[str, dict[str, Any]]] = []
+        self.open_streams = 0
+
+    async def stream(self, endpoint: EndpointSpec, request: ChatRequest, body: Sequence[bytes], *, until: float) -> Telling:
+        asked = msgspec.json.decode(b"".join(body))
+        self.bodies.append((endpoint.id, asked))
+        self.open_streams += 1
+        return Telling(self, endpoint.id, asked)
+
+    async def ask(self, *args: Any, **more: Any) -> Reply:
+        raise NotImplementedError
+
+    async def aclose(self) -> None: ...
+
+
+class Telling:
+    def __init__(self, teller: Teller, endpoint: str, asked: dict[str, Any]) -> None:
+        self.teller, self.endpoint, self.is_open = teller, endpoint, True
+        last = asked["messages"][-1]
+        so_far = last["content"] if last["role"] == "assistant" else ""
+        told = next(n for n in range(len(WORDS) + 1) if "".join(WORDS[:n]) == so_far)
+        self.id = f"chatcmpl-{endpoint}"
+        self.words, self.nth = WORDS[told:][: asked.get("max_tokens", 99)], 0
+        self.usage = Usage(10 + told, len(self.words))
+        self.todo = [event(id=self.id, choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}}]),
+                     *(word(text, self.id) for text in self.words),
+                     event(id=self.id, choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}]),
+                     event(id=self.id, choices=[], usage={"prompt_tokens": self.usage.input_tokens,
+                                                          "completion_tokens": self.usage.output_tokens, "total_tokens": 99})]
+
+    @property
+    def reply(self) -> Reply:
+        return Reply(usage=self.usage if not self.todo else None, finish_reasons=("stop",), output_chars=self.nth * 4)
+
+    async def next(self, until: float) -> Batch | None:
+        await asyncio.sleep(0)
+        after, error = self.teller.dies.get(self.endpoint, (99, errors.ConnectionLost("")))
+        if self.nth > after:
+            raise error
+        if not self.todo:
+            self.close()
+            return None
+        self.teller.on_word(self.endpoint, self.nth)
+        self.nth += 1
+        return Batch([self.todo.pop(0)], self.nth > 1)
+
+    def close(self) -> None:
+        if self.is_open:
+            self.is_open = False
+            self.teller.open_streams -= 1
+
+
+def told(teller: Teller, settings=SETTINGS, **request: Any):
+    """The gateway, the port and the record after one streamed request."""
+    async def story():
+        sink, port = ListSink(), HeardPort()
+        gateway = Gateway(build_graph(settings), teller, sink, SystemClock(), Random(1))
+        teller.gateway = gateway
+        await gateway.handle(a_request(stream=True, include_usage=True, **request), port)
+        assert (teller.open_streams, gateway.graph.fleet.in_flight) == (0, 0)
+        (record,) = sink.records
+        return gateway, port, record
+
+    return asyncio.run(story())
+
+
+def text_of(port: HeardPort) -> str:
+    events = [msgspec.json.decode(data) for data in port.events_heard]
+    return "".join(choice["delta"].get("content") or "" for e in events for choice in e["choices"])
+
+
+def lost(after: int, *endpoints: str) -> dict[str, tuple[int, errors.UpstreamError]]:
+    return {endpoint: (after, errors.ConnectionLost("the machine is gone")) for endpoint in endpoints}
+
+
+def first_of(teller_dies, **request):
+    """Whichever of the two endpoints is asked first dies after three events."""
+    teller = Teller({})
+    dead: list[str] = []
+
+    def on_word(endpoint, nth):
+        if not dead and nth == 2:
+            dead.append(endpoint)
+            teller.dies = teller_dies(endpoint)
+
+    teller.on_word = on_word
+    return teller, told(teller, **request)
+
+
+def test_the_answer_goes_on_where_it_broke_off_under_the_same_id():
+    _teller, (gateway, port, record) = first_of(lambda e: lost(2, e))
+
+    assert port.error is None
+    assert text_of(port) == "One two three four five six"
+    ids = {msgspec.json.decode(data)["id"] for data in port.events_heard}
+    assert len(ids) == 1
+    assert port.said.count("begin") == 1
+    assert [(a.reason, a.outcome, a.error) for a in record.attempts] == [
+        ("chosen", "failed", "endpoint_leaving"), ("continued", "answered", None)]
+    assert {a.pool for a in record.attempts} == {"small"}
+    assert gateway.departures.outcomes["continued"] == 1
+
+
+def test_the_next_endpoint_is_told_to_go_on_and_how_much_is_left():
+    request = {"model": "auto", "max_tokens": 5, "messages": [{"role": "user", "content": "count"}]}
+    body = msgspec.json.encode(request)
+    fields, end = members(body)
+    teller, (_, port, _) = first_of(lambda e: lost(2, e), body=body, max_tokens=5, fields_end=end,
+                                    spans={f.key: Span(f.start, f.end) for f in fields})
+
+    first, second = (asked for _, asked in teller.bodies)
+    assert first["max_tokens"] == 5
+    assert second["messages"] == [*first["messages"], {"role": "assistant", "content": "One two"}]
+    assert (second["continue_final_message"], second["add_generation_prompt"], second["max_tokens"]) == (True, False, 3)
+    assert text_of(port) == "One two three four five"
+
+
+def test_usage_is_that_of_one_answer():
+    _, (_, port, record) = first_of(lambda e: lost(2, e))
+
+    usage = [e["usage"] for data in port.events_heard if (e := msgspec.json.decode(data)).get("usage")]
+    assert [(u["prompt_tokens"], u["completion_tokens"], u["total_tokens"]) for u in usage] == [(10, 6, 16)]
+    assert record.usage == Usage(10, 6)
+
+
+def test_a_notice_moves_the_answer_before_the_machine_is_gone():
+    teller = Teller({})
+    told_of: list[str] = []
+
+    def on_word(endpoint, nth):
+        if nth == 2 and not told_of:
+            told_of.append(endpoint)
+            teller.gateway.departures.announce(endpoint, teller.gateway._clock.now(), 0.0, "spot")
+
+    teller.on_word = on_word
+    _, port, record = told(teller)
+
+    assert text_of(port) == "One two three four five six"
+    assert len({a.endpoint for a in record.attempts}) == 2
+    assert port.error is None
+
+
+def test_an_answer_that_ends_within_the_notice_stays_where_it_is():
+    teller = Teller({}, lambda endpoint, nth: nth or teller.gateway.departures.announce(
+        endpoint, teller.gateway._clock.now(), 120.0, "spot"))
+    gateway, port, record = told(teller)
+
+    assert len(record.attempts) == 1
+    assert text_of(port) == "One two three four five six"
+    assert gateway.departures.outcomes == {"drained": 1, "continued": 0, "failed": 0}
+
+
+def test_with_nobody_left_of_the_same_model_the_end_is_honest():
+    teller = Teller(lost(2, "small/0", "small/1"))
+    gateway, port, record = told(teller)
+
+    assert port.error is not None
+    assert port.endings == 1
+    assert record.outcome == "failed"
+    assert "large" not in {a.pool for a in record.attempts}
+    assert gateway.departures.outcomes["failed"] == 1
+
+
+@pytest.mark.parametrize("fields", [{"tools": []}, {"response_format": {"type": "json_object"}}, {"logprobs": True}])
+def test_what_is_more_than_text_is_not_continued(fields):
+    body = msgspec.json.encode({"model": "auto", "messages": [{"role": "user", "content": "x"}], **fields})
+    found, end = members(body)
+    _, (_, port, record) = first_of(lambda e: lost(2, e), body=body, fields_end=end,
+                                    spans={f.key: Span(f.start, f.end) for f in found})
+
+    assert isinstance(port.error, errors.ConnectionLost)
+    assert len(record.attempts) == 1
+
+
+def test_hidden_reasoning_and_tool_calls_end_what_could_be_continued():
+    for delta in ({"reasoning_content": "hm"}, {"tool_calls": [{"index": 0}]}, {"refusal": "no"}):
+        heard = Told("small")
+        heard.hear([word("One", "x"), event(choices=[{"index": 0, "delta": delta}])])
+        assert not heard.is_sound
+
+
+def test_only_spot_endpoints_of_engines_that_can_go_on_keep_the_text():
+    request = a_request(stream=True)
+
+    assert may_continue(request, spot("small/0"))
+    assert not may_continue(request, an_endpoint(engine="vllm"))
+    assert not may_continue(request, an_endpoint(engine="openai", spot=True))
+    assert not may_continue(a_request(stream=False), spot("small/0"))
+    assert not may_continue(a_request(stream=True, choices=2), spot("small/0"))

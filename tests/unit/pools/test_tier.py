@@ -1,0 +1,325 @@
+"""A tier while serving: several endpoints' signals as one."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from pointsman.core.fleet import LoadReport
+from pointsman.core.settings import SlaSettings, TierSettings
+from pointsman.pools.balancers.round_robin import RoundRobin
+from pointsman.pools.pool import Pool
+from pointsman.pools.tier import Tier
+from pointsman.testing.factories import a_pool, a_request, an_endpoint
+
+STREAM = a_request(stream=True)
+RNG = Random(1)
+
+
+class Small:
+    """Tier `small` over one pool, with a clock that the test moves."""
+
+    def __init__(self, count: int = 1, *, slots: int | None = 4, ttft_s: float | None = None, on_breach="escalate"):
+        specs = tuple(an_endpoint(f"small/{i}", f"http://h{i}/v1", slots=slots) for i in range(count))
+        self.pool = Pool(a_pool("small", endpoints=specs), RoundRobin())
+        sla = SlaSettings(None, ttft_s, on_breach)
+        self.tier = Tier(TierSettings("small", ("small",), sla=sla), (self.pool,))
+        self.pool.watchers.tiers = (self.tier,)
+        self.now = 1000.0
+
+    def report(self, waiting: int | None = 0, kv: float | None = 0.1, *, at: int = 0, slots: int | None = None) -> None:
+        self.pool.observe(f"small/{at}", LoadReport(waiting, 1, kv, at=self.now, slots=slots))
+
+    def take(self, times: int = 1):
+        return [self.pool.lease(STREAM, (), self.now, RNG) for _ in range(times)]
+
+    def answer(self, ttft_s: float, times: int = 1) -> None:
+        for lease in self.take(times):
+            lease.began(self.now, ttft_s)
+            lease.close("answered", self.now)
+
+    def reason(self) -> str:
+        fitness = self.tier.fitness(self.now)
+        assert fitness.is_fit == (fitness.reason == "")
+        return fitness.reason
+
+    def kept(self, times: int = 1000) -> float:
+        rng = Random(3)
+        self.tier.diverts(self.now, Random(0))
+        return sum(self.tier.diverts(self.now, rng) is None for _ in range(times)) / times
+
+    def why(self) -> str | None:
+        """Why most requests climb."""
+        return next((why for _ in range(100) if (why := self.tier.diverts(self.now, RNG)) is not None), None)
+
+    def calm_down(self, seconds: float, each=lambda: None) -> None:
+        """Time passes with a look every half second and a calm report every two."""
+        for tick in range(int(seconds * 2)):
+            self.now += 0.5
+            if tick % 4 == 0:
+                for at in range(len(self.pool.endpoints)):
+                    self.report(at=at)
+            each()
+            self.tier.look(self.now)
+
+
+def test_nobody_says_anything_and_the_tier_is_fit():
+    small = Small(slots=None)
+    small.take(500)
+    assert small.reason() == ""
+    assert small.why() is None
+
+
+@pytest.mark.parametrize(
+    ("waiting", "kv", "reason", "detail"),
+    [
+        (5, 0.1, "waiting", "waiting 5 >= 5 on small/0"),
+        (0, 0.9, "kv", "KV cache 0.90 >= 0.90 on small/0"),
+        (None, None, "", ""),
+        (4, 0.89, "", ""),
+    ],
+)
+def test_a_limit_reached_is_told_with_its_signal(waiting, kv, reason, detail):
+    small = Small()
+    small.report(waiting, kv)
+    assert small.reason() == reason
+    assert small.tier.fitness(small.now).detail == detail
+    assert small.why() == ("saturated" if reason else None)
+
+
+def test_a_report_of_six_seconds_ago_says_nothing():
+    small = Small()
+    small.now = 993.0
+    small.pool.endpoints[0].vitals.report = LoadReport(50, 1, 0.99, at=993.0)
+    small.now = 1000.0
+    assert small.reason() == ""
+
+
+def test_all_slots_taken_divert_and_a_free_one_serves():
+    small = Small(slots=4)
+    leases = small.take(4)
+    assert small.reason() == "in_flight"
+    assert small.why() == "saturated"
+    assert small.kept() == pytest.approx(0.05, abs=0.03)
+    leases[0].close("answered", small.now)
+    assert small.kept() == 1.0
+    assert small.reason() == "in_flight", "the state stays for a while, and the free slot is used"
+
+
+def test_slots_that_the_engine_reports_count_when_none_are_declared():
+    small = Small(slots=None)
+    small.report(slots=2)
+    small.take(2)
+    assert small.reason() == "in_flight"
+
+
+def test_what_other_processes_have_in_flight_takes_slots():
+    small = Small(slots=4)
+    small.pool.observe_elsewhere("small/0", 3, 900)
+    small.take(1)
+    assert small.reason() == "in_flight"
+    assert small.tier.free_slots(small.now) == 0
+
+
+def test_one_endpoint_below_its_limits_keeps_the_tier_fit():
+    small = Small(3)
+    small.report(9, at=0)
+    small.report(0, 0.95, at=1)
+    assert small.reason() == ""
+    small.report(7, at=2)
+    assert small.reason() == "waiting"
+
+
+def test_an_endpoint_that_reports_nothing_counts_as_below_its_limits():
+    small = Small(2, slots=None)
+    small.report(99, at=0)
+    assert small.reason() == ""
+
+
+def test_endpoints_out_of_service_are_not_asked():
+    small = Small(2)
+    small.report(9, at=0)
+    small.pool.drain("small/1")
+    assert small.reason() == "waiting"
+    small.pool.drain("small/0")
+    assert small.reason() == "unavailable"
+    assert small.why() is None, "leasing says that nobody is there"
+
+
+def test_the_p95_of_twenty_answers_above_the_promise_diverts_for_the_promise():
+    small = Small(ttft_s=0.5)
+    small.answer(0.4, 18)
+    small.answer(0.6, 1)
+    assert small.reason() == ""
+    small.answer(0.6, 1)
+    assert small.reason() == "ttft"
+    assert small.tier.fitness(small.now).detail == "p95 TTFT above 0.5 s: 2 of 20 answers took longer"
+    assert small.why() == "sla"
+
+
+def test_five_in_a_hundred_may_be_late():
+    small = Small(ttft_s=0.5)
+    small.answer(0.4, 95)
+    small.answer(9.0, 5)
+    assert small.reason() == ""
+    small.answer(9.0, 1)
+    assert small.reason() == "ttft"
+
+
+def test_a_promise_that_is_only_reported_diverts_nothing():
+    small = Small(ttft_s=0.5, on_breach="report")
+    small.answer(2.0, 30)
+    assert small.reason() == ""
+    assert small.tier.status(small.now)["is_breaching"]
+
+
+def test_streams_given_up_after_the_limit_break_the_promise_too():
+    small = Small(slots=None, ttft_s=0.5)
+    leases = small.take(20)
+    small.now += 5.0
+    for lease in leases:
+        lease.close("cancelled", small.now)
+    assert small.reason() == "ttft"
+
+
+def test_a_client_that_leaves_early_says_nothing():
+    small = Small(slots=None, ttft_s=0.5)
+    leases = small.take(40)
+    small.now += 0.4
+    for lease in leases:
+        lease.close("cancelled", small.now)
+    assert small.tier.status(small.now)["is_breaching"] is False
+    assert small.reason() == ""
+
+
+def test_a_full_queue_ends_fifteen_calm_seconds_after_the_last_report_of_it():
+    small = Small()
+    small.report(9)
+    assert small.reason() == "waiting"
+    small.calm_down(14.0)
+    assert small.reason() == "waiting"
+    small.calm_down(2.0)
+    assert small.reason() == ""
+
+
+def test_a_signal_between_leave_limit_and_limit_holds_it():
+    small = Small()
+    small.report(9)
+    small.reason()
+    small.calm_down(40.0, lambda: small.report(4, 0.75))
+    assert small.reason() == "waiting"
+
+
+def test_it_keeps_one_in_twenty_and_then_more_and_more():
+    small = Small()
+    small.report(9)
+    assert small.kept() == pytest.approx(0.05, abs=0.03)
+    small.calm_down(8.0)
+    assert small.kept() == pytest.approx(0.55, abs=0.08)
+
+
+def test_a_broken_promise_ends_within_thirty_seconds_of_quick_answers():
+    small = Small(ttft_s=0.5)
+    small.answer(3.0, 40)
+    assert small.reason() == "ttft"
+    started = small.now
+    while small.reason() and small.now < started + 60:
+        small.calm_down(0.5, lambda: small.answer(0.1))
+    assert small.now - started <= 25.0
+    small.calm_down(30.0, lambda: small.answer(0.1))
+    assert small.reason() == "", "what was slow before is forgotten"
+
+
+def test_half_of_the_endpoints_calm_is_a_calm_tier():
+    small = Small(2)
+    small.report(9, at=0)
+    small.report(9, at=1)
+    assert small.reason() == "waiting"
+    small.calm_down(16.0, lambda: small.report(9, at=1))
+    assert small.reason() == ""
+
+
+def test_slots_have_to_be_free_for_a_while_and_not_by_chance():
+    small = Small(slots=4)
+    leases = small.take(4)
+    assert small.reason() == "in_flight"
+
+    def busy():
+        leases.pop().close("answered", small.now)
+        leases.extend(small.take())
+
+    small.calm_down(30.0, busy)
+    assert small.reason() == "in_flight"
+    for lease in leases:
+        lease.close("answered", small.now)
+    small.calm_down(20.0)
+    assert small.reason() == ""
+
+
+def test_room_is_a_free_slot_beyond_those_who_are_entering():
+    small = Small(2, slots=2)
+    small.take(2)
+    assert small.tier.has_room(small.now, 1)
+    assert not small.tier.has_room(small.now, 2)
+    small.report(9, at=0)
+    assert small.tier.has_room(small.now, 0)
+    assert not small.tier.has_room(small.now, 1), "an endpoint at a limit has none"
+    assert Small(slots=None).tier.has_room(1000.0, 99)
+
+
+def test_slots_are_those_in_service_and_unknown_when_one_is():
+    small = Small(2, slots=4)
+    small.take(3)
+    assert (small.tier.slots(small.now), small.tier.free_slots(small.now)) == (8, 5)
+    small.pool.drain("small/0")
+    assert small.tier.slots(small.now) == 4
+    unknown = Small(slots=None)
+    assert (unknown.tier.slots(1000.0), unknown.tier.free_slots(1000.0)) == (None, None)
+
+
+def test_the_drain_rate_is_answers_per_second_and_unknown_without_any():
+    small = Small()
+    assert small.tier.drain_rate(small.now) is None
+    for _ in range(30):
+        small.now += 0.5
+        small.answer(0.1)
+    assert small.tier.drain_rate(small.now) == pytest.approx(2.0, rel=0.1)
+    small.now += 30.0
+    assert small.tier.drain_rate(small.now) == pytest.approx(30 / 45, rel=0.05)
+    small.now += 70.0
+    assert small.tier.drain_rate(small.now) is None
+
+
+def test_the_p95_of_a_handful_of_answers_is_not_told():
+    small = Small()
+    small.answer(0.3, 4)
+    assert small.tier.ttft_p95(small.now) is None
+    small.answer(0.3)
+    assert small.tier.ttft_p95(small.now) == pytest.approx(0.3, rel=0.02)
+
+
+def test_status_tells_why_since_when_and_what_is_kept():
+    small = Small(ttft_s=0.5)
+    small.answer(0.1)
+    small.report(9)
+    small.now += 2.0
+    told = small.tier.status(small.now)
+    expected = {
+        "pools": ["small"], "is_fit": False, "reason": "waiting", "detail": "waiting 9 >= 5 on small/0", "for_s": 2.0,
+        "is_diverting": True, "share": 0.05, "is_breaching": False, "in_flight": 0, "slots": 4, "free_slots": 4,
+        "ttft_p95_max_s": 0.5, "ttft_answers": 1,
+    }  # fmt: skip
+    assert {name: told[name] for name in expected} == expected
+    assert repr(small.tier) == "<Tier small [<Saturation [diverting: waiting 9 >= 5 on small/0 | keeps 5%]> | 0 in flight]>"
+
+
+def test_a_reload_goes_on_unless_the_promise_changed():
+    old, same, other = Small(ttft_s=0.5), Small(ttft_s=0.5), Small(ttft_s=0.7)
+    old.answer(3.0, 40)
+    assert old.reason() == "ttft"
+    same.tier.adopt(old.tier)
+    other.tier.adopt(old.tier)
+    assert same.reason() == "ttft"
+    assert other.reason() == ""
+    assert other.tier.ttft_p95(1000.0) == pytest.approx(3.0, rel=0.02)
