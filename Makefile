@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real conformance test check fix bench bench-throughput bench-overhead bench-quality soak fuzz docs lock clean learn
+.PHONY: help setup demo demo-real conformance test check fix bench bench-throughput bench-overhead bench-quality bench-fleet bench-fleet-virtual bench-ramp soak fuzz docs lock clean learn
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -61,6 +61,15 @@ bench-throughput: $(VENV)/.dev ## direct, nginx, Pointsman: req/s, added latency
 
 bench-overhead: $(VENV)/.dev ## the decision alone, by prompt length
 	@$(BIN)/python bench/overhead/run.py $(ARGS)
+
+bench-fleet: $(VENV)/.dev $(VENV)/.learn ## real traces over a simulated fleet, through real routers (DATA=path, absent: synthetic; ARGS="--quick", "--write")
+	@$(BIN)/python bench/fleet/run.py $(DATA) $(ARGS)
+
+bench-fleet-virtual: $(VENV)/.dev $(VENV)/.learn ## balancers over the same fleet in virtual time: seconds instead of an hour (DATA=path)
+	@$(BIN)/python bench/fleet/virtual.py $(DATA) $(ARGS)
+
+bench-ramp: $(VENV)/.dev ## a tier driven to 150 % while the next has room: errors, climbs, way back (ARGS="--quick", "--write")
+	@$(BIN)/python bench/fleet/ramp.py $(ARGS)
 
 soak: $(VENV)/.dev ## the router for minutes under bad days: memory, leases, records (ARGS="--minutes 10 --write")
 	@$(BIN)/python bench/soak/run.py $(ARGS)

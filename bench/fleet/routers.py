@@ -1,7 +1,7 @@
 """Who routes: how each contestant is installed, configured and started in front of the same fleet.
 
-Each runs on the router's core, alone, restarted for every cell. The strangers are the released packages, pinned, in
-environments of their own; their flags are those of their documentation, with health checks every 2 s instead of 60 s, so
+Each runs on the router's core, alone, restarted for every cell. The strangers are the released packages, pinned in
+`requirements/rivals`, in environments of their own; their flags are those of their documentation, with health checks every 2 s instead of 60 s, so
 that a dead endpoint is noticed within a cell. The `tuned` rows lower the imbalance at which `cache_aware` stops following
 the cache from 64 requests to 8, which suits a fleet this small.
 """
@@ -17,14 +17,16 @@ from pathlib import Path
 
 from machines import GPU, MODEL
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "throughput"))
+sys.path += [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "throughput")]
 from contestants import BIN, Contestant, DidNotStart, Processes, free_port, nginx_binary, wait_ready
+from environment import NotInstalled, python_environment
+from rivals import DEFAULT_CACHE, PINS, RIVALS
 
 from pointsman.testing.gpu_models import gpu_named
 
-__all__ = ["ROUTERS", "DidNotStart", "Processes", "Router", "environment", "start", "version_of"]
+__all__ = ["DEFAULT_CACHE", "ROUTERS", "DidNotStart", "Processes", "Router", "environment", "start", "version_of"]
 
-PACKAGES = {"sglang-router": "0.3.2", "vllm-router": "0.1.17"}
+PACKAGES = {rival.name: rival.version for rival in RIVALS if rival.name in ("sglang-router", "vllm-router")}
 _STRANGERS_FLAGS = ("--policy", "cache_aware", "--health-check-interval-secs", "2", "--health-check-timeout-secs", "1",
                     "--worker-startup-check-interval", "1", "--request-timeout-secs", "300")
 _TUNED = ("--balance-abs-threshold", "8", "--balance-rel-threshold", "1.2")

@@ -27,7 +27,7 @@ import uvloop
 from load import Answer, Clients
 from machines import MODEL, Machines, sla_s, usd_per_hour
 from report import markdown
-from routers import ROUTERS, DidNotStart, Processes, Router, start
+from routers import DEFAULT_CACHE, ROUTERS, DidNotStart, Processes, Router, start
 from traffic import NAMES, text_of
 from virtual import Task, quantile, workload
 
@@ -212,7 +212,6 @@ def main() -> None:
     options = _options()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pointsman-fleet-") as folder:
-        options.environments = options.environments or Path(folder) / "environments"
         bench = Bench(options, Path(folder))
         bench.run()
     text = markdown(bench.cells, options, bench.notes, time.monotonic() - began)
@@ -238,7 +237,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--healthy", action="store_true", help="nothing is wrong with any endpoint")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--again", type=int, default=1, help="how often a void cell is run again")
-    parser.add_argument("--environments", type=Path, help="where the strangers' environments are kept; absent: thrown away")
+    parser.add_argument("--environments", type=Path, default=DEFAULT_CACHE, help="where the strangers' environments are kept")
     options = parser.parse_args()
     options.loads = options.loads or ([60.0] if options.quick else [20.0, 60.0, 100.0, 150.0])
     options.traces = options.traces or (["conv", "mooncake"] if options.quick else list(NAMES))

@@ -89,7 +89,8 @@ Row = tuple[float, int, int, tuple[int, ...]]
 def _rows(name: str, data: Path, count: int, skip: int, rng: Random) -> list[Row]:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(data / FILES[name]).to_pydict()
+    folder = data / "traffic" if (data / "traffic").is_dir() else data
+    table = pq.read_table(folder / FILES[name]).to_pydict()
     if name == "mooncake":
         ids = [tuple(json.loads(row)) for row in table["hash_ids"]]
         rows = list(zip((t / 1000 for t in table["timestamp"]), table["input_length"], table["output_length"], ids, strict=True))

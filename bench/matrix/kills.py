@@ -24,7 +24,7 @@ from pointsman.testing import fault_answers as answers
 from pointsman.testing.fault_ledger import Ledger
 from pointsman.testing.fault_oracle import Oracle, Seen
 from pointsman.testing.fault_server import FaultServer
-from pointsman.testing.fault_steps import Asked, Scenario, Step, Wait
+from pointsman.testing.fault_steps import Asked, Complete, Drip, Scenario, Send, Step, Wait
 
 EVERY_S = 2.0
 CLIENTS = 24
@@ -140,4 +140,8 @@ class Kills:
 
 def _takes_a_while(asked: Asked) -> list[Step]:
     rng = Random(f"kills {asked.id}")
-    return [Wait(0.02 + 0.1 * rng.random()), *answers.right(asked)]
+    if not asked.stream:
+        return [Wait(0.02 + 0.1 * rng.random()), *answers.right(asked)]
+    texts = [Drip(answers.chunk(data), 0.015, 100_000, 1) for data in answers.text_events(asked.id)]
+    finish = b"".join(map(answers.chunk, answers.finish_events(asked)))
+    return [Wait(0.02), *answers.sends(asked, 0), *texts, Send(finish + answers.END), Complete()]

@@ -85,7 +85,7 @@ class Plan:
         health = f"health: {{eject_for: {t.eject}s, eject_max: {max(t.eject, 0.2)}s, cooldown_max: {max(t.eject, 0.2)}s, eject_after: {self.eject_after}}}"
         for tier in self.tiers:
             price = "gpu: {type: RTX 4090, usd_per_hour: 0.51, tokens_per_s: 1000}"
-            ends = ", ".join(f'{{url: "{url}", engine: {tier.engine}, slots: {tier.slots}, connect_timeout: {t.connect}s, {price}}}'
+            ends = ", ".join(f'{{url: "{url}", model: m, engine: {tier.engine}, slots: {tier.slots}, connect_timeout: {t.connect}s, {price}}}'
                              for url in tier.urls)
             lines.append(f"  {tier.name}: {{model: {tier.name}-model, capabilities: {{context: 30000000}}, {health}, endpoints: [{ends}]}}")
         lines.append("routes:")

@@ -58,7 +58,7 @@ def build_graph(settings: Settings, old: Graph | None = None, generation: int = 
         fleet.adopt(old.fleet)
     clock = SystemClock()
     deciders = {name: build_decider(settings, name, clock.now) for name in settings.routes}
-    return Graph(settings, fleet, deciders, generation)
+    return Graph(settings, fleet, deciders, generation, old.sessions if old is not None else None)
 
 
 class Service:
@@ -84,6 +84,7 @@ class Service:
                                 tier_status=self._tier_status, readings={
             "pointsman_records_dropped_total": lambda: float(self._journal.spool.dropped),
             "pointsman_records_lag_bytes": lambda: float(self._journal.importer.lag_bytes()),
+            "pointsman_endpoints_leaving": lambda: float(len(self.gateway.departures.notices)),
             "pointsman_workers": lambda: float(self.workers),
             "pointsman_log_lines_dropped_total": lambda: float(self._log_sink.dropped if self._log_sink else 0),
         })
@@ -94,6 +95,7 @@ class Service:
         self._sinks = Fanout(*sinks)
         self._upstream = HttpUpstream()
         self.gateway = Gateway(build_graph(settings), self._upstream, self._sinks, self._clock, Random(seed))
+        self.gateway.departures.counted = lambda how: self._metrics.count("pointsman_spot_interruptions_total", how)
         self._front = Front(settings)
         self._contexts = Contexts()
         self._reader = HttpLoadReader()
@@ -145,12 +147,15 @@ class Service:
         front = self._current_front
         return App(
             OpenAIEndpoints(self.gateway, front),
-            AnthropicEndpoints(self.gateway, front),
-            ResponsesEndpoints(self.gateway, front),
+            AnthropicEndpoints(self.gateway, front, self._count_dropped),
+            ResponsesEndpoints(self.gateway, front, self._count_dropped),
             RouteEndpoints(self.gateway, front, lambda: self._metrics.count("pointsman_classify_no_body_total")),
             ListingEndpoints(self.gateway, front, self._clock, self.page, self._journal.health),
             lambda code: self._metrics.count("pointsman_refused_total", code),
         )
+
+    def _count_dropped(self, tool: str) -> None:
+        self._metrics.count("pointsman_tools_dropped_total", tool)
 
     def _current_front(self) -> Front:
         return self._front
@@ -230,8 +235,10 @@ class Service:
         pool = self._pool_of(endpoint)
         now = self._clock.now()
         pool.drain(endpoint)
+        is_news = endpoint not in self.gateway.departures.notices
         notice = self.gateway.departures.announce(endpoint, now, lead_s, reason)
-        _log.warning("%s leaves in %.0f s: %s", endpoint, notice.leaves_at - now, reason)
+        if is_news:
+            _log.warning("%s leaves in %.0f s: %s", endpoint, notice.leaves_at - now, reason)
         return {"endpoint": endpoint, "draining": True, "leaves_in_s": round(notice.leaves_at - now, 3), "reason": reason,
                 "in_flight": self._in_flight_at(endpoint)}
 
@@ -239,7 +246,8 @@ class Service:
         """Puts an endpoint back into service. Raises NoSuchEndpoint."""
         self._pool_of(endpoint).drain(endpoint, on=False)
         was_leaving = self.gateway.departures.withdraw(endpoint)
-        _log.warning("%s is back in service", endpoint)
+        if was_leaving:
+            _log.warning("%s is back in service", endpoint)
         return {"endpoint": endpoint, "draining": False, "was_leaving": was_leaving}
 
     def _pool_of(self, endpoint: EndpointId) -> Pool:

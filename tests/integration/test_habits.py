@@ -264,6 +264,82 @@ def test_a_timeout_is_the_deadline(client, headers, fields):
     told(client, story)
 
 
+@pytest.mark.parametrize(("headers", "fields"), [
+    ({}, {"stream_timeout": 0.1}), ({"x-litellm-stream-timeout": "0.1"}, {}), ({"x-litellm-stream-timeout": "0.1"}, {"stream_timeout": 1}),
+])
+def test_a_stream_timeout_is_the_time_to_first_content(client, headers, fields):
+    async def story(house):
+        house.engines["a"].days = [days.Hang()]
+        heard = await house.ask(headers, model="small-model", stream=True, **fields)
+        assert (heard.status, heard.error["code"]) == (504, "upstream_first_token_timeout")
+        heard = await house.ask(headers, stream=True, **fields)
+        assert heard.text == "I am b."  # the next tier is tried in time
+        assert all("stream_timeout" not in sent for sent in house.asked())
+        house.engines["a"].days = [days.Answer("I am a.", first_token_after=0.15)]
+        assert (await house.ask(headers, model="small-model", **fields)).text == "I am a."  # plain answers have no first content
+
+    told(client, story)
+
+
+def test_without_a_model_the_first_of_models_is_it_and_the_others_follow(client):
+    async def story(house):
+        url = f"{house.router.url}/chat/completions"
+        heard = await house.client.post(url, {"models": ["small-model", "there-model"], "messages": HI}, APP)
+        assert (heard.text, heard.headers["x-litellm-model-group"]) == ("I am a.", "small-model")
+        assert house.asked() == [{"model": "small-model", "messages": HI}]
+        house.sick("a")
+        heard = await house.client.post(url, {"model": None, "models": ["small-model", "there-model"], "messages": HI}, APP)
+        assert heard.text == "I am c."
+        heard = await house.client.post(url, {"models": [], "messages": HI}, APP)
+        assert (heard.status, heard.error["param"]) == (400, "model")
+
+    told(client, story)
+
+
+def test_a_decision_alone_objects_to_the_same_alternatives(client):
+    async def story(house):
+        heard = await house.ask(path="/v1/route", fallbacks=["there-modl"])
+        assert (heard.status, heard.error["param"]) == (404, "fallbacks[0]")
+        held = await house.ask({"authorization": "Bearer sk-held"}, path="/v1/route", models=["there-model"])
+        assert (held.status, held.error["param"]) == (403, "models")
+        heard = await house.ask(path="/v1/route", fallbacks=["there-model"])
+        assert (heard.status, heard.json["tier"]) == (200, "small")
+        assert not [name for name in heard.headers if name.startswith("x-litellm-")]
+
+    told(client, story)
+
+
+def test_a_body_that_cannot_be_read_has_the_call_id(client):
+    async def story(house):
+        heard = await house.ask(num_retries="many")
+        assert heard.status == 400
+        assert heard.headers["x-litellm-call-id"] == heard.headers["x-route-record"] == heard.error["record_id"]
+
+    told(client, story)
+
+
+def test_no_header_of_an_upstream_reaches_the_client_under_a_name_that_people_pace_themselves_by(client):
+    async def story(house):
+        house.engines["a"].days = [days.Answer("I am a.", headers=(("x-ratelimit-remaining-requests", "3"), ("llm_provider-x", "y")))]
+        heard = await house.ask()
+        assert heard.text == "I am a."
+        left_out = ("x-ratelimit", "llm_provider", "x-litellm-model-api-base", "x-litellm-response-duration-ms", "x-portkey")
+        assert not [name for name in heard.headers if name.startswith(left_out)]
+
+    told(client, story)
+
+
+@pytest.mark.parametrize(("headers", "fields"), [
+    ({}, {"metadata": {"user_id": "u", "tags": ["x", "vip"]}}), ({}, {"tags": ["gold"]}), ({"x-litellm-tags": "vip"}, {}),
+])
+def test_tags_of_a_message_request_are_for_rules_too(client, headers, fields):
+    async def story(house):
+        heard = await house.ask(headers, path="/v1/messages", max_tokens=9, **fields)
+        assert (heard.status, heard.headers["x-route-tier-name"]) == (200, "large")
+
+    told(client, story)
+
+
 @pytest.mark.parametrize(("headers", "metadata", "tier"), [
     ({}, {"tags": ["x", "gold"], "session_id": "s"}, "large"), ({}, {"tags": "vip"}, "large"), ({}, {"tags": ["golden"]}, "small"),
     ({"x-litellm-tags": "x, vip"}, {"tags": ["y"]}, "large"), ({}, {"tags": [1, {"vip": 1}]}, "small"), ({}, {"tags": 7}, "small"),
@@ -279,8 +355,9 @@ def test_tags_are_for_rules_and_metadata_is_passed_on(client, headers, metadata,
 
 def test_what_is_not_for_us_is_passed_on_and_headers_go_nowhere(client):
     async def story(house):
-        fields = {"session_id": "s", "tags": ["vip"], "cache": {}, "plugins": [], "user": "u", "service_tier": "auto", "stream_timeout": 3}
-        headers = {"x-litellm-end-user-id": "u", "x-session-id": "s", "x-litellm-stream-timeout": "1", "http-referer": "h", "x-title": "t"}
+        fields = {"session_id": "s", "cache": {}, "plugins": [], "user": "u", "service_tier": "auto"}
+        headers = {"x-litellm-end-user-id": "u", "x-session-id": "s", "http-referer": "h", "x-title": "t",
+                   "x-portkey-provider": "openai", "x-portkey-config": "{}", "x-portkey-trace-id": "t"}
         heard = await house.ask(headers, **fields)
         assert heard.headers["x-route-tier-name"] == "small"
         assert house.asked()[0] == {"model": "small-model", "messages": HI} | fields
@@ -291,7 +368,8 @@ def test_what_is_not_for_us_is_passed_on_and_headers_go_nowhere(client):
 
 @pytest.mark.parametrize(("headers", "fields", "param"), [
     ({}, {"mock_testing_fallbacks": True}, "mock_testing_fallbacks"), ({}, {"provider": {"order": []}}, "provider"),
-    ({}, {"timeout": -1}, "timeout"), ({}, {"num_retries": 1.5}, "num_retries"),
+    ({}, {"timeout": -1}, "timeout"), ({}, {"stream_timeout": 0}, "stream_timeout"), ({}, {"tags": "vip"}, "tags"),
+    ({"x-litellm-stream-timeout": "soon"}, {}, "x-litellm-stream-timeout"), ({}, {"num_retries": 1.5}, "num_retries"),
     ({"x-litellm-timeout": "nan"}, {}, "x-litellm-timeout"), ({"x-litellm-num-retries": "two"}, {}, "x-litellm-num-retries"),
     ({"x-litellm-num-retries": "-1"}, {}, "x-litellm-num-retries"), ({}, {"models": ["small-model"] * 17}, "models"),
 ])

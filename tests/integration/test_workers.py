@@ -252,10 +252,6 @@ def test_killing_workers_under_load_loses_no_answer_no_record_and_no_count(
     records = stored(folder)
     assert set(answered) <= {record.id for record in records}
     assert len(records) == len({record.id for record in records})
-
-
-
-
     routed.until(lambda: routed.counted("llm_router_requests_total") == len(records))
     assert routed.counted("pointsman_request_duration_seconds_count") == len(records)
     assert len(records) <= len(engine.server.requests)  # what was cut by a kill was asked and has no record
@@ -278,7 +274,8 @@ def test_a_reload_reaches_everyone_and_a_bad_one_nobody(
 
 def test_a_signal_drains_all_and_nothing_is_left_behind(
         routed: Router, folder: Path, engine: ServerThread[ModelServer]) -> None:
-    engine.server.days = held = [Held(), Held()]
+    held = [Held(), Held()]
+    engine.server.days = [*held]
     family = offspring(routed.process.pid)
     assert len(family) == 3  # two workers, and the process that they are forked from
     with routed.sdk(0) as one, routed.sdk(0) as two:
@@ -322,7 +319,7 @@ def test_a_second_signal_cuts_in_every_worker(routed: Router, engine: ServerThre
 
 def test_when_the_supervisor_is_killed_workers_end_what_they_have_and_leave(
         routed: Router, engine: ServerThread[ModelServer]) -> None:
-    engine.server.days = [held := Held()]
+    engine.server.days = [held := Held(), days.Answer()]
     family = offspring(routed.process.pid)
     with routed.sdk(0) as sdk:
         stream = iter(sdk.chat.completions.create(model="auto", messages=ASK, stream=True))
@@ -341,7 +338,7 @@ def test_when_the_supervisor_is_killed_workers_end_what_they_have_and_leave(
 
 def test_a_worker_that_is_asked_to_go_alone_is_replaced_and_no_request_notices(
         routed: Router, engine: ServerThread[ModelServer]) -> None:
-    engine.server.days = [held := Held()]
+    engine.server.days = [held := Held(), days.Answer()]
     with routed.sdk(0) as sdk:
         stream = iter(sdk.chat.completions.create(model="auto", messages=ASK, stream=True))
         said = [next(stream)]
@@ -361,7 +358,7 @@ def test_a_worker_that_is_asked_to_go_alone_is_replaced_and_no_request_notices(
 def test_an_endpoint_that_one_worker_ejects_is_ejected_for_all(
         folder: Path, engine: ServerThread[ModelServer]) -> None:
     with ServerThread(ModelServer()) as other:
-        other.server.days = [days.BadStatus(500)] * 1000 if hasattr(days, "BadStatus") else [days.Reset()] * 1000
+        other.server.days = [days.Reset()]
         (folder / "router.yaml").write_text(config(other.server.url, engine.server.url))
         with Router(folder) as router, router.sdk() as sdk:
             while len(other.server.requests) < 5:  # all on one connection: one worker meets them

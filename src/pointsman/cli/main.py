@@ -26,13 +26,14 @@ COMMANDS: Final = {
     "explain": "Show how a prompt would be routed, and why.",
     "demo": "Three simulated tiers, the router and a client: see it work.",
     "simulate": "Run simulated model servers.",
+    "spot-agent": "Tell the router before a spot machine is taken away.",
 }
 """Name -> one line. The command itself is what has that name in `pointsman.cli.<name>`: a function, or a group of its own."""
 
 
 def identifier_of(command: str) -> str:
-    """The name of a command's module, and of the command in it: Python keeps `import` for itself."""
-    return f"{command}_" if keyword.iskeyword(command) else command
+    """The name of a command's module, and of the command in it: Python keeps `import` for itself and knows no dashes."""
+    return f"{command}_" if keyword.iskeyword(command) else command.replace("-", "_")
 
 
 class LazyCommand(TyperCommand):

@@ -60,7 +60,7 @@ class Probe(msgspec.Struct, frozen=True):
 async def probe_all(settings: Settings, timeout_s: float) -> tuple[Probe, ...]:
     """Asks all endpoints at once, in the order of the file."""
     endpoints = [endpoint for pool in settings.pools.values() for endpoint in pool.endpoints]
-    reader = HttpLoadReader()
+    reader = HttpLoadReader(warns=False)
     try:
         return tuple(await asyncio.gather(*(probe(reader, endpoint, timeout_s) for endpoint in endpoints)))
     finally:

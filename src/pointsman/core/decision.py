@@ -82,7 +82,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     rung: int
     """1-based place on the route's ladder; 0 when the tier is not on it (a pinned pool or model)."""
     decided_by: str
-    """Stage name, `policy`, `client` (the model was named), `gate` (only one fits), or `default`."""
+    """Stage name, `policy`, `client` (the model was named), `session` (a turn goes on), `gate` (only one fits), or `default`."""
     reason: str
     confidence: float
     """Score of the chosen tier; 0.0 when nobody scored (see `reason`)."""

@@ -18,6 +18,8 @@ class Kind(Enum):
     COMPLETION = "completion"
     EMBEDDING = "embedding"
 
+    __hash__ = object.__hash__  # a member is itself: Enum's own hash is a Python function in the way of every table
+
 
 class Message(msgspec.Struct, frozen=True, gc=False):
     """One turn: its text only. Images, audio and files are counted on the request."""

@@ -24,6 +24,17 @@ _SCALAR = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^"{}\[\],: \t\n\r]++', re.D
 # Everything up to and including the next bracket outside of strings.
 _BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([{}\[\]])', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\n\r]*+")
+_LEAF = r'[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_FLAT = rf"[{{\[](?:{_LEAF})*+[}}\]]"
+_NESTED = rf"[{{\[](?:{_LEAF}|{_FLAT})*+[}}\]]"
+# A whole member at once, when its key has no escape and its value at most three levels, and what stands behind it. That is
+# nearly every one: `messages` has two levels, or three with content parts.
+_MEMBER = re.compile(
+    rf"""[ \t\n\r]*+"([^"\\]*+)"[ \t\n\r]*+:[ \t\n\r]*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|[^"{{}}\[\],: \t\n\r]++"""
+    rf"""|[{{\[](?:{_LEAF}|{_NESTED})*+[}}\]])[ \t\n\r]*+([,}}])""".encode(), re.DOTALL)
+_MEMBER_DEPTH = 4
+"""Levels of an object whose members are such, itself counted."""
+_member = tuple.__new__
 _OPEN = b"{["
 
 
@@ -54,6 +65,14 @@ def members(data: bytes, at: int = 0, *, max_depth: int = 1_000_000) -> tuple[li
     if data[first] == 0x7D:  # }
         return found, first
     while True:
+        whole = _MEMBER.match(data, pos) if max_depth >= _MEMBER_DEPTH else None
+        if whole is not None:
+            start, end = whole.span(2)
+            found.append(_member(Member, (whole[1].decode(), whole.start(1) - 1, start, end)))
+            pos = whole.end()
+            if data[pos - 1] == 0x7D:
+                return found, pos - 1
+            continue
         key = _KEY.match(data, pos)
         if key is None:
             raise ValueError(f"no member at byte {pos}")

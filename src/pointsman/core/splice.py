@@ -22,7 +22,10 @@ _USAGE = b'{"include_usage":true}'
 
 def spliced(request: ChatRequest, model: str, system: str | None = None) -> bytes:
     """The body for an endpoint that knows the model as `model`."""
-    edits = [Edit(*_span(request, "model"), _encode(model))]
+    start, end = _span(request, "model")
+    if not request.cuts and not system and (request.include_usage or not request.stream):  # nearly every plain request
+        return b"%b%b%b" % (request.body[:start], _encode(model), request.body[end:])
+    edits = [Edit(start, end, _encode(model))]
     if request.cuts:
         edits += [Edit(cut.start, cut.end, b"") for cut in request.cuts]
     if request.stream and not request.include_usage:

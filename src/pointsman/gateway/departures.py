@@ -8,6 +8,7 @@ has its prompt read again somewhere.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -21,6 +22,10 @@ LEAD_S = 30.0
 
 How = Literal["drained", "continued", "failed"]
 OUTCOMES: tuple[How, ...] = ("drained", "continued", "failed")
+
+
+def _nobody(how: str) -> None:
+    """Nobody wants to know."""
 
 
 class Notice(msgspec.Struct, frozen=True, gc=False):
@@ -41,6 +46,8 @@ class Departures:
         self.announced = 0
         self.outcomes: dict[How, int] = dict.fromkeys(OUTCOMES, 0)
         """Attempts that ran on a departing endpoint: ended by themselves, went on elsewhere, or were lost."""
+        self.counted: Callable[[str], None] = _nobody
+        """Told of each of them: for metrics."""
 
     def announce(self, endpoint: EndpointId, now: float, lead_s: float | None, reason: str) -> Notice:
         """`endpoint` will be gone in `lead_s` (None = nobody knows). A second notice only brings the end nearer."""
@@ -71,6 +78,7 @@ class Departures:
 
     def count(self, how: How) -> None:
         self.outcomes[how] += 1
+        self.counted(how)
 
     def status(self, now: float) -> dict[str, Any]:
         """For the operator: who leaves, when and why, and what became of the answers."""

@@ -53,7 +53,7 @@ class Gateway:
         try:
             meaning = self.graph.names.look_up(request.model, request.caller)
             trip.route = self.graph.names.route(meaning)
-            trip.decision = decision = self.graph.decide(request, meaning)
+            trip.decision = decision = self.graph.decide(request, meaning, self._clock.now())
             self.graph.check_alternatives(request)
         except PointsmanError as error:
             self._sink.write(trip.record(self._clock.now(), error, error.client_status, kind="decide"))

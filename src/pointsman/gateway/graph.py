@@ -13,6 +13,7 @@ import msgspec
 from pointsman.cascade.hedge import HedgePlan
 from pointsman.cascade.ladder import CHOSEN, FALLBACK, LAST_RESORT, MAX_SENT, Plan, Rung, plan_rungs
 from pointsman.classify.gate import lacks
+from pointsman.classify.session import Sessions, kept
 from pointsman.core.decision import Decision
 from pointsman.core.fleet import EndpointId
 from pointsman.core.request import Alternative, ChatRequest
@@ -40,7 +41,10 @@ class Way(msgspec.Struct, frozen=True, gc=False):
 class Graph:
     """Settings made live."""
 
-    def __init__(self, settings: Settings, fleet: Fleet, deciders: Mapping[str, Decides], generation: int = 1) -> None:
+    def __init__(self, settings: Settings, fleet: Fleet, deciders: Mapping[str, Decides], generation: int = 1,
+                 sessions: Sessions | None = None) -> None:
+        """`sessions`: turns whose tools are in flight, from the graph before."""
+        self.sessions = Sessions() if sessions is None else sessions
         self.settings, self.fleet, self.deciders, self.generation = settings, fleet, deciders, generation
         self.names = Names(settings)
         # Few: one per route, decided tier and set of pools that fit. Kept since most requests go the same ways.
@@ -48,16 +52,27 @@ class Graph:
         self._routable = {route.name: _pools_of(settings, route) for route in settings.routes.values()}
         self.models = {pool.name: pool.model for pool in settings.pools.values()}
 
-    def decide(self, request: ChatRequest, meaning: Meaning) -> Decision:
-        """The route's decision, or the client's own choice as one."""
+    def decide(self, request: ChatRequest, meaning: Meaning, now: float | None = None) -> Decision:
+        """The route's decision, or the client's own choice as one; with `now`, turns under way stay where they are."""
         if meaning.is_route:
-            return self.deciders[meaning.route].decide(request, allowed=request.caller.pools)
+            decision = self.deciders[meaning.route].decide(request, allowed=request.caller.pools)
+            if not request.tools or now is None:
+                return decision
+            pin = self.sessions.recall(request, meaning.route, now)
+            return decision if pin is None else kept(pin, decision, self.settings, request)
         ladder = self.settings.routes[meaning.route].ladder
         tier = meaning.tier or meaning.home or meaning.pools[0]
         return Decision(
             route=meaning.route, tier=tier, rung=ladder.index(tier) + 1 if tier in ladder else 0, decided_by="client",
             reason="the client named it", confidence=0.0, pool=None if meaning.tier else meaning.pools[0],
         )
+
+    def answered(self, request: ChatRequest, decision: Decision | None, tier: str, pool: str, now: float) -> None:
+        """Where a turn that may go on with the results of tools was answered."""
+        if request.tools and decision is not None and decision.decided_by != "client":
+            ladder = self.settings.routes[decision.route].ladder
+            rung = ladder.index(tier) + 1 if tier in ladder else 0
+            self.sessions.remember(request, decision.route, tier, pool, rung, now)
 
     def way(self, request: ChatRequest, decision: Decision, meaning: Meaning) -> Way:
         """The rungs that may serve this request, the client's alternatives among them.

@@ -103,7 +103,7 @@ class Handling:
         trip.route = route = graph.names.route(meaning)
         trip.ladder = route.ladder
         trip.models = graph.models
-        trip.decision = graph.decide(request, meaning)
+        trip.decision = graph.decide(request, meaning, trip.arrived)
         way = graph.way(request, trip.decision, meaning)
         trip.pools, trip.barred = way.pools, way.barred
         await self._climb(route, way)
@@ -252,6 +252,8 @@ class Handling:
             raise RuntimeError("Accept without an answer")
         reply = current.reply
         self._dispatch.close(current, trip, "answered")
+        if trip.request.tools:
+            self._graph.answered(trip.request, trip.decision, current.call.tier, current.lease.endpoint.pool, self._clock.now())
         last = trip.attempts[-1].usage
         trip.usage = last if trip.told is None else trip.told.usage(last)
         if trip.keeps_content and reply.body:

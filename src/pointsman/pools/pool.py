@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from random import Random
-from statistics import median
+from statistics import median_high
 from typing import Any, overload
 from urllib.parse import urlsplit
 
@@ -166,15 +166,15 @@ class Pool:
         """What each endpoint reports beyond the middle of all that report.
 
         Why not what it reports? A silent or lying engine would look idle and attract the traffic of its siblings. So a
-        report can only repel, when it says more than those of half its siblings; how busy an endpoint is with our own
-        requests we know better than any report.
+        report can only repel, when it says more than at least half of all say; of two that differ nobody knows which one
+        is wrong, and neither counts. How busy an endpoint is with our own requests we know better than any report.
         """
         self._is_compared, self._compared_at = True, now
         queues = [(e.vitals, _queue(e, now)) for e in self.endpoints]
         known = [queue for _, queue in queues if queue is not None]
-        usual = median(known) if known else 0.0
+        usual = median_high(known) if known else 0
         for vitals, queue in queues:
-            vitals.excess_tokens = 0 if queue is None else max(0, int(queue - usual))
+            vitals.excess_tokens = 0 if queue is None else max(0, queue - usual)
 
     def drain(self, endpoint: EndpointId, *, on: bool = True) -> None:
         """Takes an endpoint out of (or back into) service; its leases finish."""

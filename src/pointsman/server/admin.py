@@ -17,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from pointsman.core import signature
 from pointsman.core.record import Record
 from pointsman.core.settings import AdminSettings
 from pointsman.errors import BodyTooLarge, ConfigError, MalformedBody, PointsmanError, RequestError, Unauthorized
-from pointsman.server import signature
 from pointsman.server.auth import Hosts
 from pointsman.server.problems import body_of
 

@@ -17,6 +17,7 @@ from pointsman.server.anthropic_problems import PATH, anthropic_body, anthropic_
 from pointsman.server.dropped import dropped_headers, uncounted
 from pointsman.server.exchange import JSON, Exchange, ExchangePort, Headers
 from pointsman.server.front import Front
+from pointsman.server.limits import MAX_TAGS
 from pointsman.server.native import BETAS, native_of
 from pointsman.server.native_stream import MessagesAsTheyAre
 from pointsman.server.openai import SSE, fact_headers, pending_headers
@@ -68,10 +69,11 @@ class AnthropicEndpoints:
         if MESSAGES in front.dialects:
             native = native_of(MESSAGES, own, is_plain=remembered.is_plain, only_at_origin=remembered.only_at_origin,
                                betas=exchange.headers.get(BETAS, b""))
-            if native.only_at_origin:
+            if native is not None and native.only_at_origin:
                 needs = msgspec.structs.replace(needs, dialect=MESSAGES)
         return msgspec.structs.replace(
             request, metadata=remembered.metadata, path=PATH, native=native, needs=needs,
+            tags=(*remembered.tags, *request.tags)[:MAX_TAGS] if remembered.tags else request.tags,
             session=request.session or session_in_user_id(remembered.metadata.get("user_id", ""))), remembered
 
 

@@ -110,7 +110,7 @@ def parse(
     try:
         wire, readable = _typed(body, kind)
     except MalformedBody as error:
-        named = named_by_models(mended(body)) if error.param == "model" else None
+        named = named_by_models(body) if error.param == "model" else None
         if named is None:
             raise
         body, (wire, readable) = named, _typed(named, kind)

@@ -173,7 +173,10 @@ def named_by_models(body: bytes) -> bytes | None:
 
     As OpenRouter has it: the list is the order of preference, and `model` may be left out.
     """
-    fields, _ = members(body)
+    try:
+        fields, _ = members(body)
+    except (ValueError, IndexError, msgspec.DecodeError):  # no JSON behind a `"model": null`: the caller's error says so
+        return None
     found = {field.key: field for field in fields}
     own, listed = found.get("model"), found.get("models")
     if listed is None or (own is not None and body[own.start : own.end] != b"null"):

@@ -18,10 +18,12 @@ _BILLING = re.compile(rb'\[\s*(\{"type"\s*:\s*"text"\s*,\s*"text"\s*:\s*"x-anthr
 _BETAS = re.compile(rb"[A-Za-z0-9._, -]+")
 
 
-def native_of(dialect: Dialect, body: bytes, *, is_plain: bool, only_at_origin: str, betas: bytes = b"") -> Native:
-    """For a body that its translation has found to be good."""
+def native_of(dialect: Dialect, body: bytes, *, is_plain: bool, only_at_origin: str, betas: bytes = b"") -> Native | None:
+    """For a body that its translation has found to be good; None when it names no model, which cannot be replaced then."""
     fields, end = members(mended(body))
     known: dict[str, Member] = {field.key: field for field in fields}
+    if "model" not in known:
+        return None
     model, system = known["model"], known.get("system" if dialect == MESSAGES else "instructions")
     return Native(
         dialect, body, Span(model.start, model.end), end, None if system is None else Span(system.start, system.end),

@@ -52,7 +52,7 @@ class ResponsesEndpoints:
         needs, native = request.needs, None
         if RESPONSES in front.dialects:
             native = native_of(RESPONSES, own, is_plain=asked.is_plain, only_at_origin=asked.only_at_origin)
-            if native.only_at_origin:
+            if native is not None and native.only_at_origin:
                 needs = msgspec.structs.replace(needs, dialect=RESPONSES)
         return msgspec.structs.replace(request, path=PATH, native=native, needs=needs), asked
 

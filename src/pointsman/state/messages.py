@@ -77,6 +77,8 @@ class Pulse(msgspec.Struct, frozen=True, gc=False, tag="pulse"):
     """Requests in line, by tier."""
     unfit: dict[str, str] = {}
     """Tiers that it sends past, and the signal."""
+    departed: dict[str, int] = {}
+    """What became of answers on departing endpoints, by outcome: totals."""
     connections: int = 0
 
 
@@ -105,6 +107,21 @@ class View(msgspec.Struct, frozen=True, gc=False, tag="view"):
     sightings: tuple[Sighting, ...] = ()
 
 
+class Leaving(msgspec.Struct, frozen=True, gc=False):
+    """An endpoint that has said when it will be gone."""
+
+    reason: str
+    announced_at: float
+    leaves_at: float
+    cut_off_at: float
+
+
+class Notices(msgspec.Struct, frozen=True, gc=False, tag="notices"):
+    """All endpoints that will be gone. Those not named stay."""
+
+    leaving: dict[EndpointId, Leaving]
+
+
 class Page(msgspec.Struct, frozen=True, gc=False, tag="page"):
     """`/metrics` of the whole router."""
 
@@ -126,4 +143,4 @@ class Hurry(msgspec.Struct, frozen=True, gc=False, tag="hurry"):
 
 
 FromWorker = Ready | Refused | Pulse | PageWanted
-FromSupervisor = Configured | View | Page | Drain | Leave | Hurry
+FromSupervisor = Configured | View | Notices | Page | Drain | Leave | Hurry

@@ -32,6 +32,7 @@ class Seat:
         self.waiting: dict[str, int] = {}
         self.unfit: dict[str, str] = {}
         """Who waits in line there and which tiers it sends past, as it last said."""
+        self.departed: dict[str, int] = {}
         self.told: Loads | None = None
         """What it last heard of the others."""
         self.silent = 0
@@ -54,7 +55,7 @@ class Seat:
         """Nobody sits here any more."""
         self.link, self.process, self.generation, self.pulse, self.tail = None, 0, 0, None, None
         self.refused, self.silent, self.leaving = "", 0, False
-        self.waiting, self.unfit, self.told = {}, {}, None
+        self.waiting, self.unfit, self.departed, self.told = {}, {}, {}, None
 
     def status(self, now: float) -> dict[str, Any]:
         """For the operator."""

@@ -33,8 +33,10 @@ from pointsman.state.messages import (
     FromWorker,
     Hurry,
     Leave,
+    Leaving,
     Load,
     News,
+    Notices,
     Page,
     PageWanted,
     Pulse,
@@ -282,11 +284,19 @@ class Supervisor(Service):
                 seat.tail.told(pulse.spool, pulse.spool_size)
             self._traffic.add({name: Answers(a.count, a.ttft_sum_s, a.ttft_n) for name, a in pulse.answers.items()})
             seat.waiting, seat.unfit = pulse.waiting, pulse.unfit
+            self._departed(seat, pulse.departed)
         if before is None or before.loads != pulse.loads or before.generation != pulse.generation:
             self._census.tell(seat.life, pulse.generation, pulse.loads)
             self._gather()
         if pulse.news and pulse.generation == self.gateway.graph.generation:
             self._tell_news(self._outlook.hear(pulse.news), seat)
+
+    def _departed(self, seat: Seat, totals: dict[str, int]) -> None:
+        """Adds what has become of answers on departing endpoints since that worker last said."""
+        outcomes = self.gateway.departures.outcomes
+        for how in outcomes:
+            outcomes[how] += totals.get(how, 0) - seat.departed.get(how, 0)
+        seat.departed = totals
 
     def _tell_news(self, news: tuple[News, ...], source: Seat | None) -> None:
         if not news:
@@ -314,6 +324,23 @@ class Supervisor(Service):
             seat.link.say(View(
                 graph.generation, self._census.elsewhere(seat.life, graph.generation), self._outlook.whole(),
                 tuple(self._sightings.values())))
+            seat.link.say(self._notices())
+
+    def _notices(self) -> Notices:
+        return Notices({name: Leaving(one.reason, one.announced_at, one.leaves_at, one.cut_off_at)
+                        for name, one in self.gateway.departures.notices.items()})
+
+    def depart(self, endpoint: str, lead_s: float | None, reason: str) -> dict[str, Any]:
+        done = super().depart(endpoint, lead_s, reason)
+        self._tell_news(self._outlook.found_out(self._clock.now()), None)
+        self._say_all(self._notices())
+        return done
+
+    def stay(self, endpoint: str) -> dict[str, Any]:
+        done = super().stay(endpoint)
+        self._tell_news(self._outlook.found_out(self._clock.now()), None)
+        self._say_all(self._notices())
+        return done
 
     def _gather(self) -> None:
         if not self._is_gathering:

@@ -20,6 +20,7 @@ import uvloop
 from pointsman.core.fleet import EndpointId
 from pointsman.core.settings import Settings
 from pointsman.errors import PointsmanError
+from pointsman.gateway.departures import Notice
 from pointsman.pools.pool import Pool
 from pointsman.server.listener import Listener
 from pointsman.server.turn import Turn
@@ -34,6 +35,7 @@ from pointsman.state.messages import (
     Leave,
     Load,
     Loads,
+    Notices,
     Page,
     PageWanted,
     Pulse,
@@ -118,6 +120,7 @@ class WorkerService(Service):
             "counts": unsaid.of(self._metrics.counts()), "spool": spool, "spool_size": size, "answers": answers,
             "waiting": {tier["tier"]: tier["waiting"] for tier in tiers if tier["waiting"]},
             "unfit": {tier["tier"]: tier["unfit"] for tier in tiers if tier["unfit"]},
+            "departed": dict(self.gateway.departures.outcomes),
         }
 
 
@@ -213,6 +216,9 @@ class Worker:
                 self._take_up(service, message)
             case View():
                 self._look(service, message)
+            case Notices(leaving):
+                service.gateway.departures.notices = {
+                    name: Notice(one.reason, one.announced_at, one.leaves_at, one.cut_off_at) for name, one in leaving.items()}
             case Drain():
                 service.drain()
             case Hurry():

@@ -285,6 +285,8 @@ class _Connection:
         if path == "/v1/models":
             card = {"id": "m", "object": "model", "created": 1, "owned_by": "faults", "max_model_len": 32768}
             answer = answers.plain("200 OK", json.dumps({"object": "list", "data": [card]}).encode())
+        elif path == "/health":
+            answer = answers.plain("200 OK", b"")
         else:
             answer = answers.plain("404 Not Found", b'{"detail":"Not Found"}')
         await self._loop.sock_sendall(self._sock, answer)

@@ -26,7 +26,7 @@ class RunningRouter:
         self.records_path = Path(self._directory.name) / "records.db"
         server = msgspec.structs.replace(settings.server, port=0)
         self.settings = msgspec.structs.replace(
-            settings, server=server, admin=AdminSettings(port=0, token="admin-token"),  # noqa: S106  nobody else reaches a test
+            settings, server=server, admin=AdminSettings(port=0, token="admin-token", notice_key="notice-key"),  # noqa: S106  nobody else reaches a test
             records=RecordsSettings(str(self.records_path), content),
         )
         self.service = Service(self.settings, load=lambda: self.next_settings, seed=1)

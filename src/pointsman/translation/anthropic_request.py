@@ -53,6 +53,8 @@ class Remembered(msgspec.Struct, frozen=True, gc=False):
     """Estimated: see `estimate`."""
     metadata: dict[str, str] = {}
     """The string members of `metadata`, for rules."""
+    tags: tuple[str, ...] = ()
+    """The strings of `metadata.tags`, for rules."""
     is_plain: bool = True
     """Engines that speak this API are known to understand all of the request."""
     only_at_origin: str = ""
@@ -135,7 +137,7 @@ def translated(body: bytes, *, max_depth: int = 64, lenient: bool = False) -> tu
     thinking = wire.thinking
     remembered = Remembered(
         shows_thinking=thinking is not None and thinking.type not in ("", "disabled") and thinking.display != "omitted",
-        stop_sequences=tuple(wire.stop_sequences or ()), metadata=metadata,
+        stop_sequences=tuple(wire.stop_sequences or ()), metadata=metadata, tags=_tags(wire.metadata),
         input_tokens=estimate(len(messages) + len(tools) - conversation.image_chars, conversation.images),
         is_plain=objections.is_plain, only_at_origin=objections.only_at_origin, dropped=tuple(objections.dropped),
     )
@@ -282,6 +284,14 @@ def _format(wanted: _Format) -> dict[str, Any]:
     if wanted.type != "json_schema" or not bytes(wanted.schema):
         raise MalformedBody("output_config.format: only `json_schema` with a `schema`", param="output_config.format")
     return {"type": "json_schema", "json_schema": {"name": "answer", "schema": wanted.schema, "strict": True}}
+
+
+def _tags(metadata: dict[str, msgspec.Raw] | None) -> tuple[str, ...]:
+    raw = (metadata or {}).get("tags", msgspec.Raw(b""))
+    if bytes(raw)[:1] != b"[":
+        return ()
+    items = msgspec.json.decode(raw, type=list[msgspec.Raw])
+    return tuple(msgspec.json.decode(item, type=str) for item in items if bytes(item)[:1] == b'"')
 
 
 def _strings(metadata: dict[str, msgspec.Raw] | None) -> dict[str, str]:

@@ -144,10 +144,11 @@ def test_a_network_address_needs_client_keys(problems, valid):
     assert problems(opened + "auth: {keys: [{name: app, key: '${A_KEY}'}]}\n") == []
 
 
-def test_more_workers_are_refused_saying_why(problems, valid):
-    [said] = problems(valid + "server: {workers: 4}\n")
-
-    assert "server.workers: only 1 is supported: several processes come with shared state" in said
+def test_workers_are_a_number_or_one_for_each_core(problems, valid):
+    for written in ("1", "4", "auto"):
+        assert problems(valid + f"server: {{workers: {written}}}\n") == []
+    for written in ("0", "many", "1.5"):
+        assert any("server.workers" in said for said in problems(valid + f"server: {{workers: {written}}}\n"))
 
 
 def test_two_listeners_on_one_port_are_a_problem(problems, valid):

@@ -297,6 +297,12 @@ def test_silence_and_a_claim_to_be_idle_are_worth_the_same():
     assert excess(pool) == [0, 0, 0, 0]
 
 
+def test_of_two_that_differ_neither_counts():
+    pool = pool_of(2)
+    observe(pool, 0, 40)
+    assert excess(pool) == [0, 0]
+
+
 def test_requests_there_that_are_not_ours_repel_too():
     pool = pool_of(3)
     held = [take(pool, exclude={"small/1", "small/2"}) for _ in range(8)]

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from pointsman.core.settings import ServerSettings
+from pointsman.core.signature import HEADER, sign
 from pointsman.server.admin import NoSuchEndpoint, admin_app
 from pointsman.server.auth import Hosts
-from pointsman.server.signature import HEADER, sign
 
 NOW = 1_700_000_000.0
 PATH = "/endpoints/small/0/drain"

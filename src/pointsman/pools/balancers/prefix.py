@@ -84,9 +84,9 @@ class Prefix:
         order, among = all_, len(all_)
         for key in prefixes(request):
             share = self._popularity.add(key, len(all_))
-            if among > 1:
-                order = ranked(order[:among], key) + order[among:]
-                among = min(among, max(1, ceil(share * len(all_) * BOUND)))
+            needed = max(1, ceil(share * len(all_) * BOUND))
+            if needed < among:
+                order, among = ranked(order[:among], key) + order[among:], needed
         self._popularity.turn()
         bound = Bound(all_, tokens)
         if among > 1:

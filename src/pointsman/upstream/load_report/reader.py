@@ -12,15 +12,7 @@ import logging
 from collections.abc import Mapping
 
 from pointsman.core.fleet import EndpointSpec, LoadReport
-from pointsman.errors import (
-    BadAnswer,
-    ConnectFailed,
-    ConnectionLost,
-    CredentialRefused,
-    UpstreamError,
-    UpstreamFailed,
-    UpstreamTimeout,
-)
+from pointsman.errors import BadAnswer, CredentialRefused, UpstreamError, UpstreamFailed
 from pointsman.upstream.load_report.dialects import DIALECTS, Choice, Dialect
 from pointsman.upstream.load_report.line import Line, Said, below, root_of
 from pointsman.upstream.load_report.parts import Parts
@@ -61,7 +53,9 @@ class Acquaintance:
 class HttpLoadReader:
     """Reports over a `Line` of its own."""
 
-    def __init__(self, line: Line | None = None) -> None:
+    def __init__(self, line: Line | None = None, *, warns: bool = True) -> None:
+        """`warns` False: whoever asks shows what an engine turned out to be himself."""
+        self._warns = warns
         self._line = line or Line()
         self._known: dict[tuple[str, str], Acquaintance] = {}
         self._warned: set[tuple[str, str]] = set()
@@ -140,7 +134,7 @@ class HttpLoadReader:
     def _compare(self, endpoint: EndpointSpec, engine: str) -> None:
         """A warning, once, when the configuration calls it something else."""
         is_other = engine and endpoint.engine not in ("openai", engine)
-        if is_other and (endpoint.id, engine) not in self._warned:
+        if self._warns and is_other and (endpoint.id, engine) not in self._warned:
             self._warned.add((endpoint.id, engine))
             _log.warning("endpoint %s is configured as %s and turns out to be %s; its load is read as that of %s: "
                          "correct `engine`", endpoint.id, endpoint.engine, engine, engine)
@@ -201,19 +195,3 @@ def _report(endpoint: EndpointSpec, known: Acquaintance, parts: Parts, at: float
         engine=known.engine, version=parts.version, progress=parts.progress,
         context=parts.context or (own.context if own is not None else None),
     )
-
-
-def code_of(error: UpstreamError) -> str:
-    """A poll's failure in one word, for people: `refused`, `timeout`, `credential`, `unwell`, `broken`."""
-    match error:
-        case ConnectFailed():
-            return "refused"
-        case UpstreamTimeout():
-            return "timeout"
-        case CredentialRefused():
-            return "credential"
-        case UpstreamFailed():
-            return "unwell"
-        case ConnectionLost():
-            return "lost"
-    return "broken"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pointsman.core.signature import SKEW_S, check, sign
 from pointsman.errors import Unauthorized
-from pointsman.server.signature import SKEW_S, check, sign
 
 GOOD = ("POST", "/endpoints/small/0/drain", b'{"deadline": 30}')
 
