@@ -74,6 +74,10 @@ bench-ramp: $(VENV)/.dev ## a tier driven to 150 % while the next has room: erro
 soak: $(VENV)/.dev ## the router for minutes under bad days: memory, leases, records (ARGS="--minutes 10 --write")
 	@$(BIN)/python bench/soak/run.py $(ARGS)
 
+.PHONY: matrix
+matrix: $(VENV)/.dev ## every fault of endpoints, lines, clients and the process, and the scorecard (ARGS="--quick", "--only U41", "--write")
+	@$(BIN)/python bench/matrix/run.py $(ARGS)
+
 fuzz: $(VENV)/.dev ## a million odd requests over real sockets (ARGS="--requests N --seed N")
 	@$(BIN)/python bench/fuzz/run.py $(ARGS)
 

@@ -22,13 +22,20 @@ from contestants import BIN, Contestant, DidNotStart, Processes, free_port, ngin
 from environment import NotInstalled, python_environment
 from rivals import DEFAULT_CACHE, PINS, RIVALS
 
+from pointsman.pools.balancers.choice import BALANCERS
 from pointsman.testing.gpu_models import gpu_named
+
+HERE = Path(__file__).resolve().parent
 
 __all__ = ["DEFAULT_CACHE", "ROUTERS", "DidNotStart", "Processes", "Router", "environment", "start", "version_of"]
 
 PACKAGES = {rival.name: rival.version for rival in RIVALS if rival.name in ("sglang-router", "vllm-router")}
 _STRANGERS_FLAGS = ("--policy", "cache_aware", "--health-check-interval-secs", "2", "--health-check-timeout-secs", "1",
                     "--worker-startup-check-interval", "1", "--request-timeout-secs", "300")
+PROMISED_S = 3.0
+"""`sla.ttft_p95_max` of the row that has one: what a request of average length may take to be in time, and a half."""
+PROMISED_SLOTS = 12
+"""Its `slots`: what an engine runs at once in time, by the same traffic, instead of what it accepts (256)."""
 _TUNED = ("--balance-abs-threshold", "8", "--balance-rel-threshold", "1.2")
 
 
@@ -41,6 +48,8 @@ class Router:
     """`pointsman`, `nginx`, or one of PACKAGES."""
     how: str = ""
     """Pointsman's balancer, nginx's directive, or `tuned`."""
+    promises: bool = False
+    """Pointsman is told the time to first token that the tier is to keep, and sheds what cannot keep it."""
 
 
 ROUTERS = (
@@ -48,6 +57,9 @@ ROUTERS = (
     Router("pointsman least_loaded", "pointsman", "least_loaded"),
     Router("pointsman prefix", "pointsman", "prefix"),
     Router("pointsman round_robin", "pointsman", "round_robin"),
+    Router("pointsman beginnings (candidate)", "pointsman", "beginnings"),
+    Router("pointsman beginnings (candidate), with an SLA", "pointsman", "beginnings", promises=True),
+    Router("pointsman prefix, with an SLA", "pointsman", "prefix", promises=True),
     Router("nginx round robin", "nginx"),
     Router("nginx least_conn", "nginx", "least_conn;"),
     Router("sglang-router cache_aware", "sglang-router"),
@@ -76,7 +88,7 @@ def version_of(product: str) -> str:
 
 
 def start(router: Router, ports: list[int], *, processes: Processes, folder: Path, environments: Path,
-          core: int | None) -> Contestant:
+          core: int | None, fast: float) -> Contestant:
     """Starts it and waits until it says that it is ready. DidNotStart: it is not."""
     log = folder / "router.log"
     contestant = Contestant(router.name, "router", port=free_port())
@@ -84,8 +96,10 @@ def start(router: Router, ports: list[int], *, processes: Processes, folder: Pat
     match router.product:
         case "pointsman":
             config = folder / "pointsman.yaml"
-            config.write_text(pointsman_config(folder, contestant.port, ports, router.how))
+            config.write_text(pointsman_config(folder, contestant.port, ports, router, fast))
             argv: list[str | Path] = [BIN / "pointsman", "serve", "--config", config]
+            if router.how not in BALANCERS:
+                argv[:1] = [BIN / "python", HERE / "candidate.py"]
             contestant.ready_path = "/health/readiness"
             env["POINTSMAN_ADMIN_TOKEN"] = "bench-" + os.urandom(12).hex()
         case "nginx":
@@ -107,11 +121,13 @@ def start(router: Router, ports: list[int], *, processes: Processes, folder: Pat
     return contestant
 
 
-def pointsman_config(folder: Path, port: int, ports: list[int], balancer: str) -> str:
-    """One tier over the fleet, everything else as it comes."""
+def pointsman_config(folder: Path, port: int, ports: list[int], router: Router, fast: float) -> str:
+    """One tier over the fleet, everything else as it comes. Times in it are real ones, `fast` times shorter."""
     gpu = gpu_named(GPU)
+    sla = f"    sla: {{ttft_p95_max: {PROMISED_S / fast * 1000:.0f}ms}}\n" if router.promises else ""
+    slots = PROMISED_SLOTS if router.promises else gpu.slots
     endpoints = "".join(
-        f'      - {{url: "http://127.0.0.1:{p}/v1", engine: vllm, slots: {gpu.slots}, gpu: {{type: {gpu.name}, '
+        f'      - {{url: "http://127.0.0.1:{p}/v1", engine: vllm, slots: {slots}, gpu: {{type: {gpu.name}, '
         f"usd_per_hour: {gpu.usd_per_hour}, tokens_per_s: {gpu.tokens_per_s:g}}}}}\n" for p in ports)
     return f"""server: {{host: 127.0.0.1, port: {port}}}
 admin: {{host: 127.0.0.1, port: 0, token: "${{POINTSMAN_ADMIN_TOKEN}}"}}
@@ -119,8 +135,8 @@ records: {{path: "{folder}/records.db"}}
 tiers:
   fleet:
     model: {MODEL}
-    balancer: {balancer}
-    endpoints:
+    balancer: {router.how if router.how in BALANCERS else "prefix"}
+{sla}    endpoints:
 {endpoints}routes:
   auto: {{ladder: [fleet]}}
 """

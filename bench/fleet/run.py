@@ -121,7 +121,7 @@ class Bench:
         contestant = None
         try:
             contestant = start(router, fleet.ports, processes=self.processes, folder=folder,
-                               environments=self.options.environments, core=self.router_core)
+                               environments=self.options.environments, core=self.router_core, fast=self.options.fast)
             url = f"http://127.0.0.1:{contestant.port}/v1/chat/completions"
             answers, counted, real_s = uvloop.run(self._play(url, fleet, tasks))
         finally:

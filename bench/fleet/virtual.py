@@ -14,16 +14,16 @@ import heapq
 import statistics
 import time
 from collections.abc import Callable
-from collections.abc import Sequence as Views
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from candidates import Anyone, Beginnings, LeastRequests
 from machines import GPU, MODEL, Machines, sla_s, usd_per_hour
 from traffic import NAMES, Arrival, at_rate, read
 
-from pointsman.core.fleet import EndpointSpec, EndpointView, LoadReport
+from pointsman.core.fleet import EndpointSpec, LoadReport
 from pointsman.core.protocols import Balancer
 from pointsman.core.request import ChatRequest, Kind
 from pointsman.core.settings import PoolSettings
@@ -43,21 +43,7 @@ PATIENCE_S = 60.0
 """A client that has heard nothing for so long leaves."""
 
 
-class LeastRequests:
-    """The fewest requests in flight, ties at random: what a proxy without any idea of tokens does."""
-
-    def pick(self, request: ChatRequest, views: Views[EndpointView], rng: Random) -> str:
-        return min(views, key=lambda view: (view.in_flight, rng.random())).id
-
-
-class Anyone:
-    """At random."""
-
-    def pick(self, request: ChatRequest, views: Views[EndpointView], rng: Random) -> str:
-        return views[int(rng.random() * len(views))].id
-
-
-BALANCERS_HERE: dict[str, Callable[[], Balancer]] = {**BALANCERS, "least_requests": LeastRequests, "random": Anyone}
+BALANCERS_HERE: dict[str, Callable[[], Balancer]] = {**BALANCERS, "least_requests": LeastRequests, "random": Anyone, "beginnings": Beginnings}
 
 
 @dataclass(slots=True, eq=False)
@@ -321,7 +307,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--loads", type=lambda text: [float(part) for part in text.split(",")], default=[20, 60, 90, 120, 150])
     parser.add_argument("--traces", type=lambda text: text.split(","), default=list(NAMES))
     parser.add_argument("--balancers", type=lambda text: text.split(","),
-                        default=["power_of_two", "least_loaded", "prefix", "round_robin", "least_requests"])
+                        default=["power_of_two", "least_loaded", "prefix", "beginnings", "round_robin", "least_requests"])
     options = parser.parse_args()
     if unknown := [name for name in options.balancers if name not in BALANCERS_HERE]:
         parser.error(f"no balancer {unknown[0]!r}; there are {', '.join(BALANCERS_HERE)}")

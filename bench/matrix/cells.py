@@ -118,13 +118,13 @@ class Cell:
         behind = 0 if self.proxy else len(self.bad.connections)
         return open_lines + behind + sum(len(s.connections) for s in self.servers if s is not self.bad)
 
-    def was_met(self, id: str, ledger: Ledger) -> bool:
+    def was_met(self, asked_id: str, ledger: Ledger) -> bool:
         """Whether this request met the fault; endpoints that read no request cannot say whose it was."""
         if self.fault.url or not self.fault.scenario.listens or not self.fault.scenario.accepts or self.fault.tls:
             return True
         if self.fault.toxics is not None or self.fault.scenario.reads != "whole":
             return True
-        return any(entry.endpoint != self.good.name for entry in ledger.of(id))
+        return any(entry.endpoint != self.good.name for entry in ledger.of(asked_id))
 
 
 class Matrix:
@@ -157,18 +157,18 @@ class Matrix:
 
     async def _request(self, cell: Cell, oracle: Oracle, rng: Random, number: int, *, is_first: bool) -> bool:
         for again in count():
-            id = f"{cell.route}.{self.seed}.{number}" + (f".{again}" if again else "")
+            asked_id = f"{cell.route}.{self.seed}.{number}" + (f".{again}" if again else "")
             if cell.fault.toxics is not None and cell.proxy is not None:
                 cell.proxy.toxics = cell.fault.toxics(rng)
-            seen = await oracle.ask(id, model=cell.route, stream=cell.stream, padding=cell.fault.padding)
-            entries = self.ledger.of(id)
+            seen = await oracle.ask(asked_id, model=cell.route, stream=cell.stream, padding=cell.fault.padding)
+            entries = self.ledger.of(asked_id)
             wrong = judge(cell, seen, entries, is_first=is_first and not again)
             if wrong and again < VOID_TRIES and self.lag.between(seen.began, seen.began + seen.took_s):
                 self.tallies.void += 1
                 continue
             break
         self._count(cell, seen, entries, wrong)
-        return cell.was_met(id, self.ledger)
+        return cell.was_met(asked_id, self.ledger)
 
     def _count(self, cell: Cell, seen: Seen, entries: list[Entry], wrong: str) -> None:
         t = self.tallies
@@ -196,10 +196,10 @@ class Matrix:
     def audit(self, records: dict[str, list[dict[str, Any]]]) -> None:
         """One record per request, its attempts what the upstream saw, its status what the client saw."""
         for cell in self.cells:
-            for id in cell.ids:
-                wrong = audited(cell, cell.seen[id], records.get(id, []), self.ledger.of(id))
+            for asked_id in cell.ids:
+                wrong = audited(cell, cell.seen[asked_id], records.get(asked_id, []), self.ledger.of(asked_id))
                 if wrong:
-                    self.tallies.problems.append(Problem(cell.name, id, wrong, self._again(cell)))
+                    self.tallies.problems.append(Problem(cell.name, asked_id, wrong, self._again(cell)))
 
 
 def judge(cell: Cell, seen: Seen, entries: list[Entry], *, is_first: bool) -> str:

@@ -108,9 +108,9 @@ class Kills:
         by_id = {r["id"]: r for found in records.values() for r in found}
         complete = [s for s in seen if s.ended == "complete"]
         missing = [s for s in complete if s.records[-1] not in by_id]
-        answered = Counter(id for id, found in records.items() for r in found if r["outcome"] == "answered")
+        answered = Counter(asked_id for asked_id, found in records.items() for r in found if r["outcome"] == "answered")
         expected = {s.id for s in complete}
-        twice = [id for id, n in answered.items() if n > 1 and id in expected]
+        twice = [asked_id for asked_id, n in answered.items() if n > 1 and asked_id in expected]
         wrong = [s for s in complete if s.records[-1] in by_id and not self._agrees(s.id, by_id[s.records[-1]])]
         setting = f"{self.workers} worker{'s' if self.workers > 1 else ''}, {self.killed} killed in {took_s:.0f} s, {len(seen):,} requests"
         m = self._measure
@@ -122,16 +122,16 @@ class Kills:
         # A request that was retried may have been answered twice upstream, but never twice to the client: one answered record
         # per answer that was delivered whole, and at most one more per process death for an answer that died on its way.
         m("kill -9: completed requests recorded twice as answered", f"{len(twice)} (answers whose last bytes died with the process)",
-          f"≤ retried requests: {retried}", all(self._was_retried(id, seen) for id in twice))
+          f"≤ retried requests: {retried}", all(self._was_retried(asked_id, seen) for asked_id in twice))
         m("kill -9: records whose tokens are not what the upstream billed", f"{len(wrong)} of {len(complete):,}", "0", not wrong)
         m("kill -9: requests that needed a retry; streams cut (shown, not hidden)", f"{retried}; {len(cut)} of {len(streams):,}", "shown", None)
 
-    def _was_retried(self, id: str, seen: list[Seen]) -> bool:
-        return any(s.id == id and s.tries > 1 for s in seen)
+    def _was_retried(self, asked_id: str, seen: list[Seen]) -> bool:
+        return any(s.id == asked_id and s.tries > 1 for s in seen)
 
-    def _agrees(self, id: str, record: dict[str, object]) -> bool:
+    def _agrees(self, asked_id: str, record: dict[str, object]) -> bool:
         usage = record.get("usage") or {}
-        billed = {entry.billed for entry in self.ledger.of(id) if entry.is_complete}
+        billed = {entry.billed for entry in self.ledger.of(asked_id) if entry.is_complete}
         return isinstance(usage, dict) and usage.get("output_tokens") in billed and usage.get("input_tokens") == answers.PROMPT_TOKENS
 
     def _measure(self, what: str, value: str, target: str, holds: bool | None) -> None:

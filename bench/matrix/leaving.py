@@ -100,8 +100,8 @@ class Leaving:
                 await server.aclose()
         return self.found
 
-    def _problem(self, case: str, id: str, what: str) -> Problem:
-        return Problem(case, id, what, f"make matrix ARGS='--part leaving --seed {self.seed} --runs {self.runs}'")
+    def _problem(self, case: str, asked_id: str, what: str) -> Problem:
+        return Problem(case, asked_id, what, f"make matrix ARGS='--part leaving --seed {self.seed} --runs {self.runs}'")
 
     async def _all(self, router: Router, oracle: Oracle, queue_port: int) -> None:
         ways: tuple[Way, ...] = ("fin", "rst")
@@ -118,58 +118,58 @@ class Leaving:
 
     async def _leave(self, oracle: Oracle, phase: str, route: str, stream: bool, way: Way, run: int) -> None:
         padding = 2_000_000 if phase.startswith("upload") else 0
-        id = f"{route}.{'s' if stream else 'p'}.{way}.{self.seed}.{run}"
+        asked_id = f"{route}.{'s' if stream else 'p'}.{way}.{self.seed}.{run}"
         async with self._parallel:
             after = asyncio.Event()
-            leaving = asyncio.create_task(oracle.leave(id, model=route, stream=stream, after=after, how=way, padding=padding))
-            entry = await self._entry(id)
-            await asyncio.sleep(Random(id).random() * 0.08)
+            leaving = asyncio.create_task(oracle.leave(asked_id, model=route, stream=stream, after=after, how=way, padding=padding))
+            entry = await self._entry(asked_id)
+            await asyncio.sleep(Random(asked_id).random() * 0.08)
             after.set()
             left_at = await leaving
             self.found.executed += 1
             if entry is None:
-                self.found.problems.append(self._problem(phase, id, "the request never reached the upstream"))
+                self.found.problems.append(self._problem(phase, asked_id, "the request never reached the upstream"))
                 return
-            await self._gone(entry, left_at, phase, id)
+            await self._gone(entry, left_at, phase, asked_id)
 
-    async def _entry(self, id: str) -> Entry | None:
+    async def _entry(self, asked_id: str) -> Entry | None:
         """Waits until the upstream has the request."""
         for _ in range(2000):
-            if entries := self.ledger.of(id):
+            if entries := self.ledger.of(asked_id):
                 return entries[0]
             await asyncio.sleep(0.002)
         return None
 
-    async def _gone(self, entry: Entry, left_at: float, phase: str, id: str) -> None:
+    async def _gone(self, entry: Entry, left_at: float, phase: str, asked_id: str) -> None:
         for _ in range(1000):
             if entry.ended_at is not None:
                 break
             await asyncio.sleep(0.001)
         if entry.ended_at is None:
             self.found.never += 1
-            self.found.problems.append(self._problem(phase, id, "the upstream's socket is still open a second after the client left"))
+            self.found.problems.append(self._problem(phase, asked_id, "the upstream's socket is still open a second after the client left"))
             return
         took = entry.ended_at - left_at
         self.found.took_s.append(took)
         if took > MOST_S:
-            self.found.problems.append(self._problem(phase, id, f"the upstream was freed after {took * 1000:.0f} ms"))
+            self.found.problems.append(self._problem(phase, asked_id, f"the upstream was freed after {took * 1000:.0f} ms"))
 
     async def _leave_early(self, oracle: Oracle, phase: str, keep: int, way: Way, run: int) -> None:
-        id = f"early.{keep}.{way}.{self.seed}.{run}"
+        asked_id = f"early.{keep}.{way}.{self.seed}.{run}"
         async with self._parallel:
             after = asyncio.Event()
             asyncio.get_running_loop().call_later(0.03, after.set)
-            await oracle.leave(id, model="quick", stream=True, after=after, how=way, keep=keep)
+            await oracle.leave(asked_id, model="quick", stream=True, after=after, how=way, keep=keep)
             self.found.executed += 1
-            if self.ledger.of(id):
-                self.found.problems.append(self._problem(phase, id, "half a request reached an upstream"))
+            if self.ledger.of(asked_id):
+                self.found.problems.append(self._problem(phase, asked_id, "half a request reached an upstream"))
 
     async def _leave_connecting(self, oracle: Oracle, port: int, way: Way, run: int) -> None:
         """The upstream's kernel answers no SYN; the dialling socket must go with the client."""
-        id = f"connecting.{way}.{self.seed}.{run}"
+        asked_id = f"connecting.{way}.{self.seed}.{run}"
         async with self._connecting:
             after, loop, idle = asyncio.Event(), asyncio.get_running_loop(), _dialling(port)
-            leaving = asyncio.create_task(oracle.leave(id, model="connect", stream=False, after=after, how=way))
+            leaving = asyncio.create_task(oracle.leave(asked_id, model="connect", stream=False, after=after, how=way))
             while _dialling(port) <= idle and not leaving.done():
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.06)
@@ -181,7 +181,7 @@ class Leaving:
             took = loop.time() - left_at
             self.found.took_s.append(took)
             if took > MOST_S:
-                self.found.problems.append(self._problem("while connecting", id, f"still dialling after {took * 1000:.0f} ms"))
+                self.found.problems.append(self._problem("while connecting", asked_id, f"still dialling after {took * 1000:.0f} ms"))
 
     _connecting = asyncio.Semaphore(1)
 
@@ -197,12 +197,12 @@ class Leaving:
 
     async def _pipelined(self, router: Router) -> str:
         """A second request behind the first must not hide that the client leaves."""
-        id, second = f"pipelined.{self.seed}", f"pipelined.second.{self.seed}"
+        asked_id, second = f"pipelined.{self.seed}", f"pipelined.second.{self.seed}"
         phase = "before the engine's headers"
         route = f"leave{list(PHASES).index(phase)}"
-        reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
-        writer.write(request_bytes(id, model=route, stream=False, close=False) + request_bytes(second, model=route, stream=False))
-        entry = await self._entry(id)
+        _reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
+        writer.write(request_bytes(asked_id, model=route, stream=False, close=False) + request_bytes(second, model=route, stream=False))
+        entry = await self._entry(asked_id)
         await asyncio.sleep(0.1)
         writer.close()
         left_at = asyncio.get_running_loop().time()
@@ -218,10 +218,10 @@ class Leaving:
 
     async def _half_close(self, router: Router) -> str:
         """A client that says it will send no more looks like one that left: it is treated as one, and that is documented."""
-        id, phase = f"half.{self.seed}", "before the engine's headers"
+        asked_id, phase = f"half.{self.seed}", "before the engine's headers"
         _reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
-        writer.write(request_bytes(id, model=f"leave{list(PHASES).index(phase)}", stream=False))
-        entry = await self._entry(id)
+        writer.write(request_bytes(asked_id, model=f"leave{list(PHASES).index(phase)}", stream=False))
+        entry = await self._entry(asked_id)
         writer.write_eof()
         await asyncio.sleep(0.3)
         writer.close()
@@ -231,30 +231,30 @@ class Leaving:
 
     async def _old(self, router: Router) -> str:
         """HTTP/1.0 knows no chunks: a stream there ends with the connection."""
-        id = f"old.{self.seed}"
+        asked_id = f"old.{self.seed}"
         reader, writer = await asyncio.open_connection("127.0.0.1", router.port)
-        writer.write(request_bytes(id, model="quick", stream=True, http="1.0"))
+        writer.write(request_bytes(asked_id, model="quick", stream=True, http="1.0"))
         async with asyncio.timeout(5):
             raw = await reader.read()
         writer.close()
         head, _, body = raw.partition(b"\r\n\r\n")
         if b"chunked" in head.lower():
             return "a client of HTTP/1.0 was sent chunks"
-        seen = Seen(id)
+        seen = Seen(asked_id)
         read(head + b"\r\ncontent-length: %d\r\n\r\n" % len(body) + body, seen, stream=True)
         return "" if seen.ended == "complete" else f"the client saw: {seen}"
 
     async def _slow_reader(self, router: Router) -> str:
         """Nobody reads 40 MB: the engine must feel it, and the router's memory not."""
-        id = f"slow.{self.seed}"
+        asked_id = f"slow.{self.seed}"
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.setblocking(False)
         loop, before = asyncio.get_running_loop(), router.target.rss_mb()
         await loop.sock_connect(sock, ("127.0.0.1", router.port))
-        await loop.sock_sendall(sock, request_bytes(id, model="flood", stream=True))
+        await loop.sock_sendall(sock, request_bytes(asked_id, model="flood", stream=True))
         await asyncio.sleep(2.0)
-        entries, grown = self.ledger.of(id), router.target.rss_mb() - before
+        entries, grown = self.ledger.of(asked_id), router.target.rss_mb() - before
         sock.close()
         sent = entries[0].sent if entries else 0
         self.found.notes["slow reader"] = f"{sent / 1e6:.1f} of 40 MB taken from the engine, {grown:.1f} MB more memory"
@@ -277,11 +277,11 @@ class Leaving:
     def _audit(self, router: Router) -> None:
         """A request that was read leaves one record, cancelled; half a request leaves none that was sent anywhere."""
         records = router.records()
-        for id, found in records.items():
+        for asked_id, found in records.items():
             if len(found) != 1:
-                self.found.problems.append(self._problem("records", id, f"{len(found)} records"))
-            elif id.startswith("leave") and (found[0]["outcome"], found[0]["status"]) != ("cancelled", 499):
-                self.found.problems.append(self._problem("records", id, f"a leaving client's record says {found[0]['outcome']}"))
+                self.found.problems.append(self._problem("records", asked_id, f"{len(found)} records"))
+            elif asked_id.startswith("leave") and (found[0]["outcome"], found[0]["status"]) != ("cancelled", 499):
+                self.found.problems.append(self._problem("records", asked_id, f"a leaving client's record says {found[0]['outcome']}"))
         ids = {f"leave{n}.{m}.{w}.{self.seed}.{r}" for n in range(len(PHASES)) for m in "sp" for w in ("fin", "rst") for r in range(self.runs)}
         missing = ids - set(records)
         if missing:

@@ -11,12 +11,10 @@ import contextlib
 import resource
 import sqlite3
 import statistics
-
 import time
 from collections.abc import Awaitable, Callable
 from itertools import combinations
 from pathlib import Path
-
 
 from cells import FAULTS, Cell, Matrix, Tallies
 from measures import Found

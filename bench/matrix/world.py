@@ -38,6 +38,7 @@ class Clock:
     connect: float = 0.3
     open_after: float = 15.0
     eject: float = 0.1
+    slow_start: float = 1.0
 
     @property
     def allowed_s(self) -> float:
@@ -46,7 +47,7 @@ class Clock:
 
 
 SCALED = Clock()
-UNSCALED = Clock(deadline=600, ttft=60, stall=30, answer=120, connect=2, eject=10)
+UNSCALED = Clock(deadline=600, ttft=60, stall=30, answer=120, connect=2, eject=10, slow_start=10)
 """The defaults as users have them."""
 
 
@@ -82,7 +83,7 @@ class Plan:
             f"server: {{host: 127.0.0.1, port: {port}, workers: {self.workers}}}",
             f'admin: {{host: 127.0.0.1, port: {admin_port}, token: "file:token"}}',
             f"records: {{path: {records}}}", self.more, "tiers:"]
-        health = f"health: {{eject_for: {t.eject}s, eject_max: {max(t.eject, 0.2)}s, cooldown_max: {max(t.eject, 0.2)}s, eject_after: {self.eject_after}}}"
+        health = f"health: {{eject_for: {t.eject}s, eject_max: {max(t.eject, 0.2)}s, cooldown_max: {max(t.eject, 0.2)}s, eject_after: {self.eject_after}, slow_start: {t.slow_start}s}}"
         for tier in self.tiers:
             price = "gpu: {type: RTX 4090, usd_per_hour: 0.51, tokens_per_s: 1000}"
             ends = ", ".join(f'{{url: "{url}", model: m, engine: {tier.engine}, slots: {tier.slots}, connect_timeout: {t.connect}s, {price}}}'

@@ -26,6 +26,7 @@ from pointsman.core.record import Record
 from pointsman.core.settings import Settings
 from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.graph import Graph
+from pointsman.gateway.meter import Meter
 from pointsman.gateway.monitor import Monitor
 from pointsman.gateway.traffic import Traffic
 from pointsman.pools.fleet import Fleet
@@ -81,7 +82,7 @@ class Service:
         self._journal = Journal(settings.records, imports=self.keeps_house)
         self._log_sink = LogSink(log_fd, shared=not self.keeps_house) if log_fd is not None else None
         self._metrics = Metrics(settings, version=__version__, fleet_status=self._fleet_status,
-                                tier_status=self._tier_status, readings={
+                                tier_status=self._tier_status, machines=lambda: self._meter.machines(), readings={
             "pointsman_records_dropped_total": lambda: float(self._journal.spool.dropped),
             "pointsman_records_lag_bytes": lambda: float(self._journal.importer.lag_bytes()),
             "pointsman_endpoints_leaving": lambda: float(len(self.gateway.departures.notices)),
@@ -102,6 +103,9 @@ class Service:
         self._monitor = Monitor(
             self._reader, self.sight, clock=self._clock, rng=Random(seed), in_flight=self._in_flight_at,
             answers=self._traffic.of, learned=self._learned, count=self._metrics.count)
+        self._meter = Meter(self._clock, settings=lambda: self.gateway.graph.settings, fleet=lambda: self.gateway.graph.fleet,
+                            tokens=self._tokens_of, waiting=self._waiting_for)
+        self._metering: asyncio.Task[None] | None = None
         self._listeners: list[Listener] = []
         self._watching: asyncio.Task[None] | None = None
         self.failed = asyncio.Event()
@@ -131,6 +135,7 @@ class Service:
         if self.keeps_house:
             self._monitor.watch(self._contexts.filled(self.settings))
             self._watching = asyncio.get_running_loop().create_task(self._monitor.run())
+            self._metering = asyncio.get_running_loop().create_task(self._meter.run())
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be visited again
 
@@ -177,10 +182,11 @@ class Service:
         """
         if linger:
             self.drain()
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
-            self._watching = None
+        running = [task for task in (self._watching, self._metering) if task is not None]
+        self._watching = self._metering = None
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         await asyncio.gather(*(listener.stop(at_once=at_once, linger=linger) for listener in self._listeners))
         self._listeners.clear()
         await asyncio.gather(self._upstream.aclose(), self._reader.aclose())
@@ -209,6 +215,7 @@ class Service:
         self.gateway.graph = graph
         if self.keeps_house:
             self._monitor.watch(filled)
+        self._reader.forget({(e.id, e.url) for pool in filled.pools.values() for e in pool.endpoints})
 
     def state(self) -> dict[str, Any]:
         """The fleet as it is, for the operator."""
@@ -217,6 +224,7 @@ class Service:
             "version": __version__, "generation": graph.generation, "draining": self.gateway.is_draining,
             "in_flight": self.in_flight, "source": graph.settings.source,
             "pools": {name: pool.status(now) for name, pool in graph.fleet.pools.items()},
+            "watched": self._monitor.status(),
             "routes": {name: {"ladder": route.ladder, "quality": route.quality, "pipeline": route.pipeline}
                        for name, route in graph.settings.routes.items()},
             "records": self._journal.health(),
@@ -299,8 +307,24 @@ class Service:
 
     def _tier_status(self) -> list[dict[str, Any]]:
         now, fleet = self._clock.now(), self.gateway.graph.fleet
-        return [{"tier": tier, "waiting": self.gateway.admission.waiting(tier), "unfit": fleet.fitness(tier, now).reason}
+        scale = self._meter.scale()["tiers"]
+        return [{"tier": tier, "waiting": self.gateway.admission.waiting(tier), "unfit": fleet.fitness(tier, now).reason,
+                 "desired": scale.get(tier, {}).get("desired"), "idle_usd_per_hour": scale.get(tier, {}).get("idle_usd_per_hour")}
                 for tier in fleet.tiers]
+
+    def _waiting_for(self, tier: str) -> int:
+        return next((status["waiting"] for status in self._tier_status() if status["tier"] == tier), 0)
+
+    def _tokens_of(self, endpoint: EndpointId) -> int:
+        return int(self._metrics.total("pointsman_endpoint_tokens_total", endpoint.rpartition("/")[0], endpoint))
+
+    def scale(self) -> dict[str, Any]:
+        """How many machines each tier wants, and why."""
+        return self._meter.scale()
+
+    def bill(self) -> dict[str, Any]:
+        """What the rented GPUs have cost since the start."""
+        return self._meter.bill()
 
     # -- what is seen of the endpoints -----------------------------------------------------------------------
 

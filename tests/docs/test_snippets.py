@@ -34,7 +34,8 @@ BLOCK = re.compile(r"(?P<before><!-- not run: .+? -->\n)?^(?P<indent> *)```(?P<k
 ADDRESS = "127.0.0.1:4000"
 SECTIONS = set(schema.Root.model_fields)
 ENVIRONMENT = {name: f"value-of-{name.lower()}" for name in (
-    "EXAMPLE_KEY", "APP_KEY", "SHOP_KEY", "BATCH_KEY", "CLINIC_KEY", "SUPPORT_APP_KEY", "TOGETHER_API_KEY", "POINTSMAN_ADMIN_TOKEN")}
+    "EXAMPLE_KEY", "APP_KEY", "SHOP_KEY", "BATCH_KEY", "CLINIC_KEY", "SUPPORT_APP_KEY", "TOGETHER_API_KEY", "POINTSMAN_ADMIN_TOKEN",
+    "POINTSMAN_NOTICE_KEY")}
 BASE = """
 tiers:
   small: {model: small-model, endpoints: [{url: "http://127.0.0.1:9/v1", gpu: {type: RTX 4090, usd_per_hour: 0.51}}]}

@@ -211,7 +211,7 @@ def test_a_wrong_engine_in_the_configuration_is_warned_about_once(caplog):
         async with Engine() as engine:
             for _ in range(3):
                 assert (await read(reader, engine.url, engine="sglang")).engine == "vllm"
-                reader.forget(frozenset())
+                reader.forget(())
 
     with caplog.at_level(logging.WARNING):
         told(story)

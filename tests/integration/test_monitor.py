@@ -24,7 +24,7 @@ def settings_over(*servers: ModelServer, **fields: object) -> Settings:
 
 
 def router_over(*servers: ModelServer, **fields: object) -> RunningRouter:
-    return RunningRouter(settings_over(*servers, **fields))
+    return RunningRouter(settings_over(*servers, **fields), polls=True)
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -44,6 +44,7 @@ def test_an_engines_load_shows_in_the_metrics_and_in_the_state(client):
             page = (await c.get(f"{router.root}/metrics")).body.decode()
 
             assert (seen(router)["load"]["engine"], seen(router)["load"]["waiting"]) == ("vllm", 2)
+            assert router.service.state()["watched"]["p/0"]["readiness"] == "ready"
             for line in ('pointsman_endpoint_waiting{endpoint="p/0",pool="p"} 2.0', 'pointsman_endpoint_running{endpoint="p/0",pool="p"} 3.0',
                          'pointsman_endpoint_kv_usage_ratio{endpoint="p/0",pool="p"} 0.75', "pointsman_endpoint_report_age_seconds{"):
                 assert line in page

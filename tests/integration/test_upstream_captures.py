@@ -13,7 +13,8 @@ from pointsman.core.reply import Reply, Usage
 from pointsman.core.request import Kind
 from pointsman.testing.factories import a_request, an_endpoint
 from pointsman.upstream.client import HttpUpstream
-from pointsman.upstream.models import ModelCard, fetch_models
+from pointsman.upstream.load_report.reader import HttpLoadReader
+from pointsman.upstream.models import ModelCard
 
 CAPTURES = Path(__file__).parents[1] / "fixtures" / "engines"
 
@@ -161,9 +162,11 @@ def test_a_refusal_is_understood(name: str, kind: type[errors.UpstreamError], st
 def test_models_are_asked_for(name: str) -> None:
     async def call() -> tuple[ModelCard, ...]:
         server, endpoint = await serving(name)
+        reader = HttpLoadReader()
         try:
-            return await fetch_models(endpoint, 5.0)
+            return await reader.models(endpoint, asyncio.get_running_loop().time() + 5.0)
         finally:
+            await reader.aclose()
             server.close()
 
     assert asyncio.run(call()) == (ModelCard("smollm2", 1024),)

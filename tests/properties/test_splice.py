@@ -20,16 +20,16 @@ TAKEN = {
     "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "tools", "functions",
     "response_format", "logprobs", "top_logprobs", "metadata", "prompt", "best_of", "input", "models", "fallbacks",
     "provider", "api_base", "base_url", "api_key", "user_config",
-    "disable_fallbacks", "num_retries", "timeout", "mock_testing_fallbacks",
+    "disable_fallbacks", "num_retries", "timeout", "stream_timeout", "tags", "mock_testing_fallbacks",
 }
-strangers = st.dictionaries(st.text().filter(lambda key: key not in TAKEN), json_values, max_size=5)
+strangers = st.dictionaries(st.text().filter(lambda key: key.casefold() not in TAKEN), json_values, max_size=5)
 spaces = st.sampled_from(["", " ", "\n", "\t ", "\r\n  "])
 
 
 ours = st.fixed_dictionaries({}, optional={
     "fallbacks": st.lists(st.text(), max_size=3), "models": st.none() | st.lists(st.text(), max_size=3),
     "timeout": st.floats(0.1, 1e6), "num_retries": st.integers(0, 9), "disable_fallbacks": st.booleans(),
-    "mock_testing_fallbacks": st.just(False),
+    "mock_testing_fallbacks": st.just(False), "stream_timeout": st.floats(0.1, 1e6), "tags": st.none() | st.lists(st.text(), max_size=3),
 })
 
 

@@ -13,7 +13,8 @@ Why is a retry onto an endpoint that is well always free? Because a bad neighbou
 while somebody who answers remains. When one of two endpoints dies under a hundred requests, a hundred retries are no
 storm: the other one gets what the two got before. Well is who has not failed in the last 10 s, or has answered since;
 so a pool of which everybody fails is retried once per endpoint and then on its budget. A request's first retry is
-also free onto an endpoint that answered within 10 s, whatever it did since: it answers some of the time.
+also free onto an endpoint that answered within 10 s and has not been failing for longer than one: it answers some of the
+time, or was restarted under a hundred requests. Were it free for all of the 10 s, an outage would begin with twice the load.
 
 Who tells it what: `dispatch` reports `started` for each leased attempt, `answered` for each success (first
 content-bearing event or whole reply) and `failed` for each failure that was sent and another endpoint could mend; the
@@ -33,6 +34,8 @@ SHARE = 0.2
 FLOOR = 3
 WINDOW_S = 10
 RECENT_S = 10.0
+SHAKY_S = 1.0
+"""How long an endpoint may fail without an answer until it is no longer one that answers some of the time."""
 NEVER = float("-inf")
 
 
@@ -60,6 +63,8 @@ class RetryBudget:
         self._pools: dict[str, _Purse] = {}
         self._answered: dict[EndpointId, float] = {}
         self._failed: dict[EndpointId, float] = {}
+        # Since when it has been failing without an answer in between.
+        self._failing: dict[EndpointId, float] = {}
 
     def started(self, pool: str, now: float) -> None:
         """An attempt was leased in `pool` (retries too)."""
@@ -71,6 +76,8 @@ class RetryBudget:
 
     def failed(self, endpoint: EndpointId, now: float) -> None:
         """A request that `endpoint` was sent came to nothing, and not by the request's own fault."""
+        if self._failed.get(endpoint, NEVER) <= self._answered.get(endpoint, NEVER):
+            self._failing[endpoint] = now
         self._failed[endpoint] = now
 
     def open_retry(self, endpoints: Iterable[EndpointId], now: float, *, first: bool) -> str | None:
@@ -82,7 +89,7 @@ class RetryBudget:
         for endpoint in endpoints:
             pool = pool_of(endpoint)
             answered = self._answered.get(endpoint, NEVER)
-            if (first and now - answered <= RECENT_S) or self._is_well(endpoint, answered, now):
+            if (first and self._is_shaky(endpoint, answered, now)) or self._is_well(endpoint, answered, now):
                 return self._open(pool)
             pools[pool] = None
         return next((self._open(pool) for pool in pools if self._allows(pool, now)), None)
@@ -99,6 +106,10 @@ class RetryBudget:
             return False
         purse.hedges.add(now, 1)
         return True
+
+    def _is_shaky(self, endpoint: EndpointId, answered: float, now: float) -> bool:
+        """It answered lately and has only just begun to fail."""
+        return now - answered <= RECENT_S and now - self._failing.get(endpoint, now) <= SHAKY_S
 
     def _is_well(self, endpoint: EndpointId, answered: float, now: float) -> bool:
         failed = self._failed.get(endpoint, NEVER)

@@ -32,7 +32,9 @@ class Decider:
         self.route, self.pipeline = route, Pipeline(built, now)
         self.prices = {tier: tier_usd(settings, tier) for tier in route.ladder}
         self._settings, self._now = settings, now
-        self._tiers = tuple(settings.tiers[name] for name in route.ladder)
+        tiers = tuple(settings.tiers[name] for name in route.ladder)
+        self._gate = gates.Memory((settings.pools[name] for tier in tiers for name in tier.pools), lambda needs, allowed: tuple(
+            gates.check(needs, tier, settings.pools, allowed) for tier in tiers))
         self._splits = {stage.name: stage for stage in built if isinstance(stage, RandomSplit)}
 
     def decide(self, request: ChatRequest, quality: float | None = None,
@@ -43,8 +45,7 @@ class Decider:
         Raises NothingFits, and nothing else.
         """
         started = self._now()
-        needs, pools = request.needs, self._settings.pools
-        views = tuple(gates.check(needs, tier, pools, allowed) for tier in self._tiers)
+        views = self._gate(request.needs, allowed)
         said = self.pipeline.run(request)
         match said.result:
             case Decide():
@@ -55,7 +56,7 @@ class Decider:
                 choice = choose(scores, views, target, self.prices, self.route.name)
                 tier, reason, confidence, pool = choice.tier, choice.reason, choice.confidence, None
                 by = "policy"
-                if sum(view.fits for view in views) == 1 < len(views):
+                if len(views) > 1 and [view.fits for view in views].count(True) == 1:
                     by, reason = "gate", f"the only tier that fits; {reason}"
             case _:
                 tier, by, reason, pool = self._default(views, "abstained")

@@ -6,11 +6,19 @@ every minimal configuration. A tier fits if any of its pools does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from math import inf
+from typing import Generic, TypeVar
+
+import msgspec
 
 from pointsman.core.decision import GateView
 from pointsman.core.request import Needs
 from pointsman.core.settings import PoolSettings, TierSettings
+
+T = TypeVar("T")
+REMEMBERED = 1024
+"""Answers kept: a handful of kinds of requests times the keys that may use some pools only."""
 
 _FLAGS: tuple[tuple[str, str], ...] = (
     ("tools", "tools"), ("json_schema", "JSON schema"), ("vision", "vision"), ("logprobs", "logprobs"),
@@ -63,3 +71,27 @@ def check(
         words = " and ".join(reasons)
         missing.append(words if len(tier.pools) == 1 else f"{name}: {words}")
     return GateView(tier.name, False, "; ".join(missing) or "it has no pool")
+
+
+class Memory(Generic[T]):
+    """What a question to the gate was answered before. Most requests need the same, and little.
+
+    Requests that are too long for some pool are asked anew: their length is in the answer.
+    """
+
+    def __init__(self, pools: Iterable[PoolSettings], ask: Callable[[Needs, Collection[str] | None], T]) -> None:
+        """`ask` must go by nothing but its arguments and these pools."""
+        self._room = min((c for pool in pools if (c := pool.capabilities.context) is not None), default=inf)
+        self._ask = ask
+        self._said: dict[tuple[Needs, frozenset[str] | None], T] = {}
+
+    def __call__(self, needs: Needs, allowed: Collection[str] | None) -> T:
+        if needs.context > self._room:
+            return self._ask(needs, allowed)
+        key = (msgspec.structs.replace(needs, context=min(needs.context, 1)), None if allowed is None else frozenset(allowed))
+        said = self._said.get(key)
+        if said is None:
+            if len(self._said) >= REMEMBERED:
+                self._said.clear()
+            said = self._said[key] = self._ask(needs, allowed)
+        return said

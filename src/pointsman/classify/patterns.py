@@ -35,6 +35,8 @@ class PatternSet:
         # (empty) answer means nothing: then each pattern is asked by itself.
         self._sentinel = self._set.Add("")
         self._set.Compile()
+        # The library's own Set.Match is a Python function around this one, for texts that are str.
+        self._match = getattr(self._set, "_set", self._set).Match
         self.fallbacks = 0
 
     def __len__(self) -> int:
@@ -42,7 +44,7 @@ class PatternSet:
 
     def hits(self, data: bytes) -> list[int]:
         """Indices of the patterns that occur in `data` (UTF-8), in no particular order."""
-        found: list[int] = self._set.Match(data)
+        found: list[int] = self._match(data)
         if self._sentinel in found:
             return found
         self.fallbacks += 1

@@ -7,6 +7,7 @@ ladder's own order is the order of cost. When none clears, the best fitting tier
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -33,12 +34,20 @@ def choose(
     if not fitting:
         raise nothing_fits(route, gate)
     by_tier = scores.by_tier
-    p = {tier: by_tier[tier].p if tier in by_tier else 0.0 for tier in fitting}
     for tier in _by_price(fitting, prices):
-        if p[tier] >= quality:
-            return Choice(tier, f"cheapest tier with P(acceptable) {p[tier]:.2f} >= {quality:g}", p[tier])
-    best = max(reversed(fitting), key=p.__getitem__)
-    return Choice(best, f"no fitting tier reaches {quality:g}; {best} has the best score, {p[best]:.2f}", p[best])
+        score = by_tier.get(tier)
+        p = score.p if score is not None else 0.0
+        if p >= quality:
+            return Choice(tier, _clears(round(p, 2), quality), p)
+    known = {tier: by_tier[tier].p if tier in by_tier else 0.0 for tier in fitting}
+    best = max(reversed(fitting), key=known.__getitem__)
+    return Choice(best, f"no fitting tier reaches {quality:g}; {best} has the best score, {known[best]:.2f}", known[best])
+
+
+@lru_cache(maxsize=1024)
+def _clears(p: float, quality: float) -> str:
+    """Kept: writing two floats costs as much as choosing."""
+    return f"cheapest tier with P(acceptable) {p:.2f} >= {quality:g}"
 
 
 def nearest(wanted: str, gate: Sequence[GateView], route: str = "") -> str:

@@ -27,6 +27,10 @@ from pointsman.upstream.discovery import discover
 
 PIPE_WIDTH = 500
 """Columns when the output is no terminal: scripts and logs want whole lines."""
+LITELLM_FILES = ("config.yaml", "litellm_config.yaml", "proxy_server_config.yaml", "proxy_config.yaml", "litellm.yaml")
+"""Names that its documentation and images use."""
+HEAD = 65_536
+"""Characters of such a file that are looked at."""
 SOURCE_NAME = "what was found"
 """Where settings come from when no file was read: stands in problems and in the admin state."""
 
@@ -138,12 +142,12 @@ def show_ladder(console: Console, first: FirstRun) -> None:
     console.print()
     console.print(table)
     console.print()
-    for line in _rest(ladder):
+    for line in (*_rest(ladder), *litellm_hint()):
         console.print(Text(line), soft_wrap=True)
 
 
-def nothing_in_words(first: FirstRun) -> list[str]:
-    """What to do when there is nothing to route to, and where it was looked for."""
+def nothing_in_words(first: FirstRun, command: str = "serve") -> list[str]:
+    """What to do when there is nothing to route to, and where it was looked for; `command` is what was run."""
     answered = [finding for finding in first.findings if finding.models]
     told = [f"{finding.source.title} at {_address(finding.source)} {finding.error}" for finding in first.findings
             if finding.error and (not finding.is_silent or _is_asked_for(first, finding))]
@@ -155,10 +159,12 @@ def nothing_in_words(first: FirstRun) -> list[str]:
     return [
         f"nothing to route to: {what}.",
         *told,
-        "Do one of these, and run `pointsman serve` again:",
+        *litellm_hint(),
+        f"Do one of these, and run `pointsman {command}` again:",
         "  - export OPENAI_API_KEY=...   (OPENAI_BASE_URL=http://host:port/v1 moves it to any compatible server)",
         "  - start a server on this machine: `ollama serve`, `vllm serve MODEL`, or `llama-server -m FILE.gguf`",
-        "  - `pointsman demo` to see it work on simulated models, or `pointsman init` to say where your models are",
+        f"  - say where your models are: `pointsman {command} --probe host:port`",
+        "Or run `pointsman demo`, which needs no models.",
         f"Looked at 127.0.0.1, ports {ports or 'none'}; --probe host:port adds one.",
         f"Looked for the variables {variables}.",
     ]
@@ -180,10 +186,7 @@ def _address(source: Source) -> str:
 def _said(finding: Finding) -> str:
     if finding.error:
         return finding.error
-    count = "1 model" if len(finding.models) == 1 else f"{len(finding.models)} models"
-    if not finding.is_listed:
-        return f"{count} it is known to have: it lists none over this API, so the key is not tried yet"
-    return count
+    return "1 model" if len(finding.models) == 1 else f"{len(finding.models)} models"
 
 
 def _served_by(model: Model) -> str:
@@ -216,6 +219,19 @@ def _rest(ladder: Draft) -> list[str]:
 def _names(models: Sequence[Model], most: int = 8) -> str:
     more = f" and {len(models) - most} more" if len(models) > most else ""
     return ", ".join(model.name for model in models[:most]) + more
+
+
+def litellm_hint(folder: Path = Path()) -> list[str]:
+    """Says that a file of LiteLLM's lies here, which nobody reads: who has one most likely wants it."""
+    for name in LITELLM_FILES:
+        try:
+            head = (folder / name).read_text("utf-8", "replace")[:HEAD]
+        except OSError:
+            continue
+        if any(line.startswith("model_list:") for line in head.splitlines()):
+            return [f"{name} is LiteLLM's and is not read: `pointsman import litellm {name} --output {DEFAULT_FILE}` makes a "
+                    "configuration of it, and says what became of each line."]
+    return []
 
 
 def write_hint(path: Path | None = None) -> str:

@@ -108,7 +108,7 @@ def _found(console: Console, around: Around, ask: Asked) -> FirstRun:
         place = ask("No model found. Address of an OpenAI-compatible server (host:port or URL; empty gives up)", "", str.strip)
         if not place:
             show_findings(console, first)
-            raise ConfigError(tuple(nothing_in_words(first)))
+            raise ConfigError(tuple(nothing_in_words(first, "init")))
         try:
             first = look_around(msgspec.structs.replace(around, probe=(*around.probe, place)))
         except typer.BadParameter as error:

@@ -16,7 +16,16 @@ from pointsman.config import units
 from pointsman.config.problems import Loc, path
 from pointsman.core.fleet import EndpointSpec
 from pointsman.core.price import GpuPrice, TokenPrice
-from pointsman.core.settings import Condition, KeySettings, PoolSettings, RouteSettings, Rule, Settings, TierSettings
+from pointsman.core.settings import (
+    Condition,
+    KeySettings,
+    PoolSettings,
+    RouteSettings,
+    Rule,
+    ScaleSettings,
+    Settings,
+    TierSettings,
+)
 
 NEEDS_RESTART: Final = ("server.host", "server.port", "server.workers", "admin", "records.path")
 """What a reload reads but cannot change: sockets are bound and the store is open."""
@@ -189,6 +198,16 @@ def _promises(tier: TierSettings) -> dict[str, Any]:
         },
         "queue": {"size": tier.queue.size, "max_wait": _time(tier.queue.max_wait_s)},
         "hedge": None if tier.hedge is None else {"after": _time(tier.hedge.after_s), "max_share": tier.hedge.max_share},
+        "scale": _scale(tier.scale),
+    }
+
+
+def _scale(scale: ScaleSettings) -> dict[str, Any]:
+    return {
+        "min": scale.min, "max": scale.max, "target_use": scale.target_use, "boot": _time(scale.boot_s),
+        "billing": _time(scale.billing_s), "min_billing": _time(scale.min_billing_s), "down_after": _time(scale.down_after_s),
+        "on_demand": scale.on_demand, "timezone": scale.timezone,
+        "schedule": [{"when": hint.when, "min": hint.min} for hint in scale.schedule],
     }
 
 

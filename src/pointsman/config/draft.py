@@ -1,8 +1,8 @@
 """Findings as a configuration: which models become tiers, in what order, and why. Pure.
 
 The ladder goes by size. Where nobody publishes a model's size its price stands in, as if it were a 70 B model's published
-$0.88 per million tokens times the square of the ratio; then a word such as `mini` in its name; a model about which nothing
-is known goes to the middle and is said to. Three rungs at most: the smallest, the largest, and the one nearest to the middle
+$0.88 per million tokens times the square of the ratio; then a word such as `mini` in its name, or in that of a sister which is then
+smaller; a model about which nothing is known goes to the middle and is said to. Three rungs at most: the smallest, the largest, and the one nearest to the middle
 between them on a logarithmic scale. The others stay pools that clients can ask for by name.
 """
 
@@ -14,7 +14,17 @@ from typing import Final
 
 import msgspec
 
-from pointsman.config.known_models import CHAT, EMBEDDING, bare, key_of, kind_of, size_of, word_of
+from pointsman.config.known_models import (
+    CHAT,
+    EMBEDDING,
+    FAMILY_B,
+    bare,
+    is_small_sister,
+    key_of,
+    kind_of,
+    size_of,
+    word_of,
+)
 from pointsman.config.known_prices import published_price, trio_of
 from pointsman.config.sources import Finding, Listed, Source
 from pointsman.core.price import TokenPrice
@@ -151,6 +161,8 @@ def _offer(source: Source, listed: Listed) -> Offer:
 
 
 def _engine(source: Source, listed: Listed) -> str:
+    if source.engine:
+        return source.engine
     owners = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llamacpp", "library": "ollama"}
     titles = {"Ollama": "ollama", "SGLang": "sglang"}
     return owners.get(listed.owned_by.lower(), titles.get(source.title, "openai")) if source.is_local else "openai"
@@ -164,7 +176,17 @@ def _models(offers: Iterable[Offer]) -> list[Model]:
         known = here.get(offer.source.url)
         if known is None or ("instruct" in offer.id.lower() and "instruct" not in known.id.lower()):
             here[offer.source.url] = offer
-    return [_model(tuple(here.values())) for here in together.values()]
+    models = [_model(tuple(here.values())) for here in together.values()]
+    return [_beside_its_sisters(model, models) if model.is_guess else model for model in models]
+
+
+def _beside_its_sisters(model: Model, models: Sequence[Model]) -> Model:
+    """`gpt-5.6` says nothing by itself, but beside `gpt-5.6-mini` it is the larger one."""
+    for other in models:
+        if is_small_sister(other.name, model.name):
+            return msgspec.structs.replace(model, weight=FAMILY_B, basis="word",
+                                           why=f"size and price are unknown; {other.name} is its small sister")
+    return model
 
 
 def _model(offers: tuple[Offer, ...]) -> Model:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from pointsman.config import schema, units
+from pointsman.config import fields, schema, units
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 FILE_NAME: Final = "pointsman.schema.json"
@@ -119,6 +119,6 @@ class _Schema(GenerateJsonSchema):
 
 
 _WRITTEN: Final[dict[Any, JsonSchemaValue]] = {
-    schema._duration: _DURATION, schema._size: _SIZE, schema._secret: _SECRET,
+    fields.duration: _DURATION, fields.size: _SIZE, fields.secret: _SECRET,
 }
-_ONE_OR_MORE: Final[Any] = schema._one_or_more
+_ONE_OR_MORE: Final[Any] = fields.one_or_more

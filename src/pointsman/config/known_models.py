@@ -41,10 +41,13 @@ DEFAULT_SIZES: Final = {
 """Billions of parameters where the name leaves them out: what Ollama serves under the bare name, or the only size there is."""
 
 _WORDS: Final = (
-    (20.0, ("nano", "mini", "lite", "haiku", "flash", "small", "instant", "tiny", "fast")),
+    (8.0, ("nano", "tiny")),
+    (20.0, ("mini", "lite", "haiku", "flash", "small", "instant", "fast")),
     (60.0, ("medium", "sonnet", "plus", "terra")),
     (200.0, ("large", "opus", "ultra", "max", "pro", "astra")),
 )
+FAMILY_B: Final = 100.0
+"""Where a model stands of which only a smaller sister is known: above all that call themselves small, below `large`."""
 _SAYS_NOTHING = frozenset({"latest", "instruct", "it", "chat", "versatile", "instant", "hf"})
 
 
@@ -92,3 +95,10 @@ def word_of(name: str) -> tuple[str, float] | None:
     """A word such as `mini` or `large` in the name, and about how many billions it stands for; None = no such word."""
     parts = _PART.findall(bare(name).lower())
     return next(((word, size) for size, words in _WORDS for word in words if word in parts), None)
+
+
+def is_small_sister(name: str, plain: str) -> bool:
+    """Is `name` the small one of the family that `plain` stands for: `gpt-5.6-mini` of `gpt-5.6`?"""
+    parts = key_of(name)
+    return any(word in parts and tuple(part for part in parts if part != word) == key_of(plain)
+               for size, words in _WORDS if size < FAMILY_B for word in words)

@@ -91,8 +91,6 @@ TRIOS: Final = {
     "together": (("meta-llama/Llama-3.2-3B-Instruct-Turbo", "Qwen/Qwen2.5-7B-Instruct-Turbo", "meta-llama/Llama-3.3-70B-Instruct-Turbo"),),
 }
 """Provider -> small, medium and large models that are sold together, the newest family first."""
-UNLISTED: Final = {"anthropic": ("claude-haiku-4-5", "claude-sonnet-5", "claude-opus-5")}
-"""For providers that may not list their models over the OpenAI-compatible API."""
 
 
 def published_price(provider: str | None, model: str) -> Published | None:

@@ -28,6 +28,9 @@ from pointsman.errors import ConfigError
 
 DEFAULT_FILE: Final = "pointsman.yaml"
 FILE_VARIABLE: Final = "POINTSMAN_CONFIG"
+MOVED_BY: Final = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
+"""Variables that move OpenAI's address; the second is the SDK's old name, which LiteLLM still reads. A key that is meant for
+another server must not go to OpenAI."""
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -49,24 +52,27 @@ def is_configured(path: Path | None = None, environ: Mapping[str, str] | None = 
 
 
 def provider_keys(environ: Mapping[str, str] | None = None) -> tuple[Source, ...]:
-    """The providers whose key is set; `$OPENAI_BASE_URL` moves OpenAI's to another address, with or without a key."""
+    """The providers whose key is set; `$OPENAI_BASE_URL` (or its old name) moves OpenAI's to another address, with or
+    without a key."""
     environ = os.environ if environ is None else environ
     found = []
     for provider in PROVIDERS:
         variable = next((name for name in provider.variables if environ.get(name)), None)
-        moved = environ.get("OPENAI_BASE_URL") if provider.name == "openai" else None
-        if moved:
+        moved = next((name for name in MOVED_BY if environ.get(name)), None) if provider.name == "openai" else None
+        if moved is not None:
             found.append(_moved(moved, variable, environ))
         elif variable is not None:
-            found.append(_keyed(Source(provider.title, provider.url, provider.name, variable, note=provider.note), environ))
+            found.append(_keyed(Source(
+                provider.title, provider.url, provider.name, variable, note=provider.note, engine=provider.engine), environ))
     return tuple(found)
 
 
-def _moved(url: str, variable: str | None, environ: Mapping[str, str]) -> Source:
+def _moved(named: str, variable: str | None, environ: Mapping[str, str]) -> Source:
+    url = environ[named]
     if (fault := url_fault(url)) is not None:
-        return Source("OPENAI_BASE_URL", "", variable="OPENAI_BASE_URL", fault=fault)
+        return Source(named, "", variable=named, fault=f"{fault}; write it as http://host:port/v1")
     url, known = url.rstrip("/"), provider_at(url)
-    source = Source(known.title if known else "OPENAI_BASE_URL", url, known.name if known else None, variable)
+    source = Source(known.title if known else named, url, known.name if known else None, variable)
     return _keyed(source, environ)
 
 
@@ -109,7 +115,7 @@ def _read(file: Path) -> str:
             raw = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as exc:
         why = exc.strerror if isinstance(exc, OSError) and exc.strerror else "not a usable path"
-        hint = f"name one with --config, {FILE_VARIABLE}, or write {DEFAULT_FILE}"
+        hint = f"name one with --config or {FILE_VARIABLE}, or let `pointsman init` write {DEFAULT_FILE}"
         raise ConfigError((f"{file}:1: file: cannot be read: {why}; {hint}",)) from exc
     if len(raw) > MAX_BYTES:
         raise ConfigError((f"{file}:1: file: is larger than {MAX_BYTES} bytes; is it the right file?",))
@@ -122,12 +128,21 @@ def _read(file: Path) -> str:
 
 def _loaded(text: str, source: str, base: Path, environ: Mapping[str, str] | None) -> Loaded:
     document = Document(text)
+    if is_of_litellm(document.data):
+        raise ConfigError(render([Problem(("model_list",), "this is a configuration of LiteLLM's",
+                                          f"`pointsman import litellm {source} --output {DEFAULT_FILE}` makes one of it")],
+                                 source, document.lines))
     report = Report(problems=list(document.problems))
     secrets = Secrets(os.environ if environ is None else environ, base)
     root = _validated(document, secrets, report)
     if root is None or report.problems:
         raise ConfigError(render(report.problems, source, document.lines))
     return Loaded(settings_of(root, source), render(report.warnings, source, document.lines))
+
+
+def is_of_litellm(data: object) -> bool:
+    """Somebody has come with the file of the router that they used before."""
+    return isinstance(data, dict) and "model_list" in data and "tiers" not in data
 
 
 def _validated(document: Document, secrets: Secrets, report: Report) -> Root | None:

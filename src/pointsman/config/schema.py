@@ -1,63 +1,33 @@
 """The file an operator writes, field by field: meaning, unit, default and why that default.
 
 The reference page is generated from the docstrings here. What one field cannot know by itself (does that tier
-exist?) is in `check.py`. Why pydantic here and msgspec elsewhere? It reports every wrong field, not the first.
+exist?) is in `check.py`; what a value may look like is in `fields.py`. Why pydantic here and msgspec elsewhere? It
+reports every wrong field, not the first.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from pointsman.config import units
-from pointsman.config.secrets import BadReference, Secrets
-
-
-def _duration(value: object) -> float:
-    try:
-        return units.parse_duration(value)
-    except units.NotAQuantity as exc:
-        raise PydanticCustomError("quantity", "{why}", {"why": str(exc)}) from exc
-
-
-def _size(value: object) -> int:
-    try:
-        return units.parse_size(value)
-    except units.NotAQuantity as exc:
-        raise PydanticCustomError("quantity", "{why}", {"why": str(exc)}) from exc
-
-
-def _secret(value: object, info: ValidationInfo) -> SecretStr:
-    secrets: Secrets = (info.context or {})["secrets"]
-    try:
-        return SecretStr(secrets.resolve(value))
-    except BadReference as exc:
-        raise PydanticCustomError("secret", "{why}", {"why": str(exc)}) from exc
-
-
-def _one_or_more(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _on_or_off(value: Any) -> Any:
-    """YAML 1.1 reads a bare `on` as true."""
-    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
-
-
-DAY = 86_400.0
-Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=DAY)]
-Pause = Annotated[float, BeforeValidator(_duration), Field(ge=0, le=DAY)]
-"""A duration that may be none."""
-Size = Annotated[int, BeforeValidator(_size), Field(ge=1024, le=1024**3)]
-Secret = Annotated[SecretStr, BeforeValidator(_secret)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-"""Names of tiers, pools, routes and providers stand in labels, headers and `a/b` model names."""
-ModelName = Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,254}[!-~])?$")]
-Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Words = Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], BeforeValidator(_one_or_more)]
-Port = Annotated[int, Field(ge=0, le=65535)]
+from pointsman.config.fields import (
+    DAY,
+    Dollars,
+    Duration,
+    ModelName,
+    Name,
+    Pause,
+    Port,
+    Secret,
+    Size,
+    Words,
+    duration,
+    hours,
+    on_or_off,
+    one_or_more,
+    timezone,
+)
 
 
 class Section(BaseModel):
@@ -174,7 +144,7 @@ class Saturation(Section):
     busy tier wavers."""
     leave_after: Duration = 15.0
     """For how long they must be. 15s: seven load reports, and about the length of an answer."""
-    window: Annotated[float, BeforeValidator(_duration), Field(ge=15, le=3600)] = 60.0
+    window: Annotated[float, BeforeValidator(duration), Field(ge=15, le=3600)] = 60.0
     """Window of the times to first token whose p95 is compared with `sla.ttft_p95_max`. 60s: long enough to be a p95 at a
     request a second, short enough to notice."""
     min_answers: int = Field(default=20, ge=1, le=100_000)
@@ -193,6 +163,42 @@ class Queue(Section):
     max_wait: Duration | None = None
     """How long one may wait; who would not make it is turned away before it waits, with `Retry-After`. Absent: the tier's
     `sla.ttft_p95_max`, since an answer after that breaks the promise anyway; without one 10s."""
+
+
+class ScaleHint(Section):
+    """At least so many machines in some hours of the week."""
+
+    when: Annotated[str, AfterValidator(hours)]
+    """Hours in `scale.timezone`, as in `mon-fri 08:00-20:00` or `22:00-06:00`."""
+    min: int = Field(ge=0, le=100_000)
+    """Machines wanted at least, whatever the load. No default: a hint without a number hints at nothing."""
+
+
+class Scale(Section):
+    """How many machines the tier wants: what `/admin/scale`, `pointsman_desired_replicas` and KEDA go by. Nothing is started or
+    stopped by the router itself."""
+
+    min: int = Field(default=1, ge=0, le=100_000)
+    """Fewest machines. 1: the first request of a quiet hour finds somebody. 0 lets the tier go to nothing; requests then go to
+    the tier above, or wait in line (`queue.max_wait`) while one starts."""
+    max: int | None = Field(default=None, ge=1, le=100_000)
+    """Most machines. Absent: as many as it takes; your cloud's quota and your purse know better."""
+    target_use: float = Field(default=0.7, gt=0, le=1, allow_inf_nan=False)
+    """Share of a machine's `slots` that is used on average. 0.7: room for the waves of a minute without paying for idle thirds."""
+    boot: Duration = 180.0
+    """From asking for a machine to its first answer. 3m: renting, starting and loading a 7B-70B from a local disk."""
+    billing: Duration = 1.0
+    """What a machine's time is billed in. 1s: the published GPU clouds bill per second; hourly ones keep a machine to its hour's end."""
+    min_billing: Annotated[float, BeforeValidator(duration), Field(ge=0, le=DAY)] = 0.0
+    """Time that is paid for in any case. 0: none."""
+    down_after: Duration = 300.0
+    """The highest wish within this time stands. 5m, as Kubernetes' autoscaler: flapping costs boots."""
+    on_demand: int = Field(default=0, ge=0, le=100_000)
+    """Machines that should not be spot: where answers go on when spot machines vanish. 0: all may be spot."""
+    schedule: list[ScaleHint] = []
+    """Floors by the hour of the week. Empty: load alone decides."""
+    timezone: Annotated[str, AfterValidator(timezone)] = "UTC"
+    """Where the schedule's clock hangs, such as `Europe/Berlin`. UTC: the one clock that nobody turns."""
 
 
 class Hedge(Section):
@@ -239,7 +245,7 @@ class Endpoint(Section):
     engine: Literal["openai", "anthropic", "vllm", "sglang", "tgi", "llamacpp", "trtllm", "ollama"] = "openai"
     """What runs there. `openai`: anything compatible; what it really is, is found out by asking, and a name that turns out
     to be another's is warned about. `anthropic`: Anthropic's own API at `https://api.anthropic.com/v1`, key in `x-api-key`."""
-    dialects: Annotated[list[Literal["chat", "messages", "responses"]], BeforeValidator(_one_or_more)] | None = Field(
+    dialects: Annotated[list[Literal["chat", "messages", "responses"]], BeforeValidator(one_or_more)] | None = Field(
         default=None, min_length=1)
     """The APIs it speaks: a client of one of them gets its bytes handed on as they are, any other is translated. With `chat`
     or `messages` among them, or nothing could be translated. Absent: what `engine` is known to speak."""
@@ -265,7 +271,7 @@ class Endpoint(Section):
     connect_timeout: Duration = 2.0
     """Wait for the TCP (and TLS) connection. 2s: a reachable host answers within one; nothing was sent yet, so
     giving up early costs only the next try."""
-    poll: Annotated[Literal["auto", "on", "off"], BeforeValidator(_on_or_off)] = "auto"
+    poll: Annotated[Literal["auto", "on", "off"], BeforeValidator(on_or_off)] = "auto"
     """Whether its load and readiness are asked for. `auto`: yes, unless it has a `provider` or a price by the token; who sells
     tokens shows no queue, and may count the questions."""
     metrics_url: str | None = None
@@ -344,6 +350,8 @@ class Tier(Section):
     """When it counts as full."""
     queue: Queue = Queue()
     """Who waits when it is full."""
+    scale: Scale = Scale()
+    """How its machines come and go."""
     hedge: Hedge | None = None
     """Hedging. Absent: none, since every hedge is paid for."""
     model: ModelName | None = None

@@ -17,11 +17,13 @@ from pointsman.config.schema import (
     Route,
     RouteRule,
     Saturation,
+    Scale,
     Tier,
     When,
 )
 from pointsman.core.fleet import Capabilities, EndpointSpec
 from pointsman.core.price import GpuPrice, Price, TokenPrice
+from pointsman.core.schedule import parse_hours
 from pointsman.core.settings import (
     AdminSettings,
     Condition,
@@ -35,6 +37,8 @@ from pointsman.core.settings import (
     RouteSettings,
     Rule,
     SaturationSettings,
+    ScaleSettings,
+    ScheduleHint,
     ServerSettings,
     Settings,
     SlaSettings,
@@ -80,7 +84,7 @@ def _tier(name: str, tier: Tier) -> TierSettings:
     queue = QueueSettings(size=tier.queue.size, max_wait_s=tier.queue.max_wait)
     hedge = None if tier.hedge is None else HedgeSettings(after_s=tier.hedge.after, max_share=tier.hedge.max_share)
     return TierSettings(name=name, pools=pools_of(name, tier), sla=sla, queue=queue, hedge=hedge,
-                        saturation=_saturation(tier.saturation))
+                        saturation=_saturation(tier.saturation), scale=_scale(tier.scale))
 
 
 def _saturation(saturation: Saturation) -> SaturationSettings:
@@ -88,6 +92,15 @@ def _saturation(saturation: Saturation) -> SaturationSettings:
         waiting=saturation.waiting, kv_usage=saturation.kv_usage, leave_share=saturation.leave_share,
         leave_after_s=saturation.leave_after, window_s=saturation.window, min_answers=saturation.min_answers,
         probe_share=saturation.probe_share,
+    )
+
+
+def _scale(scale: Scale) -> ScaleSettings:
+    return ScaleSettings(
+        min=scale.min, max=scale.max, target_use=scale.target_use, boot_s=scale.boot, billing_s=scale.billing,
+        min_billing_s=scale.min_billing, down_after_s=scale.down_after, on_demand=scale.on_demand,
+        schedule=tuple(ScheduleHint(hint.when, parse_hours(hint.when), hint.min) for hint in scale.schedule),
+        timezone=scale.timezone,
     )
 
 

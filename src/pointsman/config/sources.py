@@ -13,7 +13,7 @@ from pointsman.core.price import TokenPrice
 
 
 class Provider(msgspec.Struct, frozen=True):
-    """A provider with an OpenAI-compatible API."""
+    """A provider whose API we speak."""
 
     name: str
     """As the configuration writes it."""
@@ -22,12 +22,13 @@ class Provider(msgspec.Struct, frozen=True):
     variables: tuple[str, ...]
     """Environment variables that hold its key, the first that is set wins."""
     note: str = ""
+    engine: str = "openai"
+    """The API that it speaks, as an endpoint's `engine`."""
 
 
 PROVIDERS: Final = (
     Provider("openai", "OpenAI", "https://api.openai.com/v1", ("OPENAI_API_KEY",)),
-    Provider("anthropic", "Anthropic", "https://api.anthropic.com/v1", ("ANTHROPIC_API_KEY",),
-             "over its OpenAI-compatible endpoint https://api.anthropic.com/v1/, which Anthropic offers for trying things out"),
+    Provider("anthropic", "Anthropic", "https://api.anthropic.com/v1", ("ANTHROPIC_API_KEY",), engine="anthropic"),
     Provider("google", "Google Gemini", "https://generativelanguage.googleapis.com/v1beta/openai",
              ("GEMINI_API_KEY", "GOOGLE_API_KEY"), "over its OpenAI-compatible endpoint"),
     Provider("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",)),
@@ -77,6 +78,8 @@ class Source(msgspec.Struct, frozen=True):
     fault: str = ""
     """Why it cannot even be asked."""
     note: str = ""
+    engine: str = ""
+    """What it is known to speak; "" = what it says about itself tells."""
 
     @property
     def is_local(self) -> bool:
@@ -108,8 +111,6 @@ class Finding(msgspec.Struct, frozen=True):
     """The HTTP status of a refusal."""
     is_silent: bool = False
     """Nothing answered as a model server would; at a usual port that is no news."""
-    is_listed: bool = True
-    """False: the source would not list its models over this API, and `models` is what it is known to have."""
 
 
 def local_sources(ports: Iterable[int], own_port: int) -> tuple[Source, ...]:

@@ -7,6 +7,7 @@ from enum import Enum
 import msgspec
 
 from pointsman.core.price import Price, TokenPrice
+
 EndpointId = str
 """`pool/index`, for instance `small/0`: short, stable over reloads that keep the order, safe as a label."""
 
@@ -156,6 +157,6 @@ class EndpointView(msgspec.Struct, frozen=True, gc=False):
     """Queue it reports beyond the middle of its pool. What a report says below that is worth nothing: a report may
     repel, never attract."""
     weight: float = 1.0
-    """Share of the usual traffic it should get: below 1 while it starts slowly."""
+    """Share of the usual traffic it should get: below 1 while it starts slowly, or is slower than its siblings."""
     key: int = 0
     """32 bits that stand for this server (URL and model) in rendezvous hashing; the same in every process."""

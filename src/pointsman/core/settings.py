@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from pointsman.core.fleet import Capabilities, EndpointSpec
+from pointsman.core.schedule import Hours
 
 
 class ServerSettings(msgspec.Struct, frozen=True):
@@ -87,6 +90,33 @@ class QueueSettings(msgspec.Struct, frozen=True):
 DEFAULT_WAIT_S = 10.0
 
 
+class ScheduleHint(msgspec.Struct, frozen=True):
+    """At least so many machines in these hours."""
+
+    when: str
+    """As written, for people."""
+    hours: Hours
+    min: int
+
+    def holds(self, at: datetime) -> bool:
+        return self.hours.holds(at)
+
+
+class ScaleSettings(msgspec.Struct, frozen=True):
+    """How a tier's machines come and go."""
+
+    min: int = 1
+    max: int | None = None
+    target_use: float = 0.7
+    boot_s: float = 180.0
+    billing_s: float = 1.0
+    min_billing_s: float = 0.0
+    down_after_s: float = 300.0
+    on_demand: int = 0
+    schedule: tuple[ScheduleHint, ...] = ()
+    timezone: str = "UTC"
+
+
 class HedgeSettings(msgspec.Struct, frozen=True):
     """A second attempt beside a slow first one."""
 
@@ -126,6 +156,7 @@ class TierSettings(msgspec.Struct, frozen=True):
     queue: QueueSettings = QueueSettings()
     hedge: HedgeSettings | None = None
     """None = no hedging."""
+    scale: ScaleSettings = ScaleSettings()
 
 
 class Condition(msgspec.Struct, frozen=True):

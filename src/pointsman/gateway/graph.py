@@ -12,7 +12,7 @@ import msgspec
 
 from pointsman.cascade.hedge import HedgePlan
 from pointsman.cascade.ladder import CHOSEN, FALLBACK, LAST_RESORT, MAX_SENT, Plan, Rung, plan_rungs
-from pointsman.classify.gate import lacks
+from pointsman.classify.gate import Memory, lacks
 from pointsman.classify.session import Sessions, kept
 from pointsman.core.decision import Decision
 from pointsman.core.fleet import EndpointId
@@ -49,7 +49,7 @@ class Graph:
         self.names = Names(settings)
         # Few: one per route, decided tier and set of pools that fit. Kept since most requests go the same ways.
         self._ways: dict[tuple[str, str, str | None, tuple[str, ...]], Way] = {}
-        self._routable = {route.name: _pools_of(settings, route) for route in settings.routes.values()}
+        self._fitting_on = {route.name: _fitting_on(settings, route) for route in settings.routes.values()}
         self.models = {pool.name: pool.model for pool in settings.pools.values()}
 
     def decide(self, request: ChatRequest, meaning: Meaning, now: float | None = None) -> Decision:
@@ -126,7 +126,7 @@ class Graph:
             return self._pinned(request, decision.tier, meaning.pools, meaning.provider)
         if meaning.tier:
             return self._pinned(request, meaning.tier, self.settings.tiers[meaning.tier].pools)
-        fitting = tuple(name for name in self._routable[meaning.route] if self._fits(request, name))
+        fitting = self._fitting_on[meaning.route](request.needs, request.caller.pools)
         key = (meaning.route, decision.tier, decision.pool, fitting)
         way = self._ways.get(key)
         if way is None:
@@ -197,6 +197,12 @@ class Graph:
             return None
         after_s = tier.hedge.after_s if tier.hedge.after_s is not None else self.fleet.ttft_p95(first.tier, now)
         return None if after_s is None else HedgePlan(after_s, tier.hedge.max_share)
+
+
+def _fitting_on(settings: Settings, route: RouteSettings) -> Memory[tuple[str, ...]]:
+    """Which pools of a route fit what a request needs."""
+    pools = [settings.pools[name] for name in _pools_of(settings, route)]
+    return Memory(pools, lambda needs, allowed: tuple(pool.name for pool in pools if not lacks(needs, pool, allowed)))
 
 
 def _pools_of(settings: Settings, route: RouteSettings) -> tuple[str, ...]:

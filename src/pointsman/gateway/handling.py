@@ -84,6 +84,7 @@ class Handling:
         self._is_settled = False
         self._is_open = False
         self._overdue: asyncio.TimerHandle | None = None
+        self._is_over = False
         self._was_overdue = False
         self._opening: asyncio.TimerHandle | None = None
         self._keeping_open: asyncio.Task[None] | None = None
@@ -112,7 +113,7 @@ class Handling:
         trip = self._trip
         deadline = self._graph.deadline(trip.request, route, trip.arrived)
         loop = asyncio.get_running_loop()
-        self._overdue = loop.call_at(deadline + OVERDUE_S, self._is_overdue)
+        loop.call_soon(self._guard, deadline + OVERDUE_S)  # while the upstream thinks: nothing is overdue before
         if trip.request.stream:
             self._opening = loop.call_later(route.open_after_s, self._open_early, route.open_after_s)
         entry = enter(way, self._graph.fleet, trip.arrived, self._rng, ttft_slo_s=trip.request.limits.ttft_slo_s)
@@ -303,6 +304,10 @@ class Handling:
 
     # -- cut short -----------------------------------------------------------------------------------------
 
+    def _guard(self, until: float) -> None:
+        if not self._is_over:
+            self._overdue = asyncio.get_running_loop().call_at(until, self._is_overdue)
+
     def _is_overdue(self) -> None:
         """Every wait for an upstream ends by the deadline; only a client that does not read can hold us beyond."""
         self._was_overdue = True
@@ -350,6 +355,7 @@ class Handling:
 
     def close(self) -> None:
         """Last of all: no timer and no task outlives its request."""
+        self._is_over = True
         self._has_entered()
         for timer in (self._overdue, self._opening):
             if timer is not None:

@@ -18,8 +18,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from random import Random
 from typing import Any
 
-import msgspec
-
 from pointsman.core.clock import Clock
 from pointsman.core.fleet import EndpointId, EndpointSpec, LoadReport, Readiness, Sighting
 from pointsman.core.protocols import LoadReader
@@ -38,10 +36,9 @@ CONTEXT_EVERY_S = 60.0
 AGAIN_S = 0.25
 """After a refusal, before the next try."""
 REFUSALS = 3
-"""Connections refused in a row: nobody is there. The same number of "I cannot" from its own health answer is believed sooner:
-see `SICK_AFTER`."""
+"""Connections refused in a row: nobody is there."""
 SICK_AFTER = 2
-"""5xx in a row: one may be a proxy's hiccup."""
+"""Times in a row that it said that it cannot serve: once may be a proxy's hiccup."""
 SHORTEST_PAUSE_S = 0.01
 INFINITY = float("inf")
 AT_ONCE = 32
@@ -292,7 +289,9 @@ def _status(watch: Watch, now: float) -> dict[str, Any]:
         "is_polled": watch.endpoint.is_polled,
         "readiness": (sighting.readiness if sighting is not None else Readiness.UNKNOWN).value,
         "why": sighting.why if sighting is not None else "not asked yet",
-        "failed": watch.failed,
+        "failed_in_a_row": watch.failed,
         "asked_ago_s": None if sighting is None else round(now - sighting.at, 3),
-        "report": None if report is None else msgspec.to_builtins(report),
+        "engine": "" if report is None else report.engine,
+        "version": "" if report is None else report.version,
+        "disbelieved": "" if report is None else report.doubt,
     }

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
-from pointsman.config.known_models import CHAT, EMBEDDING, kind_of
+from pointsman.config.draft import weight_of
+from pointsman.config.known_models import CHAT, EMBEDDING, kind_of, size_of, word_of
 from pointsman.config.known_prices import published_price
 from pointsman.config.problems import Loc
 from pointsman.config.sources import url_fault
+from pointsman.core.price import TokenPrice
 from pointsman.migration.credentials import Credentials
 from pointsman.migration.findings import Findings
 from pointsman.migration.providers import Nowhere, Place, place_of
@@ -86,6 +88,17 @@ class Deployment(msgspec.Struct, frozen=True):
         """Input and output price of a million tokens each, together: what ladders are put in order by."""
         price = self.endpoint.get("usd_per_million")
         return None if price is None else float(price["input"] + price["output"])
+
+    @property
+    def weight(self) -> float | None:
+        """Billions of parameters as the name tells them, or what a price or a word in the name says about them."""
+        name, price = str(self.endpoint.get("model", self.model)), self.endpoint.get("usd_per_million")
+        if (size := size_of(name)) is not None:
+            return size
+        if price is not None:
+            return weight_of(TokenPrice(price["input"], price["output"]))
+        word = word_of(name)
+        return None if word is None else word[1]
 
 
 class Deployments:

@@ -54,6 +54,11 @@ class Group(msgspec.Struct):
         known = [price for price in prices if price is not None]
         return min(known) if known and len(known) == len(prices) else None
 
+    @property
+    def weight(self) -> float | None:
+        """How large its first entry's model is, or what stands for that; None when nothing tells."""
+        return self.parts[0].deployments[0].weight
+
 
 def grouped(deployments: Iterable[Deployment], findings: Findings, *, by_tags: bool) -> dict[str, Group]:
     """Groups by name in the order of the file. `by_tags`: entries with different tags never share a pool."""

@@ -1,7 +1,7 @@
 """Where a LiteLLM model name leads: `groq/llama-3.3-70b`, `ollama/llama3`, `gpt-4o`, `openai/x` with an `api_base`.
 
-LiteLLM translates to each provider's own API. Pointsman speaks the OpenAI format, which most providers offer as well;
-those that do not (or sign each request, as AWS does) are refused with a sentence.
+LiteLLM translates to each provider's own API. Pointsman speaks Anthropic's, and the OpenAI format, which most providers
+offer; those that do not (or sign each request, as AWS does) are refused with a sentence.
 """
 
 from __future__ import annotations
@@ -49,10 +49,6 @@ _REFUSED: Final = {
     "vertex_ai_beta": "Vertex AI wants short-lived tokens, which endpoints cannot renew; Gemini by API key (`gemini/`) can be carried",
     "watsonx": "watsonx wants short-lived tokens, which endpoints cannot renew",
 }
-_ANTHROPIC: Final = (
-    "Anthropic's own format is not an endpoint's yet; with an api_base that speaks the OpenAI format (Anthropic offers "
-    "https://api.anthropic.com/v1 for trying things out) it can be carried"
-)
 _PLAIN_OPENAI = re.compile(r"(?:ft:)?(?:gpt-|chatgpt-|o[1-9](?:-|$)|text-embedding-|davinci|babbage)")
 
 
@@ -83,9 +79,7 @@ def place_of(model: str, api_base: str | None = None, custom: str | None = None)
         return Nowhere(_REFUSED[prefix])
     base, note = _base(prefix, api_base)
     if prefix == "anthropic":
-        if base is None:
-            return Nowhere(_ANTHROPIC)
-        return Place(base, name, "anthropic", variable="ANTHROPIC_API_KEY", note="taken to speak the OpenAI format, since it has an api_base: check that it does")
+        return _anthropic(name, base)
     if prefix in _OURS:
         return _provided(prefix, name, base, note)
     if prefix in _MORE:
@@ -99,6 +93,19 @@ def place_of(model: str, api_base: str | None = None, custom: str | None = None)
         return Place(base, name if prefix else model, note="taken for an OpenAI-compatible server, since it has an api_base: check that it is")
     what = f"`{prefix}/`" if prefix else "a model name without a known prefix"
     return Nowhere(f"{what} is not known here as an OpenAI-compatible provider; if it is one, enter its address by hand")
+
+
+def _anthropic(name: str, base: str | None) -> Place:
+    """Anthropic's own API, or a server of the same format: LiteLLM adds `/v1/messages` to its address."""
+    known = _BY_NAME["anthropic"]
+    if base is None:
+        return Place(known.url, name, known.name, known.engine, known.variables[0])
+    url = base.removesuffix("/messages").rstrip("/")
+    if not url.endswith("/v1"):
+        url = f"{url}/v1"
+    is_theirs = url == known.url
+    note = "" if is_theirs else "taken to speak Anthropic's format, as LiteLLM takes it: check that it does"
+    return Place(url, name, known.name if is_theirs else None, known.engine, known.variables[0] if is_theirs else None, note)
 
 
 def _provided(prefix: str, name: str, base: str | None, note: str) -> Place:

@@ -153,12 +153,13 @@ class Routes:
     def ladder_of_all(self) -> None:
         """The route that nobody asks for yet: all chat tiers, so that `model: auto` works at once."""
         chat = [group for group in self._groups.values() if not group.is_embedding]
-        prices = [group.usd for group in chat]
-        known = [price for price in prices if price is not None]
         ladder = [group.tier for group in chat]
-        if len(known) == len(chat):
+        if all(group.usd is not None for group in chat):
             ladder = [group.tier for group in sorted(chat, key=lambda group: group.usd or 0.0)]
             why = "Ordered by price, cheapest first: check that this is also weakest first."
+        elif all(group.weight is not None for group in chat):
+            ladder = [group.tier for group in sorted(chat, key=lambda group: group.weight or 0.0)]
+            why = "Ordered by size as the names tell it, or by price where they do not: check that this is weakest first."
         else:
             why = "In the order of model_list, since not every price is known: put the weakest and cheapest first."
         name = self._draft.free_name("auto")

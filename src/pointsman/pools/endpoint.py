@@ -13,12 +13,15 @@ from pointsman.core.fleet import EndpointSpec, EndpointState, EndpointView, Load
 from pointsman.core.settings import HealthSettings
 from pointsman.pools import health as table
 from pointsman.pools.health import INFINITY, NEW, Health, LeaseKind, Signal
+from pointsman.pools.shared_count import SharedCount
 from pointsman.pools.windows import EndpointWindows
 
 STALE_S = 6.0
 """A load report older than three polls says nothing any more: unknown, never zero."""
 TTFT_WEIGHT = 0.2
 """Weight of the newest time to first token in its moving average: about the last ten answers."""
+PACE_WEIGHT, PACE_MIN, PACE_AGE_S = 0.05, 5, 60.0
+"""Weight of the newest answer in the seconds per token, and how many and how recent answers make it known."""
 MARK_S = 15.0
 """How long a word against an endpoint stands when nobody repeats it: whoever watches may have stopped watching."""
 LEAST_WEIGHT = 0.1
@@ -30,8 +33,8 @@ class Vitals:
 
     __slots__ = (
         "elsewhere", "elsewhere_tokens", "excess_tokens", "health", "in_flight", "in_flight_tokens", "is_draining",
-        "is_new", "last_answered_at", "not_ready", "not_ready_until", "open_at", "probe", "report", "report_in_flight",
-        "ttft_s", "warm_from", "windows",
+        "is_new", "last_answered_at", "not_ready", "not_ready_until", "open_at", "paced", "paced_s", "paced_tokens",
+        "probe", "report", "report_in_flight", "shared", "slowness", "ttft_s", "warm_from", "windows",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -41,6 +44,8 @@ class Vitals:
         # What other processes of this router have in flight there, as they last said.
         self.elsewhere = 0
         self.elsewhere_tokens = 0
+        # Where all processes of this router see each other's attempts at once; None = there is one, or it must be told.
+        self.shared: SharedCount | None = None
         self.health: Health = NEW
         # From when on it may be leased as usual: kept beside `health` because every lease compares it.
         self.open_at = 0.0
@@ -57,6 +62,11 @@ class Vitals:
         self.report_in_flight = 0
         # Its reported queue beyond the middle of the pool's. Set by the pool.
         self.excess_tokens = 0
+        # Answers whose tokens were counted, and their seconds and tokens with older ones fading.
+        self.paced = 0
+        self.paced_s = self.paced_tokens = 0.0
+        # Times the usual seconds per token of its pool that it takes; 1 = as its siblings. Set by the pool.
+        self.slowness = 1.0
         self.windows = EndpointWindows()
         # Came with a reload: it starts slowly from its first lease on.
         self.is_new = False
@@ -66,12 +76,20 @@ class Vitals:
     @property
     def busy(self) -> int:
         """Attempts in flight, here and elsewhere."""
-        return self.in_flight + self.elsewhere
+        shared = self.shared
+        return self.in_flight + (self.elsewhere if shared is None else shared.elsewhere())
+
+    def share(self, count: SharedCount) -> None:
+        """From now on others see at once what is in flight here."""
+        self.shared = count
+        count.set(self.in_flight)
 
     def take(self, lease: object, tokens: int, now: float) -> LeaseKind:
         """Counts `lease` in and says what its outcome will mean."""
         self.in_flight += 1
         self.in_flight_tokens += tokens
+        if self.shared is not None:
+            self.shared.set(self.in_flight)
         if self.is_new:
             self.is_new, self.warm_from = False, now
         if self.health.state is EndpointState.HEALTHY:
@@ -85,6 +103,8 @@ class Vitals:
     def give_back(self, tokens: int) -> None:
         self.in_flight -= 1
         self.in_flight_tokens -= tokens
+        if self.shared is not None:
+            self.shared.set(self.in_flight)
 
     def learn(
         self, signal: Signal, now: float, settings: HealthSettings, kind: LeaseKind, retry_after_s: float | None = None
@@ -100,6 +120,18 @@ class Vitals:
         if ttft_s is not None:
             old = self.ttft_s
             self.ttft_s = ttft_s if old is None else old + TTFT_WEIGHT * (ttft_s - old)
+
+    def pace(self, seconds: float, tokens: int) -> None:
+        """An answer of which `tokens` took `seconds`."""
+        self.paced += 1
+        self.paced_s += PACE_WEIGHT * (seconds - self.paced_s)
+        self.paced_tokens += PACE_WEIGHT * (tokens - self.paced_tokens)
+
+    def seconds_per_token(self, now: float) -> float | None:
+        """Over its last twenty answers or so; None = too few, or too long ago."""
+        if self.paced < PACE_MIN or self.last_answered_at is None or now - self.last_answered_at > PACE_AGE_S:
+            return None
+        return self.paced_s / self.paced_tokens
 
     def observe(self, report: LoadReport | None) -> None:
         """What its engine said; None = it did not answer, which is unknown and not idle."""
@@ -132,7 +164,7 @@ class Vitals:
     def hear(self, health: Health) -> None:
         """What another process of this router has found out. What was counted here stays, unless the state changes."""
         mine = self.health
-        if mine.state is EndpointState.EJECTED and health.state is EndpointState.HEALTHY:
+        if mine.state is not EndpointState.HEALTHY and health.state is EndpointState.HEALTHY:
             self.warm_from = health.since
         self._become(table.told(mine, health))
 
@@ -199,17 +231,17 @@ class Endpoint:
         """What a balancer sees."""
         vitals, report = self.vitals, self.fresh_report(now)
         return EndpointView(
-            self.id, vitals.state(), vitals.in_flight + vitals.elsewhere,
+            self.id, vitals.state(), vitals.busy,
             vitals.in_flight_tokens + vitals.elsewhere_tokens, self.slots_now(now), report,
             0 if report is None else vitals.excess_tokens, self.weight(now), self.key,
         )  # fmt: skip
 
     def weight(self, now: float) -> float:
-        """Share of the usual traffic it should get."""
+        """Share of the usual traffic it should get: less while it starts slowly, or is slower than its siblings."""
         vitals = self.vitals
         if vitals.warm_from is None and not vitals.is_new:
-            return 1.0
-        return vitals.weight(now, self._slow_start_s)
+            return 1.0 / vitals.slowness
+        return vitals.weight(now, self._slow_start_s) / vitals.slowness
 
     def is_same_server(self, other: Endpoint) -> bool:
         mine, theirs = self.spec, other.spec

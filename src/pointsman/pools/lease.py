@@ -88,8 +88,8 @@ class Lease:
         """Gives the endpoint back. Closing twice is closing once: the first outcome stands.
 
         `error` says what a failure means for the endpoint's health; `ttft_s` is for answers that `began` was not
-        called for, and is no time to first token of a stream; `output_tokens` gives the time between tokens of a
-        stream that began.
+        called for, and is no time to first token of a stream; `output_tokens` tell how fast the endpoint
+        is, and of a stream that began the time between tokens.
         """
         if self.is_closed:
             return
@@ -118,7 +118,12 @@ class Lease:
         windows.answered(now)
         for tier in self._watchers.tiers:
             tier.answered(now)
-        if output_tokens is not None and output_tokens > 1 and self._first_at is not None:
+        if output_tokens is None or output_tokens <= 1:
+            return
+        if self._first_at is None:
+            self._vitals.pace(now - self._leased_at, output_tokens)
+        else:
+            self._vitals.pace(now - self._first_at, output_tokens - 1)
             windows.gap.add(now, (now - self._first_at) / (output_tokens - 1))
 
     def _trust(self) -> Literal["ordinary", "probe", "desperate"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from random import Random
-from statistics import median_high
+from statistics import median_high, median_low
 from typing import Any, overload
 from urllib.parse import urlsplit
 
@@ -25,7 +25,10 @@ NOBODY: frozenset[EndpointId] = frozenset()
 TOKENS_PER_WAITING = 500
 """A queued request of which we know nothing else: the middle of what chat traffic asks, in and out."""
 COMPARE_EVERY_S = 0.5
-"""Reported queues are compared at most this often: they are seconds old anyway."""
+"""Endpoints are compared with their siblings at most this often: reported queues are seconds old anyway."""
+SLOW_FROM, SLOWEST = 1.25, 4.0
+"""An endpoint is slower than its siblings from a quarter more seconds per token on (less is chance), and gets a quarter
+of the usual traffic at least (or nobody would notice that it is quick again)."""
 
 
 class Shortage(msgspec.Struct, gc=False):
@@ -62,8 +65,8 @@ class Pool:
         self.endpoint_ids: tuple[EndpointId, ...] = tuple(e.id for e in self.endpoints)
         self._by_id = {e.id: e for e in self.endpoints}
         self._balancer = balancer
-        # A load report came since the reported queues were last compared, and when that was.
-        self._is_compared, self._compared_at = True, 0.0
+        # When the endpoints were last compared with each other.
+        self._compared_at = -COMPARE_EVERY_S
 
     def lease(
         self, request: ChatRequest, exclude: Collection[EndpointId], now: float, rng: Random, *,
@@ -94,8 +97,8 @@ class Pool:
             return None
         if len(open_) == 1:
             return self._held(open_[0], request, now)
-        if not self._is_compared and now - self._compared_at >= COMPARE_EVERY_S:
-            self._compare_queues(now)
+        if now - self._compared_at >= COMPARE_EVERY_S:
+            self._compare(now)
         return self._held(self._by_id[self._balancer.pick(request, _Views(open_, now), rng)], request, now)
 
     def offer_desperate(self, request: ChatRequest, exclude: Collection[EndpointId], now: float) -> Lease | None:
@@ -147,7 +150,6 @@ class Pool:
     def observe(self, endpoint: EndpointId, report: LoadReport | None) -> None:
         """What an engine said about its load; None = it did not answer, which is unknown and not idle."""
         self._by_id[endpoint].vitals.observe(report)
-        self._is_compared = False
         if report is not None:
             for tier in self.watchers.tiers:
                 tier.look(report.at)
@@ -162,6 +164,23 @@ class Pool:
         None = it could not tell. See `Vitals.mark`."""
         self._by_id[endpoint].vitals.mark(alive, why, now, self.settings.health)
 
+    def _compare(self, now: float) -> None:
+        self._compared_at = now
+        self._compare_queues(now)
+        self._compare_paces(now)
+
+    def _compare_paces(self, now: float) -> None:
+        """How much slower than its siblings each endpoint makes its tokens, as measured here.
+
+        Why is nobody faster? Whoever answers fast because it answers badly must not attract anybody.
+        """
+        paces = [(e.vitals, e.vitals.seconds_per_token(now)) for e in self.endpoints]
+        known = [pace for _, pace in paces if pace is not None]
+        usual = median_low(known) if known else 0.0
+        for vitals, pace in paces:
+            slowness = 1.0 if pace is None or not usual else pace / usual
+            vitals.slowness = 1.0 if slowness < SLOW_FROM else min(SLOWEST, slowness)
+
     def _compare_queues(self, now: float) -> None:
         """What each endpoint reports beyond the middle of all that report.
 
@@ -169,7 +188,6 @@ class Pool:
         report can only repel, when it says more than at least half of all say; of two that differ nobody knows which one
         is wrong, and neither counts. How busy an endpoint is with our own requests we know better than any report.
         """
-        self._is_compared, self._compared_at = True, now
         queues = [(e.vitals, _queue(e, now)) for e in self.endpoints]
         known = [queue for _, queue in queues if queue is not None]
         usual = median_high(known) if known else 0
@@ -270,8 +288,9 @@ def _status(endpoint: Endpoint, now: float) -> dict[str, Any]:
         "opens_in_s": round(opens, 3) if 0 < opens < INFINITY else None,
         "in_flight": vitals.in_flight,
         "in_flight_tokens": vitals.in_flight_tokens,
-        "in_flight_elsewhere": vitals.elsewhere,
+        "in_flight_elsewhere": vitals.busy - vitals.in_flight,
         "slots": endpoint.slots_now(now),
+        "slowness": round(vitals.slowness, 2),
         "weight": round(endpoint.weight(now), 3),
         "answered_ago_s": None if vitals.last_answered_at is None else round(now - vitals.last_answered_at, 3),
         "ttft_s": vitals.ttft_s,

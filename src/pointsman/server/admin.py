@@ -49,6 +49,14 @@ class Operated(Protocol):
 
     def metrics(self) -> tuple[bytes, str]: ...
 
+    def scale(self) -> dict[str, Any]:
+        """How many machines each tier wants: `tiers.<name>.desired`."""
+        ...
+
+    def bill(self) -> dict[str, Any]:
+        """What the rented GPUs have cost."""
+        ...
+
 
 MAX_NOTICE = 4096
 MAX_LEAD_S = 86_400.0
@@ -56,6 +64,10 @@ MAX_LEAD_S = 86_400.0
 
 class NoSuchEndpoint(RequestError):
     status, code = 404, "endpoint_not_found"
+
+
+class NoSuchTier(RequestError):
+    status, code = 404, "tier_not_found"
 
 
 class NoSuchRecord(RequestError):
@@ -135,6 +147,17 @@ def admin_app(service: Operated, token: str, hosts: Hosts, wall: Callable[[], fl
 
         return endpoint
 
+    async def scale(request: Request) -> Any:
+        told, tier = service.scale(), request.path_params.get("tier")
+        if tier is None:
+            return told
+        if tier not in told["tiers"]:
+            raise NoSuchTier(f"there is no tier {tier[:64]!r}; there are {', '.join(told['tiers'])}")
+        return told["tiers"][tier]
+
+    async def bill(_: Request) -> Any:
+        return service.bill()
+
     async def leave(request: Request) -> Any:
         notice = _notice(await _small_body(request), wall())
         return service.depart(_endpoint_id(request), notice.lead_s, notice.reason)
@@ -149,6 +172,9 @@ def admin_app(service: Operated, token: str, hosts: Hosts, wall: Callable[[], fl
     routes = [
         Route("/endpoints/{pool}/{index}/drain", noticed(leave), methods=["POST"]),
         Route("/endpoints/{pool}/{index}/drain", noticed(stay), methods=["DELETE"]),
+        Route("/scale", guarded(scale)),
+        Route("/scale/{tier}", guarded(scale)),
+        Route("/bill", guarded(bill)),
         Route("/state", guarded(state)),
         Route("/config", guarded(config)),
         Route("/records/{id}", guarded(record)),

@@ -15,7 +15,6 @@ STEP_BACK_S = 0.001
 SLACK = 8
 """One in so many: how far counts may drift apart. Exact equality would cost a burst of connections a wait each."""
 NOBODY = -1
-CELL_BYTES = 8
 
 
 class Turn:
@@ -54,7 +53,7 @@ def slack(mine: int) -> int:
 
 
 def new_board(memory: memoryview) -> memoryview:
-    """All seats of shared memory (a multiple of `CELL_BYTES`), empty."""
+    """All seats of shared memory (eight bytes each), empty."""
     board = memory.cast("q")
     for seat in range(len(board)):
         board[seat] = NOBODY

@@ -95,6 +95,8 @@ class Configured(msgspec.Struct, frozen=True, gc=False, tag="configured"):
 
     generation: int
     settings: Settings
+    columns: dict[EndpointId, int] = {}
+    """Where each endpoint's in-flight counts stand in the memory that all share. Those without one are told."""
 
 
 class View(msgspec.Struct, frozen=True, gc=False, tag="view"):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import mmap
 import socket
 from typing import Self
 
 from pointsman.core.settings import ServerSettings
 from pointsman.server.listener import bound
-from pointsman.server.turn import CELL_BYTES, Turn, new_board
+from pointsman.supervisor.boards import Boards
 from pointsman.supervisor.nursery import Nursery
 from pointsman.supervisor.worker import work
 
@@ -17,27 +16,24 @@ from pointsman.supervisor.worker import work
 class Crew:
     """The means of several workers. Made before there is an event loop, closed after it."""
 
-    def __init__(self, size: int, listening: socket.socket, memory: mmap.mmap, nursery: Nursery) -> None:
+    def __init__(self, size: int, listening: socket.socket, boards: Boards, nursery: Nursery) -> None:
         self.size, self.listening, self.nursery = size, listening, nursery
-        self._memory = memory
-        self._board = new_board(memoryview(memory))
+        self._boards = boards
 
     @classmethod
     def assemble(cls, server: ServerSettings, size: int, log_fd: int | None) -> Self:
         """Binds the address and forks the nursery. Raises CannotListen."""
         listening = bound(server.host, server.port)
-        memory = mmap.mmap(-1, max(1, size) * CELL_BYTES)
-        board = new_board(memoryview(memory))
-        job = functools.partial(work, listening=listening, board=board, log_fd=log_fd)
-        return cls(size, listening, memory, Nursery.open(job))
+        boards = Boards(size)
+        return cls(size, listening, boards, Nursery.open(functools.partial(work, listening=listening, boards=boards, log_fd=log_fd)))
 
     @property
     def port(self) -> int:
         return int(self.listening.getsockname()[1])
 
     def absent(self, seat: int) -> None:
-        """Nobody in that seat takes connections: the others need not step back for it."""
-        Turn(self._board, seat).leave()
+        """Nobody in that seat takes connections or has anything in flight."""
+        self._boards.clear(seat)
 
     def disband(self) -> None:
         """Closes the address and waits for the nursery, whose workers must have ended. Idempotent."""

@@ -25,6 +25,7 @@ from pointsman.records.spool import spool_directory
 from pointsman.records.tail import Tail
 from pointsman.server.listener import GRACE_S
 from pointsman.state.census import Census
+from pointsman.state.columns import Columns
 from pointsman.state.frames import BadFrame
 from pointsman.state.local import Link
 from pointsman.state.messages import (
@@ -86,7 +87,7 @@ class Supervisor(Service):
         super().__init__(settings, load=load, overridden=overridden)
         self._crew = crew
         self._seats = [Seat(number) for number in range(crew.size)]
-        self._census, self._sums = Census(), Sums()
+        self._census, self._sums, self._columns = Census(), Sums(), Columns()
         self._outlook = Outlook(self.gateway.graph.fleet)
         self._sightings: dict[EndpointId, Sighting] = {}
         self._lives = 0
@@ -166,8 +167,7 @@ class Supervisor(Service):
         seat.tail = Tail(Path(spool_directory(self._started.records.path)))
         seat.link = Link(FromWorker, lambda message: self._heard(seat, message), lambda broken: self._lost(seat, broken))
         await seat.link.open(own)
-        graph = self.gateway.graph
-        seat.link.say(Configured(graph.generation, graph.settings))
+        seat.link.say(self._configured())
         await seat.ready
 
     def _lost(self, seat: Seat, broken: BadFrame | None) -> None:
@@ -394,7 +394,11 @@ class Supervisor(Service):
         self._sightings.clear()
         for seat in self._seats:
             seat.told = None
-        self._say_all(Configured(graph.generation, graph.settings))
+        self._say_all(self._configured())
+
+    def _configured(self) -> Configured:
+        graph = self.gateway.graph
+        return Configured(graph.generation, graph.settings, self._columns.of(graph.settings))
 
     async def reload(self) -> dict[str, Any]:
         """Reads and checks the file once; then every worker swaps. Says which did."""

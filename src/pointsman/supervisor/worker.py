@@ -44,6 +44,7 @@ from pointsman.state.messages import (
     View,
 )
 from pointsman.state.outlook import Outlook
+from pointsman.supervisor.boards import Boards
 from pointsman.telemetry.sums import Unsaid
 from pointsman.wiring import Service
 
@@ -127,8 +128,9 @@ class WorkerService(Service):
 class Worker:
     """The process around the service."""
 
-    def __init__(self, seat: int, listening: socket.socket, turn: Turn, log_fd: int | None) -> None:
-        self._seat, self._listening, self._turn, self._log_fd = seat, listening, turn, log_fd
+    def __init__(self, seat: int, listening: socket.socket, boards: Boards, log_fd: int | None) -> None:
+        self._seat, self._listening, self._boards, self._log_fd = seat, listening, boards, log_fd
+        self._turn = boards.turn(seat)
         self._link: Link[FromSupervisor] = Link(FromSupervisor, self._heard, self._lost)
         self._service: WorkerService | None = None
         self._outlook: Outlook | None = None
@@ -162,6 +164,7 @@ class Worker:
             first.settings, generation=first.generation, listening=self._listening, turn=self._turn, log_fd=self._log_fd,
             page=self._page)
         self._outlook = Outlook(service.gateway.graph.fleet)
+        self._share(service, first)
         await service.start()
         self._service = service
         self._turn.sit(0)
@@ -232,9 +235,18 @@ class Worker:
             self._link.say(Refused(message.generation, f"{type(exc).__name__}: {exc}"[:500]))
             return
         self._outlook = Outlook(service.gateway.graph.fleet)
+        self._share(service, message)
         self._elsewhere = {}
         self._link.say(Ready(message.generation))
         self._tell(service, asyncio.get_running_loop().time(), everything=False)
+
+    def _share(self, service: WorkerService, configured: Configured) -> None:
+        """Shows the other workers at once what is in flight here."""
+        pools = service.gateway.graph.fleet.pools.values()
+        for endpoint in (endpoint for pool in pools for endpoint in pool.endpoints):
+            column = configured.columns.get(endpoint.id)
+            if column is not None:
+                endpoint.vitals.share(self._boards.count(self._seat, column))
 
     def _look(self, service: WorkerService, view: View) -> None:
         graph = service.gateway.graph
@@ -336,11 +348,11 @@ def _pool_of(endpoint: EndpointId, pools: dict[str, Pool]) -> Pool:
     return pools[endpoint.rpartition("/")[0]]
 
 
-def work(seat: int, link: socket.socket, *, listening: socket.socket, board: memoryview, log_fd: int | None) -> int:
+def work(seat: int, link: socket.socket, *, listening: socket.socket, boards: Boards, log_fd: int | None) -> int:
     """What a worker process does, from its fork to its exit code."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    return uvloop.run(_run(seat, link, listening, board, log_fd))
+    return uvloop.run(_run(seat, link, listening, boards, log_fd))
 
 
-async def _run(seat: int, link: socket.socket, listening: socket.socket, board: memoryview, log_fd: int | None) -> int:
-    return await Worker(seat, listening, Turn(board, seat), log_fd).run(link)
+async def _run(seat: int, link: socket.socket, listening: socket.socket, boards: Boards, log_fd: int | None) -> int:
+    return await Worker(seat, listening, boards, log_fd).run(link)

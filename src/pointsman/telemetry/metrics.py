@@ -24,6 +24,7 @@ from pointsman.core.decision import Decision
 from pointsman.core.price import NANO
 from pointsman.core.record import Attempt, Record
 from pointsman.core.settings import Settings
+from pointsman.money.gpu import MachineBill
 from pointsman.telemetry.series import SERIES, VOCABULARY, Series
 
 OTHER = "other"
@@ -87,7 +88,8 @@ class Metrics:
     """A Sink that counts, and the page that Prometheus reads.
 
     `fleet_status` gives the endpoints at scrape, each a mapping with pool, id, state, in_flight; `tier_status` the tiers,
-    each with tier, waiting (in line) and unfit (the signal, "" while fit). `readings`
+    each with tier, waiting (in line), unfit (the signal, "" while fit) and, where known, desired replicas and idle dollars per hour;
+    `machines` the bill of rented GPUs. `readings`
     gives the value of series without labels that somebody else counts (`pointsman_records_dropped_total`).
     """
 
@@ -98,9 +100,11 @@ class Metrics:
         version: str = "",
         fleet_status: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         tier_status: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+        machines: Callable[[], Sequence[MachineBill]] = tuple,
         readings: Mapping[str, Callable[[], float]] | None = None,
     ) -> None:
         self._fleet_status, self._tier_status, self._version = fleet_status, tier_status, version
+        self._machines = machines
         self._readings = dict(readings or {})
         self._counters: dict[str, dict[Labels, float]] = {
             s.name: {} if s.labels else {(): 0} for s in SERIES if s.kind == "counter"}
@@ -135,6 +139,10 @@ class Metrics:
         for climb in record.escalations:
             self._add("pointsman_escalations_total", (
                 route, names["tier"][climb.from_tier], names["tier"][climb.to_tier], names["reason"][climb.reason]))
+
+    def total(self, name: str, *labels: str) -> float:
+        """A counter as it stands."""
+        return self._counters[name].get(labels, 0)
 
     def counts(self) -> Counts:
         """All totals as they stand, for a process that adds up several."""
@@ -205,6 +213,8 @@ class Metrics:
             tier, names["pool"][attempt.pool], names["endpoint"][attempt.endpoint], names["outcome"][attempt.outcome],
             names["error"][attempt.error or ""]))
         if usage is not None:
+            self._add("pointsman_endpoint_tokens_total", (names["pool"][attempt.pool], names["endpoint"][attempt.endpoint]),
+                      usage.input_tokens + usage.output_tokens)
             self._add("pointsman_tokens_total", (tier, "input"), usage.input_tokens)
             self._add("pointsman_tokens_total", (tier, "output"), usage.output_tokens)
             if usage.cached_tokens:
@@ -240,6 +250,9 @@ class Metrics:
 
     def _counted(self, name: str) -> Rows:
         reading = self._readings.get(name)
+        if name in _OF_MACHINES:
+            yield from _of_machines(name, self._machines())
+            return
         scale = NANO if name == "pointsman_cost_usd_total" else 1
         for labels, value in list(self._counters[name].items()):
             yield labels, (value + reading() if reading else value) / scale
@@ -259,6 +272,16 @@ class Metrics:
             for endpoint in fleet:
                 for state in VOCABULARY["state"]:
                     yield (endpoint["pool"], endpoint["id"], state), float(endpoint["state"] == state)
+        elif name in _OF_MACHINES:
+            yield from _of_machines(name, self._machines())
+        elif name == "pointsman_desired_replicas":
+            for tier in self._tier_status():
+                if tier.get("desired") is not None:
+                    yield (tier["tier"],), tier["desired"]
+        elif name == "pointsman_idle_usd_per_hour":
+            for tier in self._tier_status():
+                if tier.get("idle_usd_per_hour") is not None:
+                    yield (tier["tier"],), tier["idle_usd_per_hour"]
         elif name == "pointsman_queue_waiting":
             for tier in self._tier_status():
                 yield (tier["tier"],), tier["waiting"]
@@ -282,6 +305,21 @@ class Metrics:
 
     def __repr__(self) -> str:
         return f"<Metrics [{sum(map(len, self._counters.values()))} counters, {sum(map(len, self._histograms.values()))} histograms]>"
+
+
+_OF_MACHINES = frozenset(("pointsman_gpu_usd_total", "pointsman_gpu_usd_per_1k_tokens"))
+
+
+def _of_machines(name: str, machines: Sequence[MachineBill]) -> Rows:
+    for machine in machines:
+        labels = (machine.endpoint.rpartition("/")[0], machine.endpoint)
+        if name == "pointsman_gpu_usd_total":
+            yield (*labels, "busy"), machine.busy_nano_usd / NANO
+            yield (*labels, "idle"), machine.idle_nano_usd / NANO
+            continue
+        for kind, value in (("achieved", machine.achieved_usd_per_1k), ("nominal", machine.nominal_usd_per_1k)):
+            if value is not None:
+                yield (*labels, kind), value
 
 
 class _Page:

@@ -85,6 +85,14 @@ SERIES: tuple[Series, ...] = (
     Series("pointsman_tier_saturated", "gauge", ("tier", "signal"), "1 for the signal by which a tier is unfit for ordinary traffic."),
     Series("pointsman_workers", "gauge", (), "Processes that answer clients now."),
     Series("pointsman_worker_restarts_total", "counter", (), "Workers that ended unasked, or could not take up a configuration, and were replaced."),
+    Series("pointsman_endpoint_tokens_total", "counter", ("pool", "endpoint"),
+           "Tokens in and out of answered attempts, as the upstreams counted them."),
+    Series("pointsman_gpu_usd_total", "counter", ("pool", "endpoint", "state"),
+           "Dollars of rented GPUs since the start: busy (something ran there) and idle. The machines' bill, not the attempts'."),
+    Series("pointsman_gpu_usd_per_1k_tokens", "gauge", ("pool", "endpoint", "kind"),
+           "Dollars per 1,000 tokens of a rented GPU: achieved (the bill by the tokens) and nominal (the price list's)."),
+    Series("pointsman_idle_usd_per_hour", "gauge", ("tier",), "What the tier's machines cost now that run and do nothing."),
+    Series("pointsman_desired_replicas", "gauge", ("tier",), "Machines that the tier wants. Absent while their slots are unknown."),
     Series("pointsman_build_info", "gauge", ("version",), "Always 1."),
 )
 
@@ -101,6 +109,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
     "tool": ("web_search", "web_search_preview", "file_search", "code_interpreter", "image_generation", "mcp", "tool_search",
              "web_fetch", "code_execution", "mcp_toolset"),
     "signal": ("waiting", "kv", "in_flight", "ttft", "unavailable"),
+    "kind": ("achieved", "nominal"),
     "state": ("healthy", "ejected", "probing", "draining"),
     "reason": ("saturated", "sla", "hedge", "verifier", "failed", "session", "fallback", "last_resort", "abstained", "late",
                "out_of_distribution", "frozen", "understated", "contradicted"),

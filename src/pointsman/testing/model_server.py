@@ -40,6 +40,9 @@ class ModelServer:
         """Every POST, in order of arrival (connections taken over by `AcceptOnly` and the like send none)."""
         self.probes: list[Seen] = []
         """Every GET and other method."""
+        self._carrying: set[int] = set()
+        self._probing: set[int] = set()
+        """Numbers of the connections that have carried probes and nothing else: who watches a server keeps one open."""
         self._wire = WireServer(self._serve, port=port, greet=self._greet)
 
     def __repr__(self) -> str:
@@ -57,12 +60,13 @@ class ModelServer:
 
     @property
     def open_connections(self) -> int:
-        return len(self._wire.connections)
+        """Connections now open, but for those that only probe."""
+        return sum(connection.number not in self._probing for connection in self._wire.connections)
 
     @property
     def connections_total(self) -> int:
-        """Connections ever accepted."""
-        return self._wire.opened_total
+        """Connections ever accepted, but for those that only probed."""
+        return self._wire.opened_total - len(self._probing)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -124,8 +128,13 @@ class ModelServer:
     async def _serve(self, seen: Seen, connection: Connection) -> None:
         if seen.method != "POST":
             self.probes.append(seen)
+            if connection.number not in self._carrying:
+                self._probing.add(connection.number)
+            self._wire.changed()
             self._answer_probe(seen, connection)
             return
+        self._carrying.add(connection.number)
+        self._probing.discard(connection.number)
         self.requests.append(seen)
         self._wire.changed()
         day = self._next_day()

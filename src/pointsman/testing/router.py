@@ -18,13 +18,16 @@ from pointsman.wiring import Service
 class RunningRouter:
     """`async with RunningRouter(settings) as router: ...router.url...`
 
-    Ports are free ones, records go to a temporary directory, the admin token is `admin-token`.
+    Ports are free ones, records go to a temporary directory, the admin token is `admin-token`. Endpoints are not polled
+    for their load unless `polls`: a poll would take a turn of what a test has scripted for connections.
     """
 
-    def __init__(self, settings: Settings, *, content: str = "none") -> None:
+    def __init__(self, settings: Settings, *, content: str = "none", polls: bool = False) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="pointsman-test-")
         self.records_path = Path(self._directory.name) / "records.db"
         server = msgspec.structs.replace(settings.server, port=0)
+        if not polls:
+            settings = unpolled(settings)
         self.settings = msgspec.structs.replace(
             settings, server=server, admin=AdminSettings(port=0, token="admin-token", notice_key="notice-key"),  # noqa: S106  nobody else reaches a test
             records=RecordsSettings(str(self.records_path), content),
@@ -68,3 +71,11 @@ class RunningRouter:
     def leases(self) -> int:
         """Endpoints held right now, over all pools."""
         return self.service.gateway.graph.fleet.in_flight
+
+
+def unpolled(settings: Settings) -> Settings:
+    """The settings with every `poll: auto` turned off."""
+    replace = msgspec.structs.replace
+    return replace(settings, pools={name: replace(pool, endpoints=tuple(
+        replace(endpoint, poll="off") if endpoint.poll == "auto" else endpoint for endpoint in pool.endpoints))
+        for name, pool in settings.pools.items()})

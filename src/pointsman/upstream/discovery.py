@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from pointsman.config.known_prices import UNLISTED
 from pointsman.config.sources import Finding, Listed, Source
 from pointsman.core.fleet import EndpointSpec
 from pointsman.core.price import TokenPrice
@@ -25,6 +25,7 @@ LOCAL_TIMEOUT_S = 1.0
 """A server on this machine that needs longer to list its models would not be pleasant to route to."""
 PROVIDER_TIMEOUT_S = 5.0
 """Providers are far away, and some of them list hundreds of models."""
+_VERSION = re.compile(r"/v\d")
 OURS = "pointsman"
 """Owner of every model that a router like this one lists; routing to a router would go in circles."""
 
@@ -48,9 +49,10 @@ async def _ask(upstream: HttpUpstream, source: Source, timeout_s: float) -> Find
         return Finding(source, error=source.fault)
     endpoint = EndpointSpec(
         id=source.title, pool="discovery", url=source.url, model="", connect_timeout_s=min(1.0, timeout_s),
-        api_key=source.key.reveal() if source.key is not None else None)
+        api_key=source.key.reveal() if source.key is not None else None, engine=source.engine or "openai")
+    listing = "/models?limit=1000" if source.engine == "anthropic" else "/models"  # Anthropic's pages are of twenty
     try:
-        body = await upstream.get(endpoint, "/models", until=asyncio.get_running_loop().time() + timeout_s)
+        body = await upstream.get(endpoint, listing, until=asyncio.get_running_loop().time() + timeout_s)
         return _found(source, _listed(source, body))
     except UpstreamError as error:
         return _failed(source, error)
@@ -65,19 +67,19 @@ def _found(source: Source, models: tuple[Listed, ...]) -> Finding:
 def _failed(source: Source, error: UpstreamError) -> Finding:
     """The sentence never repeats what a provider wrote: it may quote the key."""
     status = error.upstream_status
-    if source.provider in UNLISTED and status is not None and 400 <= status < 500:
-        known = tuple(Listed(name) for name in UNLISTED[source.provider])
-        return Finding(source, known, status=status, is_listed=False)
     match error:
         case CredentialRefused():
             whose = f"the key in ${source.variable}" if source.key is not None else "us without a key"
-            return Finding(source, error=f"refuses {whose} (status {status})", status=status)
+            what = (f"put one that it takes into ${source.variable}" if source.key is not None
+                    else f"OPENAI_BASE_URL={source.url} and OPENAI_API_KEY=... give it one")
+            return Finding(source, error=f"refuses {whose} (status {status}): {what}", status=status)
         case ConnectFailed():
             return Finding(source, error="cannot be reached", is_silent=True)
         case UpstreamTimeout():
             return Finding(source, error="listens, but did not list its models in time: try again, or write a file")
         case BadAnswer() | Misconfigured():
-            return Finding(source, error="answers, but not as a model server: no list of models below this URL",
+            hint = "" if _VERSION.search(source.url) else f"; is it {source.url}/v1?"
+            return Finding(source, error=f"answers, but not as a model server: no list of models below this URL{hint}",
                            status=status, is_silent=True)
         case _:
             said = f"status {status}" if status is not None else "the connection broke"

@@ -97,6 +97,17 @@ def test_the_first_retry_onto_an_endpoint_that_answered_lately_is_always_allowed
     assert open_one(budget, 105.1, first=True) is None
 
 
+def test_an_endpoint_that_only_fails_for_a_second_is_no_longer_one_that_answers_some_of_the_time():
+    budget = RetryBudget()
+    budget.answered("small/0", 99.0)
+    open_many(budget, 3, 100.0, ("small/0",))
+
+    assert open_one(budget, 100.9, ("small/0",), first=True) == "small"
+    assert open_one(budget, 101.1, ("small/0",), first=True) is None
+    budget.answered("small/0", 101.2)
+    assert open_one(budget, 101.3, ("small/0",), first=True) == "small"
+
+
 def test_retries_onto_an_endpoint_that_has_not_failed_are_free():
     budget = RetryBudget()
     open_many(budget, 3, 100.0)

@@ -2,7 +2,15 @@ import hashlib
 
 from pointsman.core.fleet import Capabilities
 from pointsman.core.price import GpuPrice, TokenPrice
-from pointsman.core.settings import Condition, HealthSettings, RouteSettings, Rule, SlaSettings, TierSettings
+from pointsman.core.settings import (
+    Condition,
+    HealthSettings,
+    RouteSettings,
+    Rule,
+    SaturationSettings,
+    SlaSettings,
+    TierSettings,
+)
 
 
 def test_an_inline_tier_is_a_pool_of_its_name(settings, valid):
@@ -80,3 +88,25 @@ def test_rules_are_named_by_place_and_conditions_nest(settings, valid):
                        any=(Condition(header={"x-team": "legal"}), Condition(tenant=("acme",)))),
     )
     assert second == Rule(name="long", when=Condition(min_chars=10), pool="small")
+
+
+def test_what_fills_a_tier_and_who_picks_its_endpoints_arrive_resolved(settings, valid):
+    text = valid.replace("model: qwen-7b", "model: qwen-7b\n    balancer: prefix\n    health: {slow_start: 0s}\n"
+                         "    sla: {ttft_p95_max: 500ms, on_breach: report}\n"
+                         "    saturation: {waiting: 9, kv_usage: 0.8, leave_share: 0.7, leave_after: 20s, window: 2m,"
+                         " min_answers: 40, probe_share: 0.1}").replace('8001/v1"', '8001/v1", max_in_flight: 3')
+    found = settings(text)
+
+    assert found.tiers["small"].saturation == SaturationSettings(9, 0.8, 0.7, 20.0, 120.0, 40, 0.1)
+    assert found.tiers["small"].sla == SlaSettings(None, 0.5, "report")
+    assert found.pools["small"].balancer == "prefix"
+    assert found.pools["small"].health.slow_start_s == 0.0
+    assert found.pools["small"].endpoints[0].max_in_flight == 3
+
+
+def test_saturation_and_balancer_have_the_defaults_that_serving_reads(settings, valid):
+    found = settings(valid)
+
+    assert found.tiers["small"].saturation == SaturationSettings()
+    assert found.pools["small"].balancer == found.pools["llama-70b"].balancer == "power_of_two"
+    assert found.pools["small"].endpoints[0].max_in_flight is None

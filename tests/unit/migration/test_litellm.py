@@ -257,8 +257,6 @@ router_settings: {fallbacks: [{vectors: [own-vectors]}]}
     ("{model: azure/deployed, api_base: 'https://x.openai.azure.com', api_version: '2024-02-01'}", "Azure OpenAI wants an api-version"),
     ("{model: bedrock/anthropic.claude-3, aws_region_name: us-east-1}", "AWS signs every request"),
     ("{model: vertex_ai/gemini-2.5-pro}", "short-lived tokens"),
-    ("{model: anthropic/claude-sonnet-5}", "Anthropic's own format"),
-    ("{model: claude-sonnet-5}", "Anthropic's own format"),
     ("{model: hosted_vllm/x}", "needs an api_base"),
     ("{model: replicate/meta/llama}", "`replicate/` is not known here"),
     ("{model: something-unknown}", "without a known prefix"),

@@ -46,7 +46,21 @@ def test_a_key_of_the_provider_is_implied_at_its_own_address_only():
     assert place_of("openai/x", "http://elsewhere/v1").variable is None
 
 
-@pytest.mark.parametrize("model", ["azure/x", "azure_ai/x", "bedrock/x", "vertex_ai/x", "sagemaker/x", "watsonx/x", "anthropic/x", "claude-x", "cohere/x", "x"])
+@pytest.mark.parametrize("model", ["azure/x", "azure_ai/x", "bedrock/x", "vertex_ai/x", "sagemaker/x", "watsonx/x", "cohere/x", "x"])
 def test_what_speaks_another_format_is_nowhere(model):
     assert isinstance(place_of(model), Nowhere)
     assert len(place_of(model).why) > 40
+
+
+@pytest.mark.parametrize(("model", "base", "url", "provider"), [
+    ("anthropic/claude-x", None, "https://api.anthropic.com/v1", "anthropic"),
+    ("claude-x", None, "https://api.anthropic.com/v1", "anthropic"),
+    ("claude-x", "https://api.anthropic.com", "https://api.anthropic.com/v1", "anthropic"),
+    ("anthropic/claude-x", "http://10.0.0.9:8000/v1/messages", "http://10.0.0.9:8000/v1", None),
+])
+def test_anthropics_models_are_asked_in_their_own_format(model, base, url, provider):
+    place = place_of(model, base)
+
+    assert (place.url, place.model, place.engine, place.provider) == (url, "claude-x", "anthropic", provider)
+    assert place.variable == ("ANTHROPIC_API_KEY" if provider else None)
+    assert bool(place.note) == (provider is None)

@@ -334,6 +334,53 @@ def test_queues_are_compared_at_most_twice_a_second():
     assert excess(pool, 1000.5) == [0, 5000, 0]
 
 
+def answer(pool, at, seconds, times=6, now=1000.0):
+    others = set(pool.endpoint_ids) - {f"small/{at}"}
+    for _ in range(times):
+        take(pool, now, others).close("answered", now + seconds, output_tokens=100)
+
+
+def weights(pool, now=1010.0):
+    take(pool, now).close("cancelled", now)
+    return [view.weight for view in pool.views(now)]
+
+
+def test_an_endpoint_that_makes_its_tokens_slowly_gets_less():
+    pool = pool_of(3)
+    for at, seconds in enumerate((1.0, 2.0, 1.1)):
+        answer(pool, at, seconds)
+    assert weights(pool) == [1.0, pytest.approx(1.1 / 2.0), 1.0]
+
+
+def test_a_little_slower_is_chance_and_very_slow_still_gets_a_quarter():
+    pool = pool_of(3)
+    for at, seconds in enumerate((1.0, 1.2, 60.0)):
+        answer(pool, at, seconds)
+    assert weights(pool, 1061.0) == [1.0, 1.0, 0.25]
+
+
+def test_nobody_gets_more_for_answering_fast():
+    pool = pool_of(3)
+    for at, seconds in enumerate((1.0, 1.0, 0.01)):
+        answer(pool, at, seconds)
+    assert weights(pool) == [1.0, 1.0, 1.0]
+
+
+def test_who_has_not_answered_for_a_minute_is_as_the_others_again():
+    pool = pool_of(3)
+    for at, seconds in enumerate((1.0, 3.0, 1.0)):
+        answer(pool, at, seconds)
+    assert weights(pool)[1] < 0.5
+    assert weights(pool, 1070.0) == [1.0, 1.0, 1.0]
+
+
+def test_a_handful_of_answers_is_no_pace():
+    pool = pool_of(2)
+    answer(pool, 0, 1.0)
+    answer(pool, 1, 9.0, times=4)
+    assert weights(pool) == [1.0, 1.0]
+
+
 # ---------------------------------------------------------------------------------------------------------
 # Looking at it
 

@@ -88,6 +88,29 @@ def test_a_head_without_end_is_refused_once_it_is_too_large(endless: bytes) -> N
     assert (wire.is_over, scopes) == (True, [])
 
 
+def test_a_stream_to_a_client_of_http_1_0_has_no_chunks_and_ends_with_the_connection() -> None:
+    async def stream(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for part in (b"one", b"two"):
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    old, _ = dialogue(b"GET /x HTTP/1.0\r\nHost: localhost\r\n\r\n", app=stream)
+    new, _ = dialogue(b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n", app=stream)
+
+    assert b"chunked" not in old.said
+    assert old.said.endswith(b"\r\n\r\nonetwo")
+    assert old.is_over
+    assert new.said.endswith(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
+
+
+def test_an_answer_with_a_length_keeps_it_for_a_client_of_http_1_0() -> None:
+    wire, _ = dialogue(b"GET /x HTTP/1.0\r\nHost: localhost\r\n\r\n")
+
+    assert b"content-length: 0" in wire.said
+    assert wire.is_over
+
+
 def test_a_large_body_is_no_large_head() -> None:
     wire, _ = dialogue(HEAD + b"Content-Length: 1000000\r\n\r\n", *[b"a" * 100_000] * 10)
 

@@ -88,14 +88,16 @@ def test_a_server_that_wants_a_key_says_so() -> None:
     assert finding.error == "refuses us without a key (status 401)"
 
 
-def test_anthropic_lists_nothing_over_this_api_so_known_models_stand_in() -> None:
-    finding, _ = ask(401, {"type": "error", "error": {"type": "authentication_error", "message": "x-api-key header is required"}},
-                     source={"key": Credential(SECRET), "variable": "ANTHROPIC_API_KEY", "provider": "anthropic"})
+def test_anthropic_is_asked_with_its_own_headers_for_a_long_page() -> None:
+    listed = {"data": [{"type": "model", "id": "claude-haiku-5-5", "display_name": "Claude Haiku"}], "has_more": False}
+    finding, (seen,) = ask(200, listed, source={"key": Credential(SECRET), "variable": "ANTHROPIC_API_KEY", "provider": "anthropic",
+                                               "engine": "anthropic"})
 
-    assert finding.error == ""
-    assert not finding.is_listed
-    assert all(model.id.startswith("claude-") for model in finding.models)
-    assert len(finding.models) == 3
+    assert [model.id for model in finding.models] == ["claude-haiku-5-5"]
+    headers = dict(seen.headers)
+    assert (headers["x-api-key"], headers["anthropic-version"]) == (SECRET, "2023-06-01")
+    assert "authorization" not in headers
+    assert seen.path == "/v1/models?limit=1000"
 
 
 @pytest.mark.parametrize(("status", "body"), [(200, b"<html>Jenkins</html>"), (200, b"{}"), (404, b"not here"), (200, b"[" * 5000)])

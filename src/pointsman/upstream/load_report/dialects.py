@@ -24,7 +24,7 @@ class Dialect(msgspec.Struct, frozen=True):
     once: tuple[Choice, ...] = ()
     """Asked when the engine is recognised: what changes only with a restart."""
     health: str = ""
-    """Answers without generating anything; a 5xx means that it cannot serve. "" = there is no such answer."""
+    """Answers without generating anything; a 503 means that it cannot serve. "" = there is no such answer."""
     hint: str = ""
     """What to turn on when it tells no load."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pointsman.core.fleet import EndpointSpec, LoadReport
 from pointsman.errors import BadAnswer, CredentialRefused, UpstreamError, UpstreamFailed
@@ -77,9 +77,9 @@ class HttpLoadReader:
             await self._ask_models(endpoint, known, until)
         return known.models or ()
 
-    def forget(self, endpoints: frozenset[tuple[str, str]]) -> None:
-        """Keeps only what is known of `endpoints` (id, URL)."""
-        self._known = {key: known for key, known in self._known.items() if key in endpoints}
+    def forget(self, keep: Collection[tuple[str, str]]) -> None:
+        """Forgets all endpoints but those to `keep` (id, URL)."""
+        self._known = {key: known for key, known in self._known.items() if key in keep}
 
     async def aclose(self) -> None:
         await self._line.aclose()
@@ -146,9 +146,9 @@ class HttpLoadReader:
     ) -> dict[str, bytes]:
         if dialect.health and dialect.health not in known.lacks:
             said = await self._line.get(endpoint, below(root_of(endpoint.url), dialect.health), until)
-            if said.status >= 500 and said.status not in ABSENT:
+            if said.status == 503:
                 raise _unwell(endpoint, dialect.health, said.status)
-            if said.status in ABSENT:
+            if said.status != 200:  # not the engine's own word: a proxy in front does not pass it on
                 known.lacks.add(dialect.health)
         answers: dict[str, bytes] = {}
         for choice in dialect.always:

@@ -71,3 +71,9 @@ def test_its_health_is_never_asked():
     dialect = DIALECTS["sglang"]
     assert dialect.health == ""
     assert not any("health" in path for choice in (*dialect.always, *dialect.once) for path in choice)
+
+
+def test_rank_0_counts_whichever_comes_first():
+    text = "".join(f"sglang:num_queue_reqs{{{LABELS.format(tp=tp, pp=0, dp=0)}}} {value}\n" for tp, value in ((1, 9), (0, 3)))
+
+    assert sglang.parse({sglang.METRICS: text.encode()}).waiting == 3

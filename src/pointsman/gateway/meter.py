@@ -1,0 +1,102 @@
+"""Looks at the fleet every few seconds: what the machines cost, and how many each tier wants. Not in the request path."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from pointsman.core.clock import Clock
+from pointsman.core.fleet import EndpointId, EndpointState, EndpointView
+from pointsman.core.price import NANO, GpuPrice
+from pointsman.core.settings import Settings
+from pointsman.money.gpu import GpuLedger, MachineBill, Seen
+from pointsman.pools.fleet import Fleet
+from pointsman.pools.scaling import Demand, Scaler, Wish
+
+LOOK_EVERY_S = 5.0
+
+
+class Meter:
+    """`look` as often as you like; `scale` and `machines` tell what the looks have come to."""
+
+    def __init__(self, clock: Clock, *, settings: Callable[[], Settings], fleet: Callable[[], Fleet],
+                 tokens: Callable[[EndpointId], int], waiting: Callable[[str], int]) -> None:
+        """`tokens`: what an endpoint has done since the start; `waiting`: who stands in a tier's line."""
+        self._clock, self._settings, self._fleet, self._tokens, self._waiting = clock, settings, fleet, tokens, waiting
+        self._ledger = GpuLedger()
+        self._scalers: dict[str, Scaler] = {}
+        self.wishes: dict[str, Wish] = {}
+
+    async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        while True:
+            self.look()
+            await sleep(LOOK_EVERY_S)
+
+    def look(self) -> None:
+        """One look at everything."""
+        now, wall = self._clock.now(), datetime.fromtimestamp(self._clock.wall(), UTC)
+        fleet, settings = self._fleet(), self._settings()
+        views = {name: pool.views(now) for name, pool in fleet.pools.items()}
+        self._ledger.look(now, {view.id: _seen(view) for many in views.values() for view in many})
+        for name, tier in settings.tiers.items():
+            scaler = self._scalers.get(name)
+            if scaler is None or scaler.settings != tier.scale:
+                scaler = self._scalers[name] = Scaler(tier.scale)
+            seen = [view for pool in tier.pools for view in views.get(pool, ())]
+            is_breaching = fleet.fitness(name, now).reason == "ttft"
+            self.wishes[name] = scaler.look(_demand(seen, self._waiting(name), is_breaching), now, wall)
+        for gone in self._scalers.keys() - settings.tiers.keys():
+            del self._scalers[gone], self.wishes[gone]
+
+    def scale(self) -> dict[str, Any]:
+        """For autoscalers (KEDA's metrics API reads `tiers.<name>.desired`) and people."""
+        idle = self._idle_usd_per_hour()
+        return {"tiers": {
+            tier: {"desired": wish.replicas, "ready": wish.ready, "on_demand": wish.on_demand, "reason": wish.reason,
+                   "load": wish.load, "expected_load": round(wish.expected, 3), "idle_usd_per_hour": idle.get(tier)}
+            for tier, wish in self.wishes.items()}}
+
+    def machines(self) -> list[MachineBill]:
+        """The bill of each endpoint that is priced by the hour."""
+        return [self._ledger.bill(spec.id, spec.price, self._tokens(spec.id))
+                for pool in self._settings().pools.values() for spec in pool.endpoints if isinstance(spec.price, GpuPrice)]
+
+    def bill(self) -> dict[str, Any]:
+        """The machines' bill, in dollars, and its sum."""
+        machines = self.machines()
+        running, busy = sum(m.running_nano_usd for m in machines), sum(m.busy_nano_usd for m in machines)
+        return {
+            "running_usd": running / NANO, "busy_usd": busy / NANO, "idle_usd": (running - busy) / NANO,
+            "usd_per_hour_now": sum(m.usd_per_hour for m in machines if self._ledger.is_running(m.endpoint)),
+            "machines": [msgspec.to_builtins(machine) for machine in machines],
+        }
+
+    def _idle_usd_per_hour(self) -> dict[str, float]:
+        """Per tier: what its machines cost that run and do nothing. Tiers without hourly prices are left out."""
+        settings, found = self._settings(), dict[str, float]()
+        for name, tier in settings.tiers.items():
+            prices = [(spec.id, spec.price) for pool in tier.pools for spec in settings.pools[pool].endpoints
+                      if isinstance(spec.price, GpuPrice)]
+            if prices:
+                found[name] = sum(price.usd_per_hour * price.count for id_, price in prices if self._ledger.is_idle(id_))
+        return found
+
+
+def _seen(view: EndpointView) -> Seen:
+    """Ejected is not running unless something runs there: a machine that refuses connections is not there to be paid for."""
+    return Seen(view.state is not EndpointState.EJECTED or view.in_flight > 0, view.in_flight > 0)
+
+
+def _demand(views: list[EndpointView], waiting: int, is_breaching: bool) -> Demand:
+    ready = [view for view in views if view.state is EndpointState.HEALTHY]
+    slots = [view.slots for view in ready or views]
+    known = [count for count in slots if count is not None]
+    queued = sum(view.report.waiting for view in views if view.report is not None and view.report.waiting)
+    running = sum(view.in_flight for view in views)
+    # What engines say waits was sent by us and runs as far as we know: it is counted once.
+    return Demand(max(0, running - queued), waiting + queued, tuple(view.id for view in ready),
+                  round(sum(known) / len(known)) if slots and len(known) == len(slots) else None, is_breaching)

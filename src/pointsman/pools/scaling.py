@@ -1,0 +1,163 @@
+"""How many machines a tier wants: from what runs and waits, where that is heading, what it promised, and how machines are billed.
+
+    wanted = ceil(load / (slots of one machine x target use)),   load = requests running + waiting
+
+- Up at once, and ahead of time: a machine takes `boot_s` to serve, so the load is looked at as it will be by then (Holt's
+  linear trend). A promise that is broken asks for one machine in five more, whatever the load says.
+- Down slowly: the highest wish of the last `down_after_s` stands, since what was needed a minute ago may be needed
+  again; and no machine is given back before the time that is paid for anyway (`billing_s`, `min_billing_s`) is nearly up.
+- Never below the floor: `min`, what the schedule says for this hour, and one as soon as somebody waits.
+
+Pure: times are passed in, and everything known about the moment is a `Demand`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from math import ceil
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from pointsman.core.fleet import EndpointId
+from pointsman.core.settings import ScaleSettings
+
+LEVEL_WEIGHT, TREND_WEIGHT = 0.4, 0.15
+"""Holt's smoothing of level and trend, per look of 5 s: a level of about the last 12 s, a trend of about the last half minute."""
+FORESIGHT_MOST = 2.0
+"""A trend is trusted to at most double the load: beyond that it is a spike, and spikes end."""
+SLA_STEP = 0.2
+RELEASE_BEFORE_S = 30.0
+"""A paid period that ends this soon is used up: giving back takes a drain."""
+
+
+class Demand(msgspec.Struct, frozen=True, gc=False):
+    """A tier at one moment."""
+
+    running: int
+    waiting: int
+    """In our line and in its engines' queues, as far as known."""
+    ready: Collection[EndpointId]
+    """Machines in service."""
+    slots: int | None
+    """Requests one machine runs at once; None = nobody knows."""
+    is_breaching: bool = False
+    """Its 95th percentile of the time to first token is above the promise."""
+
+
+class Wish(msgspec.Struct, frozen=True, gc=False):
+    """What a tier wants."""
+
+    replicas: int | None
+    """None = its machines' slots are unknown, so nothing can be said."""
+    reason: str
+    load: float = 0.0
+    expected: float = 0.0
+    """The load when a machine that is started now would serve."""
+    ready: int = 0
+    on_demand: int = 0
+    """How many of them should not be spot."""
+
+
+class Scaler:
+    """One tier's wishes over time."""
+
+    def __init__(self, settings: ScaleSettings) -> None:
+        self.settings = settings
+        self._level: float | None = None
+        self._trend = 0.0
+        """Load per second."""
+        self._looked_at = 0.0
+        self._wishes: deque[tuple[float, int]] = deque()
+        self._since: dict[EndpointId, float] = {}
+
+    def look(self, demand: Demand, now: float, wall: datetime) -> Wish:
+        """The wish at this moment. `now`: monotonic seconds; `wall`: aware time, for the schedule."""
+        settings = self.settings
+        self._remember(demand.ready, now)
+        load = float(demand.running + demand.waiting)
+        expected = self._expected(load, now)
+        ready = len(demand.ready)
+        floor, why = self._floor(demand, wall)
+        if demand.slots is None:
+            return Wish(None, "nobody knows how much one machine takes: declare `slots`", load, expected, ready)
+        wanted, reason = _by_load(max(load, expected), demand.slots, settings.target_use), "load"
+        if expected > load and wanted > _by_load(load, demand.slots, settings.target_use):
+            reason = "load expected when a new machine serves"
+        if demand.is_breaching and ready and (by_sla := ready + max(1, ceil(SLA_STEP * ready))) > wanted:
+            wanted, reason = by_sla, "promise broken"
+        if floor >= wanted:
+            wanted, reason = floor, why
+        wanted, reason = self._held(wanted, reason, now)
+        wanted, reason = self._paid_for(wanted, reason, ready, now)
+        if settings.max is not None and wanted > settings.max:
+            wanted, reason = settings.max, f"{reason}; held at `max`"
+        return Wish(wanted, reason, load, expected, ready, min(wanted, settings.on_demand))
+
+    def _floor(self, demand: Demand, wall: datetime) -> tuple[int, str]:
+        settings = self.settings
+        floor, why = max(settings.min, settings.on_demand), "floor"
+        for hint in settings.schedule:
+            if hint.min > floor and hint.holds(wall.astimezone(ZoneInfo(settings.timezone))):
+                floor, why = hint.min, f"schedule {hint.when}"
+        if floor == 0 and demand.running + demand.waiting > 0:
+            return 1, "somebody waits"
+        return floor, why
+
+    def _expected(self, load: float, now: float) -> float:
+        """The load as it will be when a machine started now serves."""
+        if self._level is None:
+            self._level, self._looked_at = load, now
+            return load
+        passed = max(1e-3, now - self._looked_at)
+        self._looked_at = now
+        before = self._level
+        self._level = LEVEL_WEIGHT * load + (1 - LEVEL_WEIGHT) * (before + self._trend * passed)
+        self._trend = TREND_WEIGHT * (self._level - before) / passed + (1 - TREND_WEIGHT) * self._trend
+        ahead = self._level + self._trend * self.settings.boot_s
+        return min(max(ahead, 0.0), FORESIGHT_MOST * max(load, self._level))
+
+    def _held(self, wanted: int, reason: str, now: float) -> tuple[int, str]:
+        """The highest wish of late stands."""
+        wishes = self._wishes
+        while wishes and wishes[-1][1] <= wanted:
+            wishes.pop()
+        wishes.append((now, wanted))
+        while wishes[0][0] < now - self.settings.down_after_s:
+            wishes.popleft()
+        highest = wishes[0][1]
+        return (highest, f"wanted within the last {self.settings.down_after_s:.0f} s") if highest > wanted else (wanted, reason)
+
+    def _paid_for(self, wanted: int, reason: str, ready: int, now: float) -> tuple[int, str]:
+        """Machines whose time is paid for anyway stay."""
+        if wanted >= ready:
+            return wanted, reason
+        kept = ready - sum(self.is_used_up(endpoint, now) for endpoint in self._since)
+        return (kept, "paid for anyway") if kept > wanted else (wanted, reason)
+
+    def is_used_up(self, endpoint: EndpointId, now: float) -> bool:
+        """The time that is paid for this machine is over, or nearly."""
+        since, settings = self._since.get(endpoint, now), self.settings
+        ran = now - since
+        paid = max(settings.min_billing_s, ceil(max(ran, 1e-9) / settings.billing_s) * settings.billing_s)
+        return paid - ran <= max(RELEASE_BEFORE_S if settings.billing_s > RELEASE_BEFORE_S else settings.billing_s, 0.0)
+
+    def _remember(self, ready: Collection[EndpointId], now: float) -> None:
+        for endpoint in ready:
+            self._since.setdefault(endpoint, now)
+        for gone in self._since.keys() - set(ready):
+            del self._since[gone]
+
+    def __repr__(self) -> str:
+        return f"<Scaler [{len(self._since)} machines, level {self._level}]>"
+
+
+def _by_load(load: float, slots: int, target_use: float) -> int:
+    return ceil(load / (slots * target_use) - 1e-3)  # a thousandth of a machine is no machine
+
+
+def scalers(settings: Mapping[str, ScaleSettings | None]) -> dict[str, Scaler]:
+    """A scaler for each tier that has settings for it."""
+    return {tier: Scaler(scale) for tier, scale in settings.items() if scale is not None}

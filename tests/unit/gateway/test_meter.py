@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import msgspec
+
+from pointsman.core.settings import ScaleSettings, TierSettings
+from pointsman.gateway.meter import Meter
+from pointsman.pools.fleet import Fleet
+from pointsman.testing.clock import ManualClock
+from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
+
+
+class House:
+    """A meter over a fleet of two machines of ten slots each."""
+
+    def __init__(self, **scale: object) -> None:
+        pool = a_pool("small", endpoints=tuple(an_endpoint(f"small/{i}", slots=10) for i in range(2)))
+        self.settings = msgspec.structs.replace(
+            a_settings(pool), tiers={"small": TierSettings("small", ("small",), scale=ScaleSettings(**scale))})  # type: ignore[arg-type]
+        self.fleet, self.clock = Fleet(self.settings), ManualClock()
+        self.waiting, self.tokens = 0, 0
+        self.meter = Meter(self.clock, settings=lambda: self.settings, fleet=lambda: self.fleet,
+                           tokens=lambda endpoint: self.tokens, waiting=lambda tier: self.waiting)
+
+    def lease(self, count: int) -> None:
+        import random
+        for _ in range(count):
+            self.fleet.lease("small", a_request(), (), self.clock.now(), random.Random(1))
+
+
+def test_it_tells_how_many_machines_a_tier_wants_and_why():
+    house = House(target_use=0.5)
+    house.lease(12)
+    house.waiting = 9
+
+    house.meter.look()
+
+    tier = house.meter.scale()["tiers"]["small"]
+    assert (tier["desired"], tier["ready"], tier["load"], tier["reason"]) == (5, 2, 21.0, "load")
+
+
+def test_machines_that_do_nothing_are_shown_with_their_price():
+    house = House()
+    house.lease(1)
+    house.meter.look()
+
+    assert house.meter.scale()["tiers"]["small"]["idle_usd_per_hour"] == 0.51
+
+
+def test_the_bill_is_of_all_machines_that_run():
+    house = House()
+    house.meter.look()
+    house.clock.advance(36)
+    house.meter.look()
+
+    bill = house.meter.bill()
+    assert round(bill["running_usd"], 9) == round(2 * 0.51 / 100, 9)
+    assert bill["idle_usd"] == bill["running_usd"]
+    assert bill["usd_per_hour_now"] == 1.02
+    assert [machine["endpoint"] for machine in bill["machines"]] == ["small/0", "small/1"]
+
+
+def test_a_reload_with_other_settings_starts_the_tiers_history_anew():
+    house = House(min=1)
+    house.meter.look()
+    house.settings = msgspec.structs.replace(
+        house.settings, tiers={"small": TierSettings("small", ("small",), scale=ScaleSettings(min=7))})
+    house.meter.look()
+
+    assert house.meter.scale()["tiers"]["small"]["desired"] == 7
