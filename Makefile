@@ -71,6 +71,9 @@ bench-fleet-virtual: $(VENV)/.dev $(VENV)/.learn ## balancers over the same flee
 bench-ramp: $(VENV)/.dev ## a tier driven to 150 % while the next has room: errors, climbs, way back (ARGS="--quick", "--write")
 	@$(BIN)/python bench/fleet/ramp.py $(ARGS)
 
+bench-autoscale: $(VENV)/.learn ## a day of machines: dollars at the same promise (DATA=path to the traffic folder)
+	@$(BIN)/python bench/autoscale/run.py $(DATA) $(ARGS)
+
 soak: $(VENV)/.dev ## the router for minutes under bad days: memory, leases, records (ARGS="--minutes 10 --write")
 	@$(BIN)/python bench/soak/run.py $(ARGS)
 

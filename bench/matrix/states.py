@@ -108,7 +108,7 @@ class States:
     async def steady(self, seconds: float) -> Found:
         """The chosen faults for a while: memory per 100,000 requests, descriptors, threads, tail latency."""
         ledger = Ledger()
-        cells = [cell for cell in chosen_cells(ledger, "steady") if cell.fault.id not in ("U09", "U40", "U41")]
+        cells = [cell for cell in chosen_cells(ledger, "steady") if cell.fault.id not in _RARE]
         found = Found()
         async with contextlib.AsyncExitStack() as stack:
             plan = Plan()
@@ -131,7 +131,7 @@ class States:
             matrix = Matrix(cells, router, ledger, lag, runs=12, seed=self.seed * 1000 + number, parallel=24)
             done = await matrix.run()
             total.requests, total.executed = total.requests + done.requests, total.executed + done.executed
-            total.problems += done.problems
+            total.problems += [problem for problem in done.problems if problem.request]  # not every round meets every fault
             total.longest_s = max(total.longest_s, done.longest_s)
             samples.append((total.requests, router.target.rss_mb()))
             ledger.__init__()  # type: ignore[misc]  # an hour of entries would be our own leak
@@ -153,6 +153,8 @@ class States:
                       not leaks and not tallies.problems, self._again)
 
 
+_RARE = ("U09", "U40", "U41", "U23-401", "U24")
+"""Wait for a timeout, or quarantine their endpoint for a minute: too few requests for memory."""
 _SAID = {"reloading": "the configuration is read again every 50 ms", "locked": "the store is locked",
          "no-room": "files may not grow", "frozen-disk-thread": "the operator asks for everything all the time"}
 

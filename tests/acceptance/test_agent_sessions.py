@@ -93,7 +93,7 @@ def test_a_session_of_claude_code(visit):
     assert (begun.routing_tier, begun.original_tier) == ("large", "small")  # it climbed, since small was sick
     assert (continued.decision.decided_by, continued.decision.tier, continued.routing_tier) == ("session", "large", "large")
     assert new.decision.decided_by == "pinned:small"  # the harness's words did not make it hard, the user's began a new turn
-    sent = json.loads(site.large.requests[-1].body)
+    sent = json.loads(site.large.requests[2].body)
     assert [message["role"] for message in sent["messages"]] == ["system", "user", "assistant", "tool", "user"]
     assert "billing" not in sent["messages"][0]["content"]
 

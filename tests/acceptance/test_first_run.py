@@ -139,6 +139,28 @@ def test_with_nothing_it_exits_with_what_to_do(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_of_litellms_that_lies_there_is_pointed_at(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("model_list:\n- model_name: a\n  litellm_params: {model: openai/a}\n")
+    (tmp_path / "litellm.yaml").write_text("unrelated: true\n")
+    command = Command(tmp_path, "serve", "--usual-ports", "")
+
+    assert command.end() == 1
+    assert "`pointsman import litellm config.yaml --output pointsman.yaml`" in command.said
+
+    named = Command(tmp_path, "serve", "--config", "config.yaml")
+    assert named.end() == 1
+    assert "`pointsman import litellm config.yaml --output pointsman.yaml` makes one of it" in named.said
+
+
+def test_init_with_nothing_does_not_send_to_itself(tmp_path: Path) -> None:
+    command = Command(tmp_path, "init", "--yes", "--usual-ports", "")
+
+    assert command.end() == 1
+    assert "run `pointsman init` again" in command.said
+    assert "`pointsman init --probe host:port`" in command.said
+    assert "`pointsman init`, which asks" not in command.said
+
+
 def test_an_address_that_was_named_and_is_silent_is_told(tmp_path: Path) -> None:
     command = Command(tmp_path, "serve", "--usual-ports", "", environ=environment(
         OPENAI_API_KEY=SECRET, OPENAI_BASE_URL="http://127.0.0.1:9/v1"))

@@ -372,6 +372,26 @@ def test_an_endpoint_that_one_worker_ejects_is_ejected_for_all(
             assert len(other.server.requests) == met
 
 
+def test_an_endpoint_limit_holds_over_all_workers(folder: Path, engine: ServerThread[ModelServer]) -> None:
+    text = config(engine.server.url).replace("slots: 50", "max_in_flight: 4").replace("    health:", "    queue: {size: 0}\n    health:")
+    (folder / "router.yaml").write_text(text)
+    engine.server.days = [Held() for _ in range(16)]
+    with Router(folder) as router, contextlib.ExitStack() as sdks, ThreadPoolExecutor(16) as pool:
+        clients = [sdks.enter_context(router.sdk(0)) for _ in range(16)]
+
+        def ask(sdk: openai.OpenAI) -> Any:
+            try:
+                return sdk.chat.completions.create(model="auto", messages=ASK, stream=True)
+            except openai.InternalServerError as full:
+                return full.status_code
+
+        heard = list(pool.map(ask, clients))
+
+    # The one more is for two workers that look in the same microsecond; told every tenth of a second it would be twice the limit.
+    assert len(engine.server.requests) in (4, 5)
+    assert heard.count(503) == 16 - len(engine.server.requests)
+
+
 def test_a_worker_that_is_stuck_does_not_stop_the_others(routed: Router) -> None:
     stuck = routed.processes()[0]
     os.kill(stuck, signal.SIGSTOP)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from math import exp, log
+from operator import itemgetter
 
 import msgspec
 
@@ -97,12 +98,17 @@ class Heuristic:
         rungs = self._rungs
         clear = hard + _CLEARS
         look = "easy" if clear <= rungs[0][1] else "hard" if clear > rungs[len(rungs) // 2][1] else "middling"
-        weights = self._table.weights
-        parts = sorted(((weights.get(name, 0.0) * value, name) for name, value in seen.values.items()
-                        if name != "length" and name in weights), key=lambda part: part[0], reverse=look != "easy")
-        signs = [_WORDS[name] for part, name in parts[:3] if (part < -0.1 if look == "easy" else part > 0.1)]
+        weights, sign = self._table.weights, 1.0 if look == "easy" else -1.0
+        parts = [(sign * weights[name] * value, name) for name, value in seen.values.items()
+                 if name != "length" and name in weights]
+        if len(parts) > 1:
+            parts.sort(key=_part)
+        signs = [_WORDS[name] for part, name in parts[:3] if part < -0.1]
         script = "" if seen.script == "latin" else f" ({seen.script})"
         return f"looks {look}: {', '.join(signs) or 'nothing special'}; about {seen.tokens} tokens{script}"
+
+
+_part = itemgetter(0)
 
 
 def _offsets(table: Table, rungs: int) -> list[float]:

@@ -26,7 +26,7 @@ def check(
         Path | None,
         typer.Argument(help="Configuration file. Default: $POINTSMAN_CONFIG, else pointsman.yaml.", show_default=False),
     ] = None,
-    live: Annotated[bool, typer.Option("--live", help="Also ask every endpoint for its models.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Also ask every endpoint what it is, what it serves and how busy it is.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for one endpoint with --live.")] = 5.0,
 ) -> None:

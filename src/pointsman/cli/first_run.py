@@ -163,7 +163,8 @@ def nothing_in_words(first: FirstRun, command: str = "serve") -> list[str]:
         f"Do one of these, and run `pointsman {command}` again:",
         "  - export OPENAI_API_KEY=...   (OPENAI_BASE_URL=http://host:port/v1 moves it to any compatible server)",
         "  - start a server on this machine: `ollama serve`, `vllm serve MODEL`, or `llama-server -m FILE.gguf`",
-        f"  - say where your models are: `pointsman {command} --probe host:port`",
+        f"  - say where your models are: `pointsman {command} --probe host:port`"
+        + (", or `pointsman init`, which asks" if command != "init" else ""),
         "Or run `pointsman demo`, which needs no models.",
         f"Looked at 127.0.0.1, ports {ports or 'none'}; --probe host:port adds one.",
         f"Looked for the variables {variables}.",

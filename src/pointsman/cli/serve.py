@@ -77,11 +77,11 @@ def serve(
             raise typer.Exit(1)
     except ConfigError as error:
         for problem in error.problems:
-            console.print(problem, style="red", markup=False, highlight=False)
+            console.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
         console.print(f"{len(error.problems)} problem(s); nothing was started", markup=False)
         raise typer.Exit(1) from None
     except PointsmanError as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 

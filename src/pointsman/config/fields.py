@@ -13,21 +13,21 @@ from pointsman.config.secrets import BadReference, Secrets
 from pointsman.core.schedule import NotHours, parse_hours
 
 
-def duration(value: object) -> float:
+def read_duration(value: object) -> float:
     try:
         return units.parse_duration(value)
     except units.NotAQuantity as exc:
         raise PydanticCustomError("quantity", "{why}", {"why": str(exc)}) from exc
 
 
-def size(value: object) -> int:
+def read_size(value: object) -> int:
     try:
         return units.parse_size(value)
     except units.NotAQuantity as exc:
         raise PydanticCustomError("quantity", "{why}", {"why": str(exc)}) from exc
 
 
-def secret(value: object, info: ValidationInfo) -> SecretStr:
+def read_secret(value: object, info: ValidationInfo) -> SecretStr:
     secrets: Secrets = (info.context or {})["secrets"]
     try:
         return SecretStr(secrets.resolve(value))
@@ -35,7 +35,7 @@ def secret(value: object, info: ValidationInfo) -> SecretStr:
         raise PydanticCustomError("secret", "{why}", {"why": str(exc)}) from exc
 
 
-def hours(value: str) -> str:
+def read_hours(value: str) -> str:
     try:
         parse_hours(value)
     except NotHours as exc:
@@ -43,7 +43,7 @@ def hours(value: str) -> str:
     return value
 
 
-def timezone(value: str) -> str:
+def read_timezone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
@@ -61,11 +61,11 @@ def on_or_off(value: Any) -> Any:
 
 
 DAY = 86_400.0
-Duration = Annotated[float, BeforeValidator(duration), Field(gt=0, le=DAY)]
-Pause = Annotated[float, BeforeValidator(duration), Field(ge=0, le=DAY)]
+Duration = Annotated[float, BeforeValidator(read_duration), Field(gt=0, le=DAY)]
+Pause = Annotated[float, BeforeValidator(read_duration), Field(ge=0, le=DAY)]
 """A duration that may be none."""
-Size = Annotated[int, BeforeValidator(size), Field(ge=1024, le=1024**3)]
-Secret = Annotated[SecretStr, BeforeValidator(secret)]
+Size = Annotated[int, BeforeValidator(read_size), Field(ge=1024, le=1024**3)]
+Secret = Annotated[SecretStr, BeforeValidator(read_secret)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Names of tiers, pools, routes and providers stand in labels, headers and `a/b` model names."""
 ModelName = Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,254}[!-~])?$")]

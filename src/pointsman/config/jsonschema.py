@@ -119,6 +119,6 @@ class _Schema(GenerateJsonSchema):
 
 
 _WRITTEN: Final[dict[Any, JsonSchemaValue]] = {
-    fields.duration: _DURATION, fields.size: _SIZE, fields.secret: _SECRET,
+    fields.read_duration: _DURATION, fields.read_size: _SIZE, fields.read_secret: _SECRET,
 }
 _ONE_OR_MORE: Final[Any] = fields.one_or_more

@@ -22,11 +22,11 @@ from pointsman.config.fields import (
     Secret,
     Size,
     Words,
-    duration,
-    hours,
     on_or_off,
     one_or_more,
-    timezone,
+    read_duration,
+    read_hours,
+    read_timezone,
 )
 
 
@@ -144,7 +144,7 @@ class Saturation(Section):
     busy tier wavers."""
     leave_after: Duration = 15.0
     """For how long they must be. 15s: seven load reports, and about the length of an answer."""
-    window: Annotated[float, BeforeValidator(duration), Field(ge=15, le=3600)] = 60.0
+    window: Annotated[float, BeforeValidator(read_duration), Field(ge=15, le=3600)] = 60.0
     """Window of the times to first token whose p95 is compared with `sla.ttft_p95_max`. 60s: long enough to be a p95 at a
     request a second, short enough to notice."""
     min_answers: int = Field(default=20, ge=1, le=100_000)
@@ -168,7 +168,7 @@ class Queue(Section):
 class ScaleHint(Section):
     """At least so many machines in some hours of the week."""
 
-    when: Annotated[str, AfterValidator(hours)]
+    when: Annotated[str, AfterValidator(read_hours)]
     """Hours in `scale.timezone`, as in `mon-fri 08:00-20:00` or `22:00-06:00`."""
     min: int = Field(ge=0, le=100_000)
     """Machines wanted at least, whatever the load. No default: a hint without a number hints at nothing."""
@@ -189,7 +189,7 @@ class Scale(Section):
     """From asking for a machine to its first answer. 3m: renting, starting and loading a 7B-70B from a local disk."""
     billing: Duration = 1.0
     """What a machine's time is billed in. 1s: the published GPU clouds bill per second; hourly ones keep a machine to its hour's end."""
-    min_billing: Annotated[float, BeforeValidator(duration), Field(ge=0, le=DAY)] = 0.0
+    min_billing: Annotated[float, BeforeValidator(read_duration), Field(ge=0, le=DAY)] = 0.0
     """Time that is paid for in any case. 0: none."""
     down_after: Duration = 300.0
     """The highest wish within this time stands. 5m, as Kubernetes' autoscaler: flapping costs boots."""
@@ -197,7 +197,7 @@ class Scale(Section):
     """Machines that should not be spot: where answers go on when spot machines vanish. 0: all may be spot."""
     schedule: list[ScaleHint] = []
     """Floors by the hour of the week. Empty: load alone decides."""
-    timezone: Annotated[str, AfterValidator(timezone)] = "UTC"
+    timezone: Annotated[str, AfterValidator(read_timezone)] = "UTC"
     """Where the schedule's clock hangs, such as `Europe/Berlin`. UTC: the one clock that nobody turns."""
 
 

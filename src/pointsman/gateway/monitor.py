@@ -266,7 +266,7 @@ class Monitor:
         old = watch.sighting
         watch.sighting = sighting
         if not sighting.readiness.is_fit and (old is None or old.readiness is not sighting.readiness):
-            _log.warning("endpoint %s is %s: %s", watch.endpoint.id, sighting.readiness.value, sighting.why)
+            _log.warning("endpoint %s cannot serve (%s): %s", watch.endpoint.id, sighting.readiness.value, sighting.why)
         elif old is not None and not old.readiness.is_fit and sighting.readiness is Readiness.READY:
             _log.info("endpoint %s is ready again", watch.endpoint.id)
         if self._watches.get(watch.endpoint.id) is watch:  # a reload may have taken it out meanwhile

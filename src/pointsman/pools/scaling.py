@@ -2,8 +2,10 @@
 
     wanted = ceil(load / (slots of one machine x target use)),   load = requests running + waiting
 
-- Up at once, and ahead of time: a machine takes `boot_s` to serve, so the load is looked at as it will be by then (Holt's
-  linear trend). A promise that is broken asks for one machine in five more, whatever the load says.
+- Up ahead of time: a machine takes `boot_s` to serve, so the load is looked at as it will be by then: a straight line through
+  the last `MEMORY_S`. The load of one moment is mostly chance (requests come in waves); what counts is the mean of the last
+  `LEVEL_S`, and the share that `target use` leaves free is for the waves. Whoever waits in line counts at once, and a promise
+  that is broken asks for one machine in five more, whatever the load says.
 - Down slowly: the highest wish of the last `down_after_s` stands, since what was needed a minute ago may be needed
   again; and no machine is given back before the time that is paid for anyway (`billing_s`, `min_billing_s`) is nearly up.
 - Never below the floor: `min`, what the schedule says for this hour, and one as soon as somebody waits.
@@ -24,10 +26,13 @@ import msgspec
 from pointsman.core.fleet import EndpointId
 from pointsman.core.settings import ScaleSettings
 
-LEVEL_WEIGHT, TREND_WEIGHT = 0.4, 0.15
-"""Holt's smoothing of level and trend, per look of 5 s: a level of about the last 12 s, a trend of about the last half minute."""
+LEVEL_S, MEMORY_S = 60.0, 600.0
+"""A minute is some answers' time; ten minutes show the tide under the waves. With 100 requests running on average a line through
+ten minutes is off by about one request three minutes ahead, one through half a minute by more than the load itself."""
 FORESIGHT_MOST = 2.0
 """A trend is trusted to at most double the load: beyond that it is a spike, and spikes end."""
+MOST_LOOKS = 600
+"""Kept at most, however often somebody looks."""
 SLA_STEP = 0.2
 RELEASE_BEFORE_S = 30.0
 """A paid period that ends this soon is used up: giving back takes a drain."""
@@ -66,10 +71,8 @@ class Scaler:
 
     def __init__(self, settings: ScaleSettings) -> None:
         self.settings = settings
-        self._level: float | None = None
-        self._trend = 0.0
-        """Load per second."""
-        self._looked_at = 0.0
+        self._loads: deque[tuple[float, float]] = deque(maxlen=MOST_LOOKS)
+        """When, and how much ran and waited: the last `MEMORY_S`."""
         self._wishes: deque[tuple[float, int]] = deque()
         self._since: dict[EndpointId, float] = {}
 
@@ -77,13 +80,14 @@ class Scaler:
         """The wish at this moment. `now`: monotonic seconds; `wall`: aware time, for the schedule."""
         settings = self.settings
         self._remember(demand.ready, now)
-        load = float(demand.running + demand.waiting)
-        expected = self._expected(load, now)
+        load, expected = self._level(float(demand.running + demand.waiting), now), self._expected(now)
         ready = len(demand.ready)
         floor, why = self._floor(demand, wall)
         if demand.slots is None:
             return Wish(None, "nobody knows how much one machine takes: declare `slots`", load, expected, ready)
         wanted, reason = _by_load(max(load, expected), demand.slots, settings.target_use), "load"
+        if demand.waiting and (by_line := _by_load(demand.running + demand.waiting, demand.slots, 1.0)) > wanted:
+            wanted, reason = by_line, "requests wait in line"
         if expected > load and wanted > _by_load(load, demand.slots, settings.target_use):
             reason = "load expected when a new machine serves"
         if demand.is_breaching and ready and (by_sla := ready + max(1, ceil(SLA_STEP * ready))) > wanted:
@@ -106,18 +110,26 @@ class Scaler:
             return 1, "somebody waits"
         return floor, why
 
-    def _expected(self, load: float, now: float) -> float:
-        """The load as it will be when a machine started now serves."""
-        if self._level is None:
-            self._level, self._looked_at = load, now
-            return load
-        passed = max(1e-3, now - self._looked_at)
-        self._looked_at = now
-        before = self._level
-        self._level = LEVEL_WEIGHT * load + (1 - LEVEL_WEIGHT) * (before + self._trend * passed)
-        self._trend = TREND_WEIGHT * (self._level - before) / passed + (1 - TREND_WEIGHT) * self._trend
-        ahead = self._level + self._trend * self.settings.boot_s
-        return min(max(ahead, 0.0), FORESIGHT_MOST * max(load, self._level))
+    def _level(self, load: float, now: float) -> float:
+        """Mean load of the last minute, this look included."""
+        loads = self._loads
+        loads.append((now, load))
+        while loads[0][0] < now - MEMORY_S:
+            loads.popleft()
+        late = [load for at, load in loads if at > now - LEVEL_S]
+        return sum(late) / len(late)
+
+    def _expected(self, now: float) -> float:
+        """The load as it will be when a machine started now serves: least squares through the looks of late."""
+        loads = self._loads
+        count = len(loads)
+        mean_at, mean = sum(at for at, _ in loads) / count, sum(load for _, load in loads) / count
+        spread = sum((at - mean_at) ** 2 for at, _ in loads)
+        if spread == 0.0 or now - loads[0][0] < LEVEL_S:
+            return mean  # too short a memory for a tide
+        slope = sum((at - mean_at) * (load - mean) for at, load in loads) / spread
+        ahead = mean + slope * (now + self.settings.boot_s - mean_at)
+        return min(max(ahead, 0.0), FORESIGHT_MOST * mean)
 
     def _held(self, wanted: int, reason: str, now: float) -> tuple[int, str]:
         """The highest wish of late stands."""
@@ -151,7 +163,7 @@ class Scaler:
             del self._since[gone]
 
     def __repr__(self) -> str:
-        return f"<Scaler [{len(self._since)} machines, level {self._level}]>"
+        return f"<Scaler [{len(self._since)} machines, {len(self._loads)} looks]>"
 
 
 def _by_load(load: float, slots: int, target_use: float) -> int:

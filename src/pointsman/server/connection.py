@@ -68,6 +68,7 @@ class Connection(HttpToolsProtocol):
         self._stop_head_timer()
         if self.timeout_keep_alive_task is not None:  # it would hold all this for 75 s
             self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
         running, self._direct = self._running, None
         if isinstance(running, DirectExchange):
             if not running.response_complete:

@@ -49,14 +49,11 @@ from pointsman.telemetry.sums import Unsaid
 from pointsman.wiring import Service
 
 TICK_S = 0.02
-"""While requests run: how old what others know of our in-flight counts may grow. A fiftieth of a second is some thirty
-requests of a busy process, and costs it a thousandth of its time."""
+"""While requests run: how long an ejected endpoint may stay in service elsewhere. Looking costs a thousandth of the time."""
 PULSE_S = 0.1
-"""Between two tellings of everything: counters too, and however little has changed."""
+"""Between two tellings of what was counted and of what runs where, in tokens. Attempts in flight are seen at once."""
 REST_S = 1.0
 """Between two signs of life of a process that does nothing."""
-DRIFT = 0.05
-"""Share of what was last told by which a count may be off before it is told at once."""
 PAGE_TIMEOUT_S = 2.0
 SWITCH_INTERVAL_S = 0.0005
 """How long the log writer's thread may keep the interpreter while a request waits."""
@@ -308,12 +305,12 @@ class Worker:
     def _look_around(self, service: WorkerService, now: float) -> None:
         if self._link.unsent_bytes:  # the supervisor is busy: what it will read next should not be old by then
             return
-        self._turn.sit(service.connections)
+        if self._linger or not self._end.is_set():
+            self._turn.sit(service.connections)
         since = now - self._told_at
-        loads = service.loads()
-        if since >= REST_S or (since >= PULSE_S and service.place != self._place):
+        if since >= REST_S or (since >= PULSE_S and (service.place != self._place or service.loads() != self._told)):
             self._tell(service, now, everything=True)
-        elif self._has_news or (loads != self._told and (since >= PULSE_S or _drifted(self._told, loads))):
+        elif self._has_news:
             self._tell(service, now, everything=False)
 
     @property
@@ -333,15 +330,6 @@ class Worker:
 
 
 _NOTHING = Load()
-
-
-def _drifted(told: Loads, now: Loads) -> bool:
-    """Some count is off by more than may be ignored."""
-    for name in told.keys() | now.keys():
-        before = told.get(name, _NOTHING).in_flight
-        if abs(now.get(name, _NOTHING).in_flight - before) > before * DRIFT:
-            return True
-    return False
 
 
 def _pool_of(endpoint: EndpointId, pools: dict[str, Pool]) -> Pool:

@@ -28,7 +28,7 @@ from pointsman.upstream.formats.form import Reader, form_of
 from pointsman.upstream.formats.openai import check_encoding
 from pointsman.upstream.formats.openai_errors import from_status
 from pointsman.upstream.plain import PlainTransport
-from pointsman.upstream.sse import Decoder, EventTooLarge
+from pointsman.upstream.sse import Decoder, NoEvents
 from pointsman.upstream.tls import TlsTransport
 
 AFTER_FINISH_S = 1.0
@@ -181,7 +181,7 @@ class HttpReplyStream:
                 continue
             try:
                 events = self._decoder.feed(data)
-            except EventTooLarge as exc:
+            except NoEvents as exc:
                 raise BadAnswer(f"endpoint {self._endpoint.id} sent {exc}") from exc
             if events and (batch := reader.feed(events)).events:
                 return batch

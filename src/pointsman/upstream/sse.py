@@ -15,7 +15,11 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
 
 
-class EventTooLarge(ValueError):
+class NoEvents(ValueError):
+    """These bytes are no server-sent events, whatever the content type says."""
+
+
+class EventTooLarge(NoEvents):
     """A line or an event beyond `MAX_EVENT_BYTES`: the stream is not worth its memory."""
 
 
@@ -44,7 +48,7 @@ class Decoder:
         return bool(self._data or self._tail)
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Data of the events completed by `chunk` (any number), multi-line data joined by LF. EventTooLarge."""
+        """Data of the events completed by `chunk` (any number), multi-line data joined by LF. NoEvents."""
         events: list[bytes] = []
         self.names = []
         if not self._started:
@@ -112,6 +116,10 @@ class Decoder:
                 raise EventTooLarge(f"an event of more than {MAX_EVENT_BYTES} bytes")
         elif field == b"event":
             self._name = value
+        elif not field.isascii():
+            # The standard would have us ignore it; a field name is never anything but ASCII, so this was a data line before
+            # its first byte was spoiled, and a piece of the answer would be missing without a word.
+            raise NoEvents("a line that is no field of an event")
         # Comments have an empty field name; id and retry are for clients that reconnect, which we never do.
 
     def _dispatch(self, events: list[bytes]) -> None:

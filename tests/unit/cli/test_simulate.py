@@ -37,3 +37,11 @@ def test_a_taken_port_is_named_with_its_tier_and_a_way_out() -> None:
     said = " ".join(result.output.split())
     assert f"port {port} (tier small) is taken" in said
     assert "--port-base" in said
+
+
+@pytest.mark.parametrize(("bad", "said"), [("small/1:lies", "no engine 'small/1'"), ("small/0:sleepy", "slow=TIMES")])
+def test_troubles_of_nobody_and_unknown_troubles_are_refused(bad: str, said: str) -> None:
+    result = runner.invoke(app, ["--only", "small", "--bad", bad], env={"COLUMNS": "200", "TERMINAL_WIDTH": "200"})
+
+    assert result.exit_code == 2
+    assert said in result.output

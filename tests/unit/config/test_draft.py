@@ -127,6 +127,14 @@ def test_a_guess_is_no_rung_where_enough_is_known() -> None:
     assert "mystery" not in ladder(made).values()
 
 
+def test_a_plain_name_is_larger_than_its_sisters_that_call_themselves_small() -> None:
+    made = draft([found(VLLM, "gpt-9-mini", "gpt-9", "gpt-9-nano", "gpt-8")])
+
+    assert ladder(made) == {"small": "gpt-9-nano", "medium": "gpt-9-mini", "large": "gpt-9"}
+    assert place_in_words(made, 2) == "size and price are unknown; gpt-9-mini is its small sister; the largest"
+    assert [model.name for model in made.by_name] == ["gpt-8"]
+
+
 def test_the_engines_own_count_of_parameters_is_believed_before_the_name() -> None:
     (_, model), = draft([Finding(VLLM, (Listed("smollm2", size_b=0.1345),))]).rungs
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pointsman.config.known_models import bare, key_of, kind_of, size_of, word_of
+from pointsman.config.known_models import bare, is_small_sister, key_of, kind_of, size_of, word_of
 
 
 @pytest.mark.parametrize(("name", "billions"), [
@@ -55,6 +55,15 @@ def test_a_word_in_the_name_stands_for_a_size_and_parts_of_words_do_not() -> Non
     assert word_of("ministral-small-latest") == ("small", 20.0)
     assert word_of("mistral-large-latest") == ("large", 200.0)
     assert word_of("maximum-prose") is None
+    assert word_of("gpt-9-nano") == ("nano", 8.0)  # below a `mini`
+
+
+@pytest.mark.parametrize(("name", "plain", "is_sister"), [
+    ("gpt-9-mini", "gpt-9", True), ("openai/gpt-9-mini-2030-01-01", "gpt-9", True), ("claude-9-haiku", "claude-9", True),
+    ("gpt-9", "gpt-9", False), ("gpt-9-mini", "gpt-8", False), ("gpt-9-large", "gpt-9", False), ("gpt-9-minimal", "gpt-9", False),
+])
+def test_a_small_sister_has_the_plain_name_and_a_small_word(name: str, plain: str, is_sister: bool) -> None:
+    assert is_small_sister(name, plain) is is_sister
 
 
 def test_the_bare_name_is_without_vendor_folder_and_ending() -> None:

@@ -62,6 +62,18 @@ def test_a_file_that_cannot_be_read_is_a_problem_with_the_next_step(tmp_path):
         load(tmp_path / "none.yaml", {})
 
 
+def test_a_file_of_litellms_is_told_with_the_command_that_makes_one_of_ours(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("general_settings: {}\nmodel_list:\n  - {model_name: a, litellm_params: {model: openai/a}}\n")
+
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+
+    assert caught.value.problems == (
+        f"{file}:2: model_list: this is a configuration of LiteLLM's; `pointsman import litellm {file} --output pointsman.yaml` "
+        "makes one of it",)
+
+
 def test_a_file_in_another_encoding_names_the_line(tmp_path):
     (tmp_path / "a.yaml").write_bytes("tiers:\n  größe: {}\n".encode("latin-1"))
 

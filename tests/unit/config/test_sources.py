@@ -30,6 +30,14 @@ def test_a_moved_openai_is_nobodys_price_list() -> None:
     assert (keyless.key, keyless.variable, keyless.is_local) == (None, None, True)
 
 
+def test_the_old_name_of_the_base_url_moves_it_too_so_that_the_key_stays_with_its_server() -> None:
+    (moved,) = provider_keys({"OPENAI_API_KEY": SECRET, "OPENAI_API_BASE": "http://127.0.0.1:9999/v1"})
+    (both,) = provider_keys({"OPENAI_API_BASE": "http://old:1/v1", "OPENAI_BASE_URL": "http://new:1/v1"})
+
+    assert (moved.url, moved.title) == ("http://127.0.0.1:9999/v1", "OPENAI_API_BASE")
+    assert both.url == "http://new:1/v1"
+
+
 def test_openai_moved_to_a_known_provider_is_that_provider() -> None:
     (moved,) = provider_keys({"OPENAI_API_KEY": SECRET, "OPENAI_BASE_URL": "https://openrouter.ai/api/v1"})
 
@@ -49,8 +57,9 @@ def test_a_key_that_no_header_takes_is_a_fault_that_names_the_variable(value: st
 def test_a_base_url_that_cannot_be_used_is_a_fault_that_does_not_repeat_it(url: str) -> None:
     (found,) = provider_keys({"OPENAI_API_KEY": SECRET, "OPENAI_BASE_URL": url})
 
-    assert found.fault == url_fault(url)
-    assert url not in repr(found)
+    advice = "; write it as http://host:port/v1"
+    assert found.fault == f"{url_fault(url)}{advice}"
+    assert url not in repr(found).replace(advice, "")
 
 
 def test_the_usual_ports_are_tried_without_the_routers_own() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 
 import pytest
@@ -38,7 +39,5 @@ def test_what_names_no_hours_says_how_to_write_them(text):
 
 @given(st.text(max_size=40))
 def test_no_text_breaks_it(text):
-    try:
+    with contextlib.suppress(NotHours):
         parse_hours(text)
-    except NotHours as exc:
-        assert str(exc)

@@ -39,6 +39,32 @@ model_list:
     assert set(migrated.variables) == {"OPENAI_API_KEY", "GROQ_API_KEY"}
 
 
+def test_where_a_price_is_missing_the_ladder_goes_by_size():
+    migrated, settings = imported("""
+model_list:
+  - model_name: gpt
+    litellm_params: {model: gpt-4o, api_key: os.environ/OPENAI_API_KEY}
+  - model_name: own
+    litellm_params: {model: hosted_vllm/Qwen/Qwen2.5-7B-Instruct, api_base: "http://10.0.0.9:8000/v1"}
+""")
+
+    assert settings.routes["auto"].ladder == ("own", "gpt")
+    assert "Ordered by size as the names tell it" in migrated.text
+
+
+def test_of_a_model_that_nothing_tells_the_size_of_the_order_is_the_files():
+    migrated, settings = imported("""
+model_list:
+  - model_name: gpt
+    litellm_params: {model: gpt-4o, api_key: os.environ/OPENAI_API_KEY}
+  - model_name: ours
+    litellm_params: {model: hosted_vllm/acme-chat, api_base: "http://10.0.0.9:8000/v1"}
+""")
+
+    assert settings.routes["auto"].ladder == ("gpt", "ours")
+    assert "In the order of model_list" in migrated.text
+
+
 def test_entries_of_one_name_are_endpoints_of_one_pool():
     migrated, settings = imported("""
 model_list:

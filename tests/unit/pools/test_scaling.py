@@ -40,6 +40,23 @@ def test_who_waits_counts_as_load():
     assert a_scaler().look(a_demand(10, waiting=11, ready=2), 0.0, NOON).replicas == 3
 
 
+def test_waves_are_what_the_free_share_is_for():
+    scaler = a_scaler(down_after_s=1.0)
+    wishes = {steady(scaler, a_demand(50 + wave, ready=8), seconds=0, start=600.0 + 5 * i).replicas
+              for i, wave in enumerate([0, 15, -15] * 20)}
+
+    assert wishes <= {7, 8, 9}
+
+
+def test_who_waits_in_line_counts_at_once():
+    scaler = a_scaler()
+    steady(scaler, a_demand(10, ready=2), seconds=300)
+
+    wish = scaler.look(a_demand(20, waiting=30, ready=2), 305.0, NOON)
+
+    assert (wish.replicas, wish.reason) == (5, "requests wait in line")
+
+
 def test_a_rising_load_is_met_before_it_comes():
     scaler = a_scaler(boot_s=180.0)
     for i in range(60):
@@ -138,4 +155,5 @@ def test_whatever_comes_the_wish_is_within_its_bounds_and_enough_for_now(story):
         wish = scaler.look(a_demand(running, waiting=waiting, ready=ready, is_breaching=is_breaching), i * 5.0, NOON)
         assert wish.replicas is not None
         assert 1 <= wish.replicas <= 50
-        assert wish.replicas == 50 or wish.replicas * 10 * 0.7 >= running + waiting - 0.01
+        assert wish.replicas == 50 or wish.replicas * 10 * 0.7 >= wish.load - 0.01
+        assert wish.replicas == 50 or not waiting or wish.replicas * 10 >= running + waiting

@@ -184,3 +184,54 @@ def test_a_wrong_type_inside_a_block_is_named():
         asked(messages=[{"role": "user", "content": [{"type": "text", "text": 5}]}])
 
     assert caught.value.param == "messages.0.content.0.text"
+
+
+PDF = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}}
+
+
+@pytest.mark.parametrize(("fields", "where"), [
+    ({"messages": [{"role": "user", "content": [PDF, {"type": "text", "text": "What?"}]}]}, "messages.0.content.0"),
+    ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools.0.type"),
+    ({"tools": [{"type": "computer_20250124", "name": "computer"}]}, "tools.0.type"),
+    ({"mcp_servers": [{"url": "https://x"}]}, "mcp_servers"),
+    ({"messages": [{"role": "assistant", "content": [{"type": "server_tool_use", "id": "s", "name": "n", "input": {}}]},
+                   {"role": "user", "content": "And?"}]}, "messages.0.content.0.type"),
+    ({"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "file", "file_id": "f"}}]}]},
+     "messages.0.content.0.source"),
+])
+def test_what_only_anthropic_can_do_is_remembered_where_it_could_be_asked(fields, where):
+    whole = {"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]} | fields
+    with pytest.raises(UnsupportedField) as caught:
+        translated(json.dumps(whole).encode())
+    body, remembered = translated(json.dumps(whole).encode(), lenient=True)
+
+    assert caught.value.param == where
+    assert remembered.only_at_origin == str(caught.value)
+    assert not remembered.is_plain
+    assert parse(body, Kind.CHAT).model == "auto"
+
+
+def test_a_hosted_tool_is_left_out_while_there_are_others():
+    own = {"name": "Read", "input_schema": {"type": "object"}}
+    whole = {"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}],
+             "tools": [own, {"type": "web_search_20250305", "name": "web_search", "max_uses": 5}]}
+    body, remembered = translated(json.dumps(whole).encode())
+
+    assert [tool["function"]["name"] for tool in json.loads(body)["tools"]] == ["Read"]
+    assert (remembered.dropped, remembered.is_plain) == (("web_search_20250305",), False)
+    with pytest.raises(UnsupportedField):
+        translated(json.dumps(whole | {"tool_choice": {"type": "tool", "name": "web_search"}}).encode())
+
+
+@pytest.mark.parametrize(("fields", "is_plain"), [
+    ({}, True), ({"system": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}]}, True),
+    ({"output_config": {"effort": "low"}}, True),
+    ({"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}, False),
+    ({"messages": [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]}, False),
+    ({"messages": [{"role": "user", "content": [{"type": "search_result", "source": "s", "title": "t", "content": [
+        {"type": "text", "text": "x"}]}]}]}, False),
+])
+def test_engines_get_only_what_they_are_known_to_understand(fields, is_plain):
+    whole = {"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]} | fields
+
+    assert translated(json.dumps(whole).encode())[1].is_plain is is_plain

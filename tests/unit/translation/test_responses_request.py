@@ -117,12 +117,53 @@ def test_a_field_of_the_chat_api_is_refused_with_the_name_it_has_here(name):
     assert (error.param, OF_CHAT[name] in str(error)) == (name, True)
 
 
-@pytest.mark.parametrize("kind", ["web_search", "web_search_preview", "file_search", "code_interpreter", "mcp",
-                                  "computer_use_preview", "image_generation", "local_shell", "tool_search"])
+HOSTED = ["web_search", "web_search_preview", "file_search", "code_interpreter", "mcp", "image_generation", "tool_search"]
+OWN = {"type": "function", "name": "f", "parameters": {}}
+
+
+@pytest.mark.parametrize("kind", ["computer_use_preview", "local_shell", "shell"])
 def test_a_built_in_tool_is_refused_by_its_name(kind):
-    error = refused(tools=[{"type": "function", "name": "f", "parameters": {}}, {"type": kind}])
+    error = refused(tools=[OWN, {"type": kind}])
 
     assert (error.param, repr(kind) in str(error)) == ("tools[1].type", True)
+
+
+@pytest.mark.parametrize("kind", HOSTED)
+def test_a_hosted_tool_is_left_out_while_there_are_others_and_refused_when_it_is_what_was_asked_for(kind):
+    body, asked = translate_request(json.dumps({"model": "auto", "input": "hi", "tools": [OWN, {"type": kind}]}).encode())
+    allowed = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": kind}]}
+
+    assert [tool["function"]["name"] for tool in json.loads(body)["tools"]] == ["f"]
+    assert (asked.dropped, asked.is_plain, asked.only_at_origin) == ((kind,), False, "")
+    assert refused(tools=[{"type": kind}]).param == "tools[0].type"
+    for choice in ({"type": kind}, allowed):
+        assert refused(tools=[OWN, {"type": kind}], tool_choice=choice).param == "tools[1].type"
+
+
+@pytest.mark.parametrize("fields", [
+    {"tools": [{"type": "web_search"}]}, {"tools": [{"type": "shell"}]}, {"tools": [OWN], "tool_choice": {"type": "shell"}},
+    {"input": [{"type": "web_search_call", "id": "ws_1"}, {"role": "user", "content": "hi"}]},
+    {"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}, {"type": "input_text", "text": "hi"}]}]},
+    {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]},
+    {"input": [{"role": "user", "content": [{"type": "input_video", "url": "u"}]}]},
+])
+def test_what_only_openai_can_do_is_remembered_where_it_could_be_asked(fields):
+    assert isinstance(refused(**fields), UnsupportedField)
+    body, asked = translate_request(json.dumps({"model": "auto", "input": "hi"} | fields).encode(), lenient=True)
+
+    assert asked.only_at_origin
+    assert not asked.is_plain
+    assert parse(body, Kind.CHAT).model == "auto"
+
+
+@pytest.mark.parametrize(("fields", "is_plain"), [
+    ({}, True), ({"tools": [OWN]}, True), ({"tools": [{"type": "custom", "name": "patch"}]}, False),
+    ({"input": [{"type": "reasoning", "id": "rs_1", "summary": []}, {"role": "user", "content": "hi"}]}, False),
+])
+def test_engines_get_only_what_they_are_known_to_understand(fields, is_plain):
+    _, asked = translate_request(json.dumps({"model": "auto", "input": "hi"} | fields).encode())
+
+    assert asked.is_plain is is_plain
 
 
 @pytest.mark.parametrize(("body", "param"), [

@@ -18,7 +18,9 @@ from pointsman.upstream.discovery import discover
 SECRET = "sk-very-secret"
 
 
-def ask(status: int, body: Any, *, source: dict[str, Any] | None = None, hang: bool = False) -> tuple[Finding, list[Seen]]:
+def ask(
+    status: int, body: Any, *, source: dict[str, Any] | None = None, hang: bool = False, path: str = "/v1",
+) -> tuple[Finding, list[Seen]]:
     """What `discover` makes of a server that answers like this, and what the server saw."""
     seen: list[Seen] = []
 
@@ -32,7 +34,7 @@ def ask(status: int, body: Any, *, source: dict[str, Any] | None = None, hang: b
         server = WireServer(serve)
         await server.listen()
         try:
-            url = f"http://{server.host}:{server.port}/v1"
+            url = f"http://{server.host}:{server.port}{path}"
             (finding,) = await discover((Source("it", url, **(source or {})),), local_timeout_s=0.2 if hang else 5)
             return finding
         finally:
@@ -78,14 +80,24 @@ def test_a_refused_key_is_named_by_its_variable_and_status_only() -> None:
     finding, _ = ask(401, {"error": {"message": f"Incorrect API key provided: {SECRET}"}},
                      source={"key": Credential(SECRET), "variable": "GROQ_API_KEY", "provider": "groq"})
 
-    assert (finding.error, finding.status, finding.is_silent) == ("refuses the key in $GROQ_API_KEY (status 401)", 401, False)
+    assert finding.error == "refuses the key in $GROQ_API_KEY (status 401): put one that it takes into $GROQ_API_KEY"
+    assert (finding.status, finding.is_silent) == (401, False)
     assert SECRET not in repr(finding)
 
 
 def test_a_server_that_wants_a_key_says_so() -> None:
     finding, _ = ask(401, b'{"error":"Unauthorized"}')
 
-    assert finding.error == "refuses us without a key (status 401)"
+    assert finding.error == (f"refuses us without a key (status 401): OPENAI_BASE_URL={finding.source.url} and OPENAI_API_KEY=... "
+                             "give it one")
+
+
+def test_a_url_without_a_version_is_asked_about() -> None:
+    finding, _ = ask(404, b"not here", path="")
+    versioned, _ = ask(404, b"not here")
+
+    assert finding.error.endswith(f"below this URL; is it {finding.source.url}/v1?")
+    assert versioned.error.endswith("below this URL")
 
 
 def test_anthropic_is_asked_with_its_own_headers_for_a_long_page() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from pointsman.upstream.sse import MAX_EVENT_BYTES, Decoder, EventTooLarge
+from pointsman.upstream.sse import MAX_EVENT_BYTES, Decoder, EventTooLarge, NoEvents
 
 TOO_MANY = MAX_EVENT_BYTES // 65536 + 1
 
@@ -76,3 +76,13 @@ def test_a_long_event_in_small_pieces_takes_linear_time() -> None:
         events += decoder.feed(b"abcd")
 
     assert decoder.feed(b"\n\n") == [b"abcd" * 200_000]
+
+
+@pytest.mark.parametrize("line", [b"\x9bata: {}", b"data\xc5 {}", "größe: 1".encode()])
+def test_a_line_whose_field_cannot_be_one_is_not_passed_over(line: bytes) -> None:
+    with pytest.raises(NoEvents):
+        Decoder().feed(b"data: 1\n\n" + line + b"\n\n")
+
+
+def test_an_unknown_field_and_a_comment_in_any_language_are_passed_over() -> None:
+    assert Decoder().feed("foo: bar\n: größe\ndata: 1\n\n".encode()) == [b"1"]
