@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real conformance test check fix bench bench-throughput bench-overhead bench-quality bench-fleet bench-fleet-virtual bench-ramp soak fuzz docs lock clean learn
+.PHONY: help setup demo demo-real conformance test check fix bench bench-throughput bench-workers bench-overhead bench-quality bench-fleet bench-fleet-virtual bench-ramp soak fuzz docs lock clean learn
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -58,6 +58,9 @@ bench: bench-overhead bench-throughput ## every published number
 
 bench-throughput: $(VENV)/.dev ## direct, nginx, Pointsman: req/s, added latency, memory (needs nginx and gcc; ARGS=--rivals: other routers too)
 	@$(BIN)/python bench/throughput/run.py $(ARGS)
+
+bench-workers: $(VENV)/.dev ## one worker against two: requests/s and CPU per request (needs gcc)
+	@$(BIN)/python bench/workers/run.py $(ARGS)
 
 bench-overhead: $(VENV)/.dev ## the decision alone, by prompt length
 	@$(BIN)/python bench/overhead/run.py $(ARGS)

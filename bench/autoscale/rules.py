@@ -18,7 +18,7 @@ class Rule(Protocol):
     name: str
     every_s: float
 
-    def look(self, now: float, running: int, waiting: int, ready: int, *, is_breaching: bool) -> int:
+    def look(self, now: float, running: int, waiting: int, ready: int, *, is_breaching: bool, answers_per_s: float) -> int:
         """Machines wanted."""
         ...
 
@@ -31,7 +31,7 @@ class Static:
     def __init__(self, machines: int) -> None:
         self.name, self._machines = f"static {machines}", machines
 
-    def look(self, now: float, running: int, waiting: int, ready: int, *, is_breaching: bool) -> int:
+    def look(self, now: float, running: int, waiting: int, ready: int, *, is_breaching: bool, answers_per_s: float) -> int:
         return self._machines
 
 
@@ -47,7 +47,7 @@ class Keda:
         self._target, self._least, self._queue_only = target, least, queue_only
         self._said: deque[tuple[float, int]] = deque()
 
-    def look(self, now: float, running: int, waiting: int, ready: int, *, is_breaching: bool) -> int:
+    def look(self, now: float, running: int, waiting: int, ready: int, *, is_breaching: bool, answers_per_s: float) -> int:
         metric = waiting if self._queue_only else waiting + running
         wanted = max(self._least, ceil(metric / self._target))
         if ready and abs(wanted / ready - 1) <= 0.1:
@@ -69,6 +69,6 @@ class Pointsman:
         self._scaler = Scaler(ScaleSettings(min=least, target_use=target_use, boot_s=boot_s, schedule=hints))
         self._slots = slots
 
-    def look(self, now: float, running: int, waiting: int, ready: int, *, is_breaching: bool) -> int:
-        demand = Demand(running, waiting, tuple(f"tier/{i}" for i in range(ready)), self._slots, is_breaching)
+    def look(self, now: float, running: int, waiting: int, ready: int, *, is_breaching: bool, answers_per_s: float) -> int:
+        demand = Demand(running, waiting, tuple(f"tier/{i}" for i in range(ready)), self._slots, is_breaching, answers_per_s)
         return self._scaler.look(demand, now, MIDNIGHT + timedelta(seconds=now)).replicas or 1

@@ -42,7 +42,7 @@ def kinds() -> dict[str, list[Callable[[], Rule]]]:
 
 
 def played(day: Day, rule: Rule) -> Outcome:
-    first = rule.look(0.0, 0, 0, 2, is_breaching=False) if isinstance(rule, Static) else 3
+    first = rule.look(0.0, 0, 0, 2, is_breaching=False, answers_per_s=0.0) if isinstance(rule, Static) else 3
     return run(day, rule, slots=SLOTS, boot_s=BOOT_S, usd_per_hour=USD_PER_HOUR, first=first)
 
 

@@ -37,6 +37,7 @@ def run(day: Day, rule: Rule, *, slots: int, boot_s: float, usd_per_hour: float,
     line: deque[int] = deque()
     ttft = np.empty(len(day.arrives))
     recent: deque[tuple[float, float]] = deque()
+    ended: deque[float] = deque()
     paid_s, at, starts, most = 0.0, 0.0, 0, first
     arrives, takes, count = day.arrives, day.takes, len(day.arrives)
     i, next_look = 0, 0.0
@@ -62,6 +63,7 @@ def run(day: Day, rule: Rule, *, slots: int, boot_s: float, usd_per_hour: float,
             ready += 1
         while ends and ends[0] <= now:
             heapq.heappop(ends)
+            ended.append(now)
         leaving = min(leaving, max(0, -(-len(ends) // slots) - ready))
         while i < count and arrives[i] <= now:
             line.append(i)
@@ -71,8 +73,11 @@ def run(day: Day, rule: Rule, *, slots: int, boot_s: float, usd_per_hour: float,
             next_look = now + rule.every_s
             while recent and recent[0][0] < now - 60:
                 recent.popleft()
+            while ended and ended[0] < now - 60:
+                ended.popleft()
             late = sum(1 for _, seconds in recent if seconds > SLA_S)
-            wanted = rule.look(now, len(ends), len(line), ready, is_breaching=len(recent) >= 20 and late > 0.05 * len(recent))
+            wanted = rule.look(now, len(ends), len(line), ready, is_breaching=len(recent) >= 20 and late > 0.05 * len(recent),
+                               answers_per_s=len(ended) / 60)
             have = ready + len(booting)
             if wanted > have:
                 starts += wanted - have

@@ -69,7 +69,7 @@ class FleetFaults:
     async def run(self) -> Found:
         for case in (self.storm, self.storm_of_a_tenth, self.outage, self.nobody, self.stopped, self.killed, self.bad_requests, self.liars,
                      self.slow_one, self.recovery):
-            if self.quick and case in (self.slow_one, self.recovery, self.storm_of_a_tenth, self.outage):
+            if self.quick and case in (self.slow_one, self.recovery, self.storm_of_a_tenth, self.outage, self.killed):
                 continue
             self.found.executed += 1
             await case()

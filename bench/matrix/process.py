@@ -38,6 +38,10 @@ def _slowly(seconds: float) -> Scenario:
     return Scenario(plan)
 
 
+STUCK_S = 23.0
+"""Long enough for the supervisor to give a silent worker up."""
+
+
 class ProcessFaults:
     """Each case starts its own router over one endpoint that answers."""
 
@@ -50,9 +54,10 @@ class ProcessFaults:
     async def run(self) -> Found:
         await self.server.start()
         try:
-            for case in (self.reload, self.broken_reload, self.term, self.term_twice, self.frozen, self.descriptors, self.disk_full,
+            for case in (self.reload, self.broken_reload, self.term, self.term_twice, self.frozen, self.stuck_worker, self.descriptors, self.disk_full,
                          self.small_disk, self.locked_store, self.blocked_log, self.port_in_use):
-                if self.quick and case in (self.small_disk, self.term_twice, self.frozen, self.broken_reload):
+                if self.quick and case in (self.small_disk, self.term_twice, self.frozen, self.stuck_worker, self.broken_reload, self.descriptors, self.locked_store,
+                                           self.blocked_log):
                     continue
                 self.found.executed += 1
                 await case()
@@ -172,6 +177,26 @@ class ProcessFaults:
                       f"{ejected}, {len(wrong)}", "0, 0", not ejected and not wrong)
         self._measure("M5", "requests around it that still got their answer", f"{len(traffic.seen) - len(traffic.failed)} of {len(traffic.seen)}",
                       "≥ 90 %", len(traffic.failed) <= 0.1 * len(traffic.seen))
+
+    async def stuck_worker(self) -> None:
+        """M5: one of two workers stands still for good: the other serves, and it is replaced."""
+        router = self._router("stuck")
+        router.plan.workers = 2
+        (router.folder / "router.yaml").write_text(router.plan.yaml(router.port, router.admin_port, "state/records.db"))
+        async with router:
+            victims: list[int] = []
+
+            async def stop() -> None:
+                victims.append((await router.admin("/state"))["workers"][0]["process"])
+                os.kill(victims[0], signal.SIGSTOP)
+
+            traffic = Traffic(router, "one", 40, "stuck", seed=self.seed)
+            await traffic.run(STUCK_S, stop)
+            now = [seat["process"] for seat in (await router.admin("/state"))["workers"]]
+        hung = [s for s in traffic.failed if s.began > 0]
+        self._measure("M5", f"one of two workers stopped for good: replaced within {STUCK_S * 0.8:.0f} s; requests it took along",
+                      f"{victims[0] not in now}; {len(hung)} of {len(traffic.seen)}", "True; ≤ 1 %",
+                      victims[0] not in now and len(hung) <= 0.01 * len(traffic.seen))
 
     # -- what runs out
 

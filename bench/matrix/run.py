@@ -57,7 +57,7 @@ class Session:
         self.found = Found()
         self.tallies = Tallies()
         self.took: dict[str, float] = {}
-        self.runs = options.runs or (3 if options.quick else 25)
+        self.runs = options.runs or (2 if options.quick else 25)
 
     async def run(self) -> None:
         for part in self.options.part:
@@ -163,9 +163,9 @@ class Session:
             self._add(await States(self.folder / "steady", seed=self.options.seed, quick=False).steady(self.options.steady))
 
     async def _kills(self) -> None:
-        for workers in self.options.workers:
+        for workers in self.options.workers[-1:] if self.options.quick else self.options.workers:
             full = self.options.kill_requests if workers > 1 or len(self.options.workers) == 1 else self.options.kill_requests // 4
-            self._add(await Kills(self.folder / f"kills{workers}", seed=self.options.seed, requests=800 if self.options.quick else full,
+            self._add(await Kills(self.folder / f"kills{workers}", seed=self.options.seed, requests=600 if self.options.quick else full,
                                   workers=workers).run())
 
 

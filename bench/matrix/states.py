@@ -25,8 +25,8 @@ from pointsman.testing.fault_ledger import Ledger
 CHOSEN = ("U01", "U05", "U06-fin", "U09", "U11", "U13-neg", "U17", "U20", "U21-502", "U23-401", "U24", "U29", "U30", "U34", "U39-first",
           "U40", "U41", "U42", "U43", "L-limit", "L-corrupt")
 MAX_SLOPE_MB = 0.5
-SLOPE_NEEDS = 50_000
-"""Requests below which a slope per 100,000 is an extrapolation: shown, not judged."""
+SLOPE_NEEDS = 200_000
+"""Requests after warm-up below which half a megabyte is in the noise (allocators settle for some 80,000): shown, not judged."""
 
 
 def chosen_cells(ledger: Ledger, prefix: str) -> list[Cell]:
@@ -48,7 +48,7 @@ class States:
     async def run(self) -> Found:
         states: dict[str, Callable[[Router], Awaitable[None]]] = {
             "reloading": self._reloading, "locked": self._locked, "no-room": self._no_room, "frozen-disk-thread": self._asking}
-        for name, state in list(states.items())[: 2 if self.quick else None]:
+        for name, state in list(states.items())[: 1 if self.quick else None]:
             await self._while(name, state)
         return self.found
 
@@ -119,7 +119,7 @@ class States:
             async with Router(self.folder / "steady", plan) as router, LoopLag() as lag:
                 samples, tallies = await self._watched(cells, router, ledger, lag, seconds)
                 leaks = await router.leaks(sum(cell.open_upstream for cell in cells))
-        found.executed, found.problems = tallies.executed, tallies.problems
+        found.executed, found.problems = tallies.executed, list(tallies.problems)
         self._judge_memory(found, samples, tallies, leaks)
         return found
 
@@ -141,14 +141,14 @@ class States:
         return samples, total
 
     def _judge_memory(self, found: Found, samples: list[tuple[int, float]], tallies: Tallies, leaks: list[str]) -> None:
-        warm = samples[len(samples) // 4 :]
+        warm = samples[len(samples) // 2 :]
         slope = theil_sen(warm) * 1e5 if len(warm) > 1 else 0.0
         growth = warm[-1][1] / warm[0][1] - 1 if warm else 0.0
         judged = bool(warm) and warm[-1][0] - warm[0][0] >= SLOPE_NEEDS
-        found.measure("S-30", f"memory per 100,000 requests, over {tallies.requests:,} with faults (Theil-Sen of the last three quarters)",
+        found.measure("S-30", f"memory per 100,000 requests, over {tallies.requests:,} with faults (Theil-Sen of the last half)",
                       f"{slope:+.2f} MB" + ("" if judged else " (too few to judge; `make soak` has the long run)"), f"< {MAX_SLOPE_MB} MB",
                       slope < MAX_SLOPE_MB if judged else None, self._again)
-        found.measure("S-30", "memory at the end against the first quarter", f"{growth:+.1%}", "< 5 %", growth < 0.05, self._again)
+        found.measure("S-30", "memory at the end against the middle", f"{growth:+.1%}", "< 5 %", growth < 0.05, self._again)
         found.measure("S-30", "left behind; requests that ended wrong", f"{'; '.join(leaks) or 'nothing'}; {len(tallies.problems)}", "nothing; 0",
                       not leaks and not tallies.problems, self._again)
 

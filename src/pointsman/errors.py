@@ -348,6 +348,12 @@ class Misconfigured(UpstreamError):
     should_retry = False
 
 
+class NotSpoken(UpstreamError):
+    """The endpoint has no such path after all: an older version, perhaps. Translated, the request may be put to it again."""
+
+    code, sick = "upstream_misconfigured", False
+
+
 class RequestRefused(UpstreamError):
     """4xx about the request: kept with its status and `error`, no retry, endpoint untouched."""
 

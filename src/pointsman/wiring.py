@@ -228,8 +228,8 @@ class Service:
             "routes": {name: {"ladder": route.ladder, "quality": route.quality, "pipeline": route.pipeline}
                        for name, route in graph.settings.routes.items()},
             "records": self._journal.health(),
-            "tiers": {tier: msgspec.to_builtins(graph.fleet.fitness(tier, now)) | {"waiting": self.gateway.admission.waiting(tier)}
-                      for tier in graph.fleet.tiers},
+            "tiers": {status["tier"]: self._tier_state(status, now) for status in self._tier_status()},
+            "scale": self._meter.scale()["tiers"],
             "queue": self.gateway.admission.status(),
             "departures": self.gateway.departures.status(now),
         }
@@ -311,6 +311,17 @@ class Service:
         return [{"tier": tier, "waiting": self.gateway.admission.waiting(tier), "unfit": fleet.fitness(tier, now).reason,
                  "desired": scale.get(tier, {}).get("desired"), "idle_usd_per_hour": scale.get(tier, {}).get("idle_usd_per_hour")}
                 for tier in fleet.tiers]
+
+    def _tier_state(self, status: dict[str, Any], now: float) -> dict[str, Any]:
+        """One tier for the operator: fit or not, since when, why."""
+        tier, fleet = status["tier"], self.gateway.graph.fleet
+        fitness = fleet.fitness(tier, now)
+        return {
+            "pools": list(fleet.tiers[tier].pools), "is_fit": not status["unfit"], "reason": status["unfit"], "detail": fitness.detail,
+            "for_s": round(now - fitness.since, 1) if fitness.since else None, "waiting": status["waiting"],
+            "desired": status["desired"], "ttft_p95_s": fleet.ttft_p95(tier, now), "slots": fleet.slots(tier, now),
+            "answers_per_s": fleet.drain_rate(tier, now),
+        }
 
     def _waiting_for(self, tier: str) -> int:
         return next((status["waiting"] for status in self._tier_status() if status["tier"] == tier), 0)

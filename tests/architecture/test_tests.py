@@ -10,6 +10,12 @@ SOURCE = ROOT / "src" / "pointsman"
 FOLDERS = {"unit", "properties", "integration", "acceptance", "architecture", "docs", "fixtures"}
 ELSEWHERE = {
     "bench/test_throughput_figures.py": "bench/throughput/figures.py",  # benches are no part of the package
+    "bench/test_environment.py": "bench/environment.py",
+    "bench/test_conformance_clients.py": "bench/conformance/client.py",
+    "bench/test_conformance_table.py": "bench/conformance/table.py",
+    "bench/test_throughput_rivals.py": "bench/throughput/rivals.py",
+    "bench/test_fleet_ramp.py": "bench/fleet/ramp.py",
+    "bench/test_fleet_virtual.py": "bench/fleet/virtual.py",
     "classify/test_golden_prompts.py": "src/pointsman/classify/heuristic.py",  # what it must never get wrong again
 }
 

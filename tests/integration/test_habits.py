@@ -193,6 +193,7 @@ def test_alternatives_come_in_order_and_streams_take_them_too(client):
         house.sick("a")
         heard = await house.ask(model="small-model", fallbacks=["large-model", "there-model"], stream=True)
         assert (heard.text, heard.headers["x-litellm-attempted-fallbacks"]) == ("I am b.", "1")
+        assert heard.headers["x-route-reason"] == "the client named it; small -> large: fallback"
         house.sick("b")
         heard = await house.ask(model="small-model", fallbacks=["large-model", "there-model"])
         assert (heard.text, heard.headers["x-litellm-attempted-fallbacks"]) == ("I am c.", "2")

@@ -156,3 +156,32 @@ def test_claude_codes_accounting_does_not_reach_an_engine_whose_cache_it_would_s
         assert json.loads(server.requests[0].body)["system"] == system[1:]
 
     visited(story, Message(is_strict=False))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("missing", [days.Status(404, b'{"detail":"Not Found"}'), days.Status(405, b'{"detail":"Method Not Allowed"}')])
+def test_an_engine_too_old_for_the_api_is_asked_again_translated_and_keeps_its_health(client, stream, missing):
+    async def story(router, server):
+        async with client() as c:
+            heard = [await c.post(f"{router.url}/messages", ASK | {"stream": stream}) for _ in range(3)]
+            await c.post(f"{router.url}/responses", {"model": "auto", "input": "Hi"})
+        for answer in heard:
+            message = read_message(answer.body) if stream else answer.json
+            assert message["content"] == [{"type": "text", "text": GOOD}]
+        assert [request.path for request in server.requests] == [
+            "/v1/messages", *["/v1/chat/completions"] * 3, "/v1/responses", "/v1/chat/completions"]
+        assert [len(record.attempts) for record in router.records()] == [1, 1, 1, 1]
+        assert router.service.gateway.graph.fleet.is_fit("small", 0.0)
+
+    good = days.Answer(GOOD)
+    visited(story, missing, good, good, good, missing, good)
+
+
+def test_a_model_that_is_not_there_is_a_mistake_in_the_configuration_and_no_old_engine(client):
+    async def story(router, server):
+        async with client() as c:
+            heard = await c.post(f"{router.url}/messages", ASK)
+        assert heard.status == 502
+        assert {request.path for request in server.requests} == {"/v1/messages"}
+
+    visited(story, days.not_found())

@@ -256,7 +256,9 @@ class _Signals:
 
     def add(self, data: bytes, names: set[str]) -> None:
         """Adds the names of those that occur, and ""."""
-        names.update(map(self._owners.__getitem__, self._set.hits(data)))
+        owners = self._owners
+        for hit in self._set.hits(data):
+            names.add(owners[hit])
 
 
 _ABOUT = _Signals(*(name for name in SIGNALS if name not in _ASKING and name not in _CANCELLED))

@@ -70,7 +70,14 @@ def subject(request: ChatRequest, window_bytes: int = CLASSIFIER_BYTES) -> Subje
     """The last user text with real words in it, its head and tail of `window_bytes` each."""
     for message in reversed(request.messages):
         if message.role == "user":
-            text, chars = own_words(message.text)
+            text = message.text
+            if len(text) <= window_bytes and "<" not in text:  # nearly always: no harness, nothing to cut
+                if not (text := text.strip()):
+                    continue
+                data = text.encode("utf-8", "replace")
+                if len(data) <= 2 * window_bytes:
+                    return Subject(text, data, len(text), False)
+            text, chars = own_words(text)
             if text:
                 return _cut(text, chars, window_bytes)
     return Subject("", b"", 0, False)

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "serve": "Run the router.",
     "init": "Ask a few questions and write a configuration.",
     "check": "Check a configuration file and show what it says.",
+    "top": "Watch a running router: every tier and endpoint, live.",
     "config": "Print the configuration's JSON Schema, or what a reload would change.",
     "import": "Write a configuration from that of LiteLLM, RouteLLM or OpenRouter.",
     "explain": "Show how a prompt would be routed, and why.",

@@ -17,6 +17,7 @@ import msgspec
 from pointsman.core.surrogates import decoded
 
 _text = msgspec.json.Decoder(str).decode
+_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 # A key and its colon, from a position just behind `{` or `,`.
 _KEY = re.compile(rb'[ \t\n\r]*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"[ \t\n\r]*+:[ \t\n\r]*+', re.DOTALL)
 # A scalar value: a string, or a run up to the next separator.
@@ -24,16 +25,6 @@ _SCALAR = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^"{}\[\],: \t\n\r]++', re.D
 # Everything up to and including the next bracket outside of strings.
 _BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([{}\[\]])', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\n\r]*+")
-_LEAF = r'[^"{}\[\]]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_FLAT = rf"[{{\[](?:{_LEAF})*+[}}\]]"
-_NESTED = rf"[{{\[](?:{_LEAF}|{_FLAT})*+[}}\]]"
-# A whole member at once, when its key has no escape and its value at most three levels, and what stands behind it. That is
-# nearly every one: `messages` has two levels, or three with content parts.
-_MEMBER = re.compile(
-    rf"""[ \t\n\r]*+"([^"\\]*+)"[ \t\n\r]*+:[ \t\n\r]*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|[^"{{}}\[\],: \t\n\r]++"""
-    rf"""|[{{\[](?:{_LEAF}|{_NESTED})*+[}}\]])[ \t\n\r]*+([,}}])""".encode(), re.DOTALL)
-_MEMBER_DEPTH = 4
-"""Levels of an object whose members are such, itself counted."""
 _member = tuple.__new__
 _OPEN = b"{["
 
@@ -59,20 +50,14 @@ def members(data: bytes, at: int = 0, *, max_depth: int = 1_000_000) -> tuple[li
     >>> members(b'{"a": [1, 2], "b": "x"}')[0][0]
     Member(key='a', key_start=1, start=6, end=12)
     """
+    if not at and (compact := _compact(data, max_depth)) is not None:
+        return compact, len(data) - 1
     pos = _skip(data, at) + 1
     found: list[Member] = []
     first = _skip(data, pos)
     if data[first] == 0x7D:  # }
         return found, first
     while True:
-        whole = _MEMBER.match(data, pos) if max_depth >= _MEMBER_DEPTH else None
-        if whole is not None:
-            start, end = whole.span(2)
-            found.append(_member(Member, (whole[1].decode(), whole.start(1) - 1, start, end)))
-            pos = whole.end()
-            if data[pos - 1] == 0x7D:
-                return found, pos - 1
-            continue
         key = _KEY.match(data, pos)
         if key is None:
             raise ValueError(f"no member at byte {pos}")
@@ -85,6 +70,29 @@ def members(data: bytes, at: int = 0, *, max_depth: int = 1_000_000) -> tuple[li
         if data[pos] == 0x7D:
             return found, pos
         pos += 1
+
+
+def _compact(data: bytes, max_depth: int) -> list[Member] | None:
+    """The members of an object without a space between them, as most programs write it; None = the scan has to look.
+
+    The decoder gives keys and values in their order. If these and the signs between them are as long as the whole, then
+    there is nothing else: no space, no escape in a key, no second member of the same name. With fewer brackets than
+    levels are allowed, no nesting can be too deep.
+    """
+    if data.count(b"{") + data.count(b"[") > max_depth:
+        return None
+    try:
+        values = _values(data)
+    except msgspec.DecodeError:  # half a character in a key
+        return None
+    found: list[Member] = []
+    at = 1
+    for key, value in values.items():
+        start = at + len(key) + 3
+        end = start + len(bytes(value))
+        found.append(_member(Member, (key, at, start, end)))
+        at = end + 1
+    return found if found and at == len(data) else None
 
 
 def _skip(data: bytes, at: int) -> int:

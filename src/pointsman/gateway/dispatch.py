@@ -5,19 +5,21 @@ What to do next is never decided here: every end of an attempt is an event for t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from random import Random
-from typing import Literal
+from typing import Literal, TypeVar
+
+import msgspec
 
 from pointsman.cascade.budget import RetryBudget
 from pointsman.cascade.events import Began, Call, Event, Failed, Replied
 from pointsman.core.clock import Clock
-from pointsman.core.dialect import body_for
+from pointsman.core.dialect import body_for, is_native
 from pointsman.core.protocols import ReplyStream, Upstream
 from pointsman.core.record import Attempt, Outcome
 from pointsman.core.reply import Reply, Usage
 from pointsman.core.request import ChatRequest
-from pointsman.errors import ConnectionLost, EndpointLeaving, NoEndpoint, StreamStalled, UpstreamError, UpstreamFailed
+from pointsman.errors import ConnectionLost, EndpointLeaving, NoEndpoint, NotSpoken, StreamStalled, UpstreamError, UpstreamFailed
 from pointsman.gateway.continuation import Told, may_continue
 from pointsman.gateway.departures import Departures
 from pointsman.gateway.port import Port
@@ -29,6 +31,7 @@ from pointsman.pools.pool import NOBODY, Lease
 TYPICAL_OUTPUT_TOKENS = 200
 """Typical traffic: 500 tokens in, 200 out (the published mix of routed traffic)."""
 
+T = TypeVar("T")
 How = Literal["answered", "failed", "rejected", "cancelled"]
 
 
@@ -42,6 +45,8 @@ class Journey:
         self.reply: Reply | None = None
         self.first_content_at: float | None = None
         self.is_closed = False
+        self.is_native = False
+        """It answers in the client's own API, not in a chat."""
 
     @property
     def output_chars(self) -> int:
@@ -157,7 +162,7 @@ class Dispatch:
     async def _ask(self, journey: Journey, trip: Trip) -> Event:
         endpoint = journey.lease.endpoint
         body = body_for(endpoint, trip.request, trip.decision.system if trip.decision else None)
-        reply = await self._upstream.ask(endpoint, trip.request, (body,), until=journey.call.until)
+        reply = await self._put(self._upstream.ask, journey, trip, body)
         journey.first_content_at = now = self._clock.now()
         self._budget.answered(endpoint.id, now)
         return self._replied(journey, reply)
@@ -171,7 +176,7 @@ class Dispatch:
             body = told.body(trip.request, body, endpoint.engine)
         elif endpoint.spot:
             trip.told = Told(endpoint.pool) if may_continue(trip.request, endpoint) else None
-        stream = await self._upstream.stream(endpoint, trip.request, (body,), until=until)
+        stream = await self._put(self._upstream.stream, journey, trip, body)
         journey.stream = stream
         while True:
             batch = await stream.next(until)
@@ -183,6 +188,23 @@ class Dispatch:
                 self._budget.answered(endpoint.id, now)
                 journey.lease.began(now, now - journey.started)
                 return Began(journey.call.attempt, now)
+
+    async def _put(self, put: Callable[..., Awaitable[T]], journey: Journey, trip: Trip, body: bytes) -> T:
+        """Puts the request to the endpoint: in the client's own API where it speaks that, and else, or where it turns out
+        not to, translated."""
+        endpoint, request = journey.lease.endpoint, trip.request
+        if request.native is None:
+            return await put(endpoint, request, (body,), until=journey.call.until)
+        journey.is_native = is_native(endpoint, request)
+        try:
+            return await put(endpoint, request, (body,), until=journey.call.until)
+        except NotSpoken:
+            if request.native.only_at_origin:
+                raise
+            journey.is_native = False
+            plain = msgspec.structs.replace(request, native=None)
+            body = body_for(endpoint, plain, trip.decision.system if trip.decision else None)
+            return await put(endpoint, plain, (body,), until=journey.call.until)
 
     def _replied(self, journey: Journey, reply: Reply) -> Replied:
         journey.reply = reply

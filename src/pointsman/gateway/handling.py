@@ -31,7 +31,6 @@ from pointsman.cascade.events import (
 from pointsman.cascade.machine import Machine
 from pointsman.cascade.trail import SATURATED
 from pointsman.core.clock import Clock
-from pointsman.core.dialect import is_native
 from pointsman.core.protocols import Sink, Upstream
 from pointsman.core.record import Escalation
 from pointsman.core.settings import DEFAULT_WAIT_S, RouteSettings
@@ -272,7 +271,7 @@ class Handling:
         return trip.facts(tier=current.call.tier, pool=endpoint.pool, endpoint=endpoint.id,
                           attempts=len(trip.attempts) + 1, outside=current.started,
                           cost_nano_usd=self._dispatch.expected_cost(current, trip), cost_basis="expected",
-                          native=trip.request.native is not None and is_native(endpoint, trip.request))
+                          native=current.is_native)
 
     def facts(self) -> Facts:
         """Facts when all is done."""

@@ -48,7 +48,8 @@ class Meter:
                 scaler = self._scalers[name] = Scaler(tier.scale)
             seen = [view for pool in tier.pools for view in views.get(pool, ())]
             is_breaching = fleet.fitness(name, now).reason == "ttft"
-            self.wishes[name] = scaler.look(_demand(seen, self._waiting(name), is_breaching), now, wall)
+            demand = _demand(seen, self._waiting(name), is_breaching, fleet.drain_rate(name, now))
+            self.wishes[name] = scaler.look(demand, now, wall)
         for gone in self._scalers.keys() - settings.tiers.keys():
             del self._scalers[gone], self.wishes[gone]
 
@@ -91,7 +92,7 @@ def _seen(view: EndpointView) -> Seen:
     return Seen(view.state is not EndpointState.EJECTED or view.in_flight > 0, view.in_flight > 0)
 
 
-def _demand(views: list[EndpointView], waiting: int, is_breaching: bool) -> Demand:
+def _demand(views: list[EndpointView], waiting: int, is_breaching: bool, answers_per_s: float | None) -> Demand:
     ready = [view for view in views if view.state is EndpointState.HEALTHY]
     slots = [view.slots for view in ready or views]
     known = [count for count in slots if count is not None]
@@ -99,4 +100,4 @@ def _demand(views: list[EndpointView], waiting: int, is_breaching: bool) -> Dema
     running = sum(view.in_flight for view in views)
     # What engines say waits was sent by us and runs as far as we know: it is counted once.
     return Demand(max(0, running - queued), waiting + queued, tuple(view.id for view in ready),
-                  round(sum(known) / len(known)) if slots and len(known) == len(slots) else None, is_breaching)
+                  round(sum(known) / len(known)) if slots and len(known) == len(slots) else None, is_breaching, answers_per_s)

@@ -89,11 +89,13 @@ class Trip:
         return retries, changes + is_elsewhere
 
     def reason(self, tier: str) -> str:
-        """Why this tier: the decision's reason, and the escalation's when it was another tier in the end."""
+        """Why this tier: the decision's reason, and how it came to another tier when it did."""
         if self.decision is None:
             return ""
-        if not tier or tier == self.decision.tier or not self.escalations:
+        if not tier or tier == self.decision.tier:
             return self.decision.reason
+        if not self.escalations or self.escalations[-1].to_tier != tier:  # fallbacks and last resorts are no climbs
+            return f"{self.decision.reason}; {self.decision.tier} -> {tier}: fallback"
         last = self.escalations[-1]
         return f"{self.decision.reason}; {last.from_tier} -> {last.to_tier}: {last.reason}"
 

@@ -129,7 +129,7 @@ class _Options:
         told = {
             "--config": "holds checkpoints of its routers, which are not read here",
             "--port": f"`pointsman serve --port {self.values.get('--port', '')}`; without it 4000",
-            "--workers": "one process serves; it is not the bottleneck that a scorer of theirs is",
+            "--workers": "write `server: {workers: N}` if one core is too little; it is not the bottleneck that a scorer of theirs is",
         }
         for flag, sentence in told.items():
             if flag in self.values:

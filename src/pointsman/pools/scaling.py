@@ -31,6 +31,8 @@ LEVEL_S, MEMORY_S = 60.0, 600.0
 ten minutes is off by about one request three minutes ahead, one through half a minute by more than the load itself."""
 FORESIGHT_MOST = 2.0
 """A trend is trusted to at most double the load: beyond that it is a spike, and spikes end."""
+CLEAR_S = 60.0
+"""A line should be gone within a minute of the machines' coming."""
 MOST_LOOKS = 600
 """Kept at most, however often somebody looks."""
 SLA_STEP = 0.2
@@ -50,6 +52,17 @@ class Demand(msgspec.Struct, frozen=True, gc=False):
     """Requests one machine runs at once; None = nobody knows."""
     is_breaching: bool = False
     """Its 95th percentile of the time to first token is above the promise."""
+    answers_per_s: float | None = None
+    """Lately; None = unknown."""
+
+    @property
+    def load(self) -> float:
+        """Requests that should run at once for the line to be gone in `CLEAR_S`. Who waits is no load for ever: with answers of
+        8 s a line of 60 is cleared within a minute by 8 slots more (Little's law gives the length of an answer)."""
+        share = 1.0
+        if self.answers_per_s and self.running:
+            share = min(1.0, self.running / self.answers_per_s / CLEAR_S)
+        return self.running + self.waiting * share
 
 
 class Wish(msgspec.Struct, frozen=True, gc=False):
@@ -80,13 +93,13 @@ class Scaler:
         """The wish at this moment. `now`: monotonic seconds; `wall`: aware time, for the schedule."""
         settings = self.settings
         self._remember(demand.ready, now)
-        load, expected = self._level(float(demand.running + demand.waiting), now), self._expected(now)
+        load, expected = self._level(demand.load, now), self._expected(now)
         ready = len(demand.ready)
         floor, why = self._floor(demand, wall)
         if demand.slots is None:
             return Wish(None, "nobody knows how much one machine takes: declare `slots`", load, expected, ready)
         wanted, reason = _by_load(max(load, expected), demand.slots, settings.target_use), "load"
-        if demand.waiting and (by_line := _by_load(demand.running + demand.waiting, demand.slots, 1.0)) > wanted:
+        if demand.waiting and (by_line := _by_load(demand.load, demand.slots, 1.0)) > wanted:
             wanted, reason = by_line, "requests wait in line"
         if expected > load and wanted > _by_load(load, demand.slots, settings.target_use):
             reason = "load expected when a new machine serves"

@@ -159,23 +159,27 @@ class DirectExchange(Exchange):
         self._server.transport.abort()
 
     async def start(self, status: int, headers: Headers, lines: bytes = b"") -> None:
-        await self._drained()
+        if self._server.flow.write_paused:
+            await self._drained()
         self.is_started = self._is_chunked = True
         if not self.is_gone:
             self._server.transport.write(self._head(status, headers, lines) + b"transfer-encoding: chunked\r\n\r\n")
 
     async def write(self, data: bytes) -> None:
-        await self._drained()
+        if self._server.flow.write_paused:
+            await self._drained()
         if data and not self.is_gone:
             self._server.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     async def finish(self, data: bytes = b"") -> None:
-        await self._drained()
+        if self._server.flow.write_paused:
+            await self._drained()
         end = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
         self._complete(end)
 
     async def answer(self, status: int, body: bytes, headers: Headers, lines: bytes = b"") -> None:
-        await self._drained()
+        if self._server.flow.write_paused:
+            await self._drained()
         self.is_started = True
         self._complete(b"%bcontent-length: %d\r\n\r\n%b" % (self._head(status, headers, lines), len(body), body))
 
@@ -194,7 +198,7 @@ class DirectExchange(Exchange):
             self._is_attended = False
 
     async def _drained(self) -> None:
-        if self._server.flow.write_paused and not self.is_gone:
+        if not self.is_gone:
             await self._server.flow.drain()
 
     def _head(self, status: int, headers: Headers, lines: bytes) -> bytes:

@@ -83,8 +83,8 @@ class Message(Day):
                         "stop_reason": self.stop_reason, "stop_sequence": self.sequence, "usage": self.usage})
 
     def events(self, model: str) -> list[dict[str, Any]]:
-        begun = {"id": "msg_native", "type": "message", "role": "assistant", "model": model, "content": [],
-                 "stop_reason": None, "stop_sequence": None, "usage": self.usage | {"output_tokens": 1}}
+        begun: dict[str, Any] = {"id": "msg_native", "type": "message", "role": "assistant", "model": model, "content": [],
+                                 "stop_reason": None, "stop_sequence": None, "usage": self.usage | {"output_tokens": 1}}
         events: list[dict[str, Any]] = [{"type": "message_start", "message": begun}]
         for index, block in enumerate(self.content):
             events += _block_events(index, block)

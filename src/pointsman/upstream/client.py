@@ -6,6 +6,7 @@ Foreign trouble becomes an error of `pointsman.errors` here and in the transport
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Sequence
 
@@ -13,7 +14,7 @@ from pointsman.core.fleet import EndpointSpec
 from pointsman.core.protocols import ReplyStream
 from pointsman.core.reply import Batch, Reply
 from pointsman.core.request import ChatRequest
-from pointsman.errors import AnswerTimeout, BadAnswer, FirstTokenTimeout, StreamStalled, UpstreamError
+from pointsman.errors import AnswerTimeout, BadAnswer, FirstTokenTimeout, Misconfigured, NotSpoken, StreamStalled, UpstreamError
 from pointsman.upstream.exchange import (
     EVENTS,
     JSON,
@@ -24,15 +25,18 @@ from pointsman.upstream.exchange import (
     Target,
     Transport,
 )
-from pointsman.upstream.formats.form import Reader, form_of
+from pointsman.upstream.formats.form import Form, Reader, form_of
 from pointsman.upstream.formats.openai import check_encoding
 from pointsman.upstream.formats.openai_errors import from_status
 from pointsman.upstream.plain import PlainTransport
 from pointsman.upstream.sse import Decoder, NoEvents
 from pointsman.upstream.tls import TlsTransport
 
+_log = logging.getLogger(__name__)
 AFTER_FINISH_S = 1.0
 """How long usage or `[DONE]` may follow a complete answer."""
+UNSPOKEN_S = 600.0
+"""How long an endpoint without the client's API is not asked for it again: until somebody may have upgraded it."""
 TARGETS_MAX = 4096
 """Endpoints remembered before the table starts anew (reloads leave old ones behind)."""
 
@@ -47,16 +51,22 @@ class HttpUpstream:
         self._plain: Transport = PlainTransport()
         self._tls: Transport = TlsTransport(tls)
         self._targets: dict[tuple[str, str | None, str], Target] = {}
+        self._unspoken: dict[tuple[str, int], float] = {}
 
     async def ask(self, endpoint: EndpointSpec, request: ChatRequest, body: Sequence[bytes], *, until: float) -> Reply:
         """A plain call; see the protocol."""
         exchange: Exchange | None = None
         form = form_of(endpoint, request)
+        if form.is_native:
+            self._check_spoken(endpoint, form)
         try:
             body = form.written(endpoint, body)
             exchange = await self._send(endpoint, b"POST", form.path(request), JSON, body, True, until, _betas(request))
             answer = await _whole(endpoint, exchange, until)
             reply = form.read(endpoint.id, request, answer)
+        except Misconfigured as exc:
+            _abort(exchange)
+            raise self._unless_spoken(endpoint, form, exc) from exc
         except OutOfTime as exc:
             _abort(exchange)
             raise AnswerTimeout(f"endpoint {endpoint.id} did not answer in time") from exc
@@ -72,6 +82,8 @@ class HttpUpstream:
         """A streamed call; see the protocol."""
         exchange: Exchange | None = None
         form = form_of(endpoint, request)
+        if form.is_native:
+            self._check_spoken(endpoint, form)
         try:
             body = form.written(endpoint, body)
             exchange = await self._send(endpoint, b"POST", form.path(request), EVENTS, body, False, until, _betas(request))
@@ -85,6 +97,9 @@ class HttpUpstream:
             answer = await _whole(endpoint, exchange, until)
             reply = form.read(endpoint.id, request, answer)
             events = form.events(endpoint.id, request, answer)
+        except Misconfigured as exc:
+            _abort(exchange)
+            raise self._unless_spoken(endpoint, form, exc) from exc
         except OutOfTime as exc:
             _abort(exchange)
             raise FirstTokenTimeout(f"endpoint {endpoint.id} sent no headers in time") from exc
@@ -93,6 +108,23 @@ class HttpUpstream:
             raise
         exchange.finish()
         return WholeReplyStream(reply, events)
+
+    def _check_spoken(self, endpoint: EndpointSpec, form: Form) -> None:
+        """Raises NotSpoken when the endpoint said lately that it has no such path."""
+        until = self._unspoken.get((endpoint.url, id(form)))
+        if until is not None and until > asyncio.get_running_loop().time():
+            raise NotSpoken(f"endpoint {endpoint.id} does not speak the client's API", sent=False)
+
+    def _unless_spoken(self, endpoint: EndpointSpec, form: Form, error: Misconfigured) -> UpstreamError:
+        """What a 404 means: the path is missing, which is remembered, or the model is, which no translation helps."""
+        if not form.is_native or b"model" in (error.body or b"").lower():
+            return error
+        if len(self._unspoken) >= TARGETS_MAX:
+            self._unspoken.clear()
+        self._unspoken[endpoint.url, id(form)] = asyncio.get_running_loop().time() + UNSPOKEN_S
+        _log.warning("%s does not speak an API that its `engine` or `dialects` says it does (%s): its requests are translated",
+                     endpoint.id, error)
+        return NotSpoken(str(error), upstream_status=error.upstream_status)
 
     async def get(self, endpoint: EndpointSpec, suffix: str, *, until: float) -> bytes:
         """The JSON body of a GET below the endpoint's URL (`/models`)."""

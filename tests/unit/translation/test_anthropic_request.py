@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from pointsman.core.request import Kind
 from pointsman.errors import MalformedBody, RequestError, UnsupportedField
+from pointsman.server.body import parse
 from pointsman.translation.anthropic_request import DROPPED, REFUSED, TRANSLATED, Remembered, estimate, translated
 
 HI = [{"role": "user", "content": "hi"}]

@@ -8,9 +8,13 @@ from pointsman.testing.native_days import Message, text, thought, use
 from pointsman.translation.messages_stream import ChatChunks, StreamEvent
 
 
+def as_event(event):
+    return msgspec.json.decode(json.dumps(event), type=StreamEvent)
+
+
 def chunks_of(events):
     chunks = ChatChunks(99)
-    made = [json.loads(data) for event in events for data in chunks.read(msgspec.convert(event, StreamEvent))]
+    made = [json.loads(data) for event in events for data in chunks.read(as_event(event))]
     last = chunks.usage_chunk()
     return made, None if last is None else json.loads(last)
 
@@ -43,7 +47,7 @@ def test_a_call_that_was_whole_at_its_start_is_told():
               {"type": "content_block_stop", "index": 0}]
     chunks = ChatChunks(0)
     made = [json.loads(data) for event in events
-            for data in chunks.read(msgspec.json.decode(json.dumps(event), type=StreamEvent))]
+            for data in chunks.read(as_event(event))]
 
     assert json.loads(made[1]["choices"][0]["delta"]["tool_calls"][0]["function"]["arguments"]) == {"a": 1}
 

@@ -53,6 +53,8 @@ class Form(msgspec.Struct, frozen=True):
     reader: Callable[[str, ChatRequest], Reader]
     events: Callable[[str, ChatRequest, bytes], list[bytes]]
     """A plain answer to a streamed request as events (endpoint, request, body)."""
+    is_native: bool = False
+    """The client's own API, which this endpoint may turn out not to speak."""
 
 
 def form_of(endpoint: EndpointSpec, request: ChatRequest) -> Form:
@@ -91,7 +93,7 @@ OVER_MESSAGES = Form(
     _chat_events)
 NATIVE_MESSAGES = Form(
     lambda _request: anthropic.PATH, _as_is, lambda endpoint, _request, body: anthropic.read_message(endpoint, body),
-    MessageReader, _not_streamed)
+    MessageReader, _not_streamed, is_native=True)
 NATIVE_RESPONSES = Form(
     lambda _request: responses.PATH, _as_is, lambda endpoint, _request, body: responses.read_response(endpoint, body),
-    ResponseReader, _not_streamed)
+    ResponseReader, _not_streamed, is_native=True)

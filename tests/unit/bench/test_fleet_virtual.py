@@ -1,0 +1,100 @@
+"""The fleet bench without sockets: traces become the prompts they describe, and a fleet in virtual time is a fleet."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from unittest.mock import patch
+
+import pytest
+
+BENCH = Path(__file__).resolve().parents[3] / "bench" / "fleet"
+
+
+def _module(name: str, **needs: ModuleType) -> ModuleType:
+    """A module of the bench folder, which is no package: under a name of its own; what it imports by bare name is handed in."""
+    full = f"bench_fleet_{name}"
+    spec = importlib.util.spec_from_file_location(full, BENCH / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    with patch.dict(sys.modules, {full: module, **needs}):
+        spec.loader.exec_module(module)
+    sys.modules[full] = module
+    return module
+
+
+traffic, machines, candidates = _module("traffic"), _module("machines"), _module("candidates")
+virtual = _module("virtual", traffic=traffic, machines=machines, candidates=candidates)
+
+
+def conversation(*prompts: tuple[int, ...]) -> list:
+    """Mooncake rows: block ids, the last block holding 240 tokens (30 after shrinking)."""
+    texts = traffic.Conversations()
+    return [texts.messages(blocks, 30, 20) for blocks in prompts]
+
+
+def test_prompts_that_share_blocks_share_text() -> None:
+    one, other = conversation((0, 1, 2, 3), (0, 1, 2, 4))
+
+    assert one[0] == other[0]
+    assert one[0][0] == "system"
+    shared = 2 * traffic.BLOCK_TOKENS * 4
+    assert one[1][1][:shared] == other[1][1][:shared]
+    assert one[1][1] != other[1][1]
+
+
+def test_the_next_turn_repeats_the_last_question_then_the_answer_then_asks() -> None:
+    first, second = conversation((0, 1, 2), (0, 1, 5, 6))
+
+    assert [role for role, _ in second] == ["system", "user", "assistant", "user"]
+    assert second[:2] == first
+    assert len(second[2][1]) == 20 * 4
+
+
+@pytest.mark.parametrize("name", traffic.NAMES)
+def test_a_trace_is_the_same_each_time_and_has_the_length_it_says(name: str) -> None:
+    once, again = (traffic.read(name, None, count=40, seed=3) for _ in range(2))
+
+    assert once == again
+    assert [a.at_s for a in once] == sorted(a.at_s for a in once)
+    for arrival in once:
+        text = sum(len(text.encode()) for _, text in arrival.messages)
+        assert text // 4 + 4 * len(arrival.messages) == pytest.approx(arrival.prompt_tokens, abs=1)
+
+
+def test_a_trace_can_be_played_at_any_rate() -> None:
+    arrivals = traffic.at_rate(traffic.read("conv", None, count=50), 5.0)
+
+    assert arrivals[-1].at_s == pytest.approx(10.0)
+
+
+def play(balancer: str, load: float, *, healthy: bool = False, seed: int = 0):
+    fleet = machines.Machines(4, 20.0, is_healthy=healthy)
+    tasks, arrivals = virtual.workload("mooncake", None, fleet, load, seed)
+    return virtual.VirtualFleet(fleet, virtual.BALANCERS_HERE[balancer](), seed=seed).play(virtual.fresh(tasks, arrivals))
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    assert play("power_of_two", 60).ttfts() == play("power_of_two", 60).ttfts()
+
+
+def test_a_healthy_fleet_answers_everybody() -> None:
+    outcome = play("least_loaded", 40, healthy=True)
+
+    assert (outcome.errors, len(outcome.ttfts())) == (0, len(outcome.tasks))
+    assert 0 < outcome.attained <= 1
+
+
+def test_only_streams_under_way_die_with_their_endpoint() -> None:
+    outcome = play("least_loaded", 60)
+
+    assert {task.error for task in outcome.tasks} <= {"", "ConnectionLost"}
+    assert all(task.ttft_s is not None for task in outcome.tasks)
+
+
+@pytest.mark.parametrize("balancer", ["prefix", "beginnings"])
+def test_affinity_finds_more_in_the_cache_than_chance(balancer: str) -> None:
+    assert play(balancer, 60).hit_rate > play("power_of_two", 60).hit_rate
