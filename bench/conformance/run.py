@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from client import CLIENTS, PINS, ROOT, Client, NotInstalled
 from engine import ToolEngine
-from table import FEATURES, OK, Line, answers, page
+from table import FEATURES, OK, Line, answers, at_best, page
 
 from pointsman.config.load import load_text
 from pointsman.testing.llamacpp import MODEL, LlamaCpp
@@ -69,6 +69,8 @@ def measured(clients: Sequence[Client]) -> list[Line]:
         for client in clients:
             ours = asked(commands[client.name], thread.server.router.url, "auto", engine)
             direct = asked(commands[client.name], engine.url, MODEL, engine)
+            if any(direct.get(feature, OK) != OK for feature in FEATURES):
+                direct = at_best(direct, asked(commands[client.name], engine.url, MODEL, engine))
             lines.append(Line(client, ours.pop("version"), ours, direct))
             tell(lines[-1])
     return lines

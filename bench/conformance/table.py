@@ -22,7 +22,8 @@ LEGEND = ("`yes`: works through the router and without it. `yes (engine alone: n
 TRIED = ("What is tried: a *chat* answer; the same *streamed*, in several parts; one *tool* called with valid arguments (the prompt quotes "
          "the call: a model this small does not think of one; the engine runs with a template that knows tools); a *JSON schema* obeyed; "
          "*usage*, and the same usage in a stream where the client tells it there; a prompt that is too long raises the client's own "
-         "*error* for 400; a client that leaves a stream frees the engine's slot within three seconds (*cancellation*).")
+         "*error* for 400; a client that leaves a stream frees the engine's slot within three seconds (*cancellation*). What fails "
+         "without the router is tried there once more; through it nothing is.")
 EXPLAINED = {
     ("Messages", "json_schema"): "llama.cpp reads no `output_config` in a message request and answers in prose; the router asks it for the "
                                  "same schema as `response_format` of a chat completion.",
@@ -73,6 +74,11 @@ def answers(printed: str, last_words: str) -> dict[str, str]:
         return {str(feature): str(outcome) for feature, outcome in said.items()}
     except (IndexError, ValueError, AttributeError):
         return {"version": "unknown", **dict.fromkeys(FEATURES, DIED + last_words[:200])}
+
+
+def at_best(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:
+    """Of two runs against the engine, what worked in either: it is not blamed for one bad moment. The router has one try."""
+    return {feature: OK if second.get(feature) == OK else outcome for feature, outcome in first.items()}
 
 
 def page(lines: Sequence[Line], *, engine: str, day: datetime.date) -> str:

@@ -32,9 +32,10 @@ __all__ = ["DEFAULT_CACHE", "ROUTERS", "DidNotStart", "Processes", "Router", "en
 PACKAGES = {rival.name: rival.version for rival in RIVALS if rival.name in ("sglang-router", "vllm-router")}
 _STRANGERS_FLAGS = ("--policy", "cache_aware", "--health-check-interval-secs", "2", "--health-check-timeout-secs", "1",
                     "--worker-startup-check-interval", "1", "--request-timeout-secs", "300")
-PROMISED_S = 3.0
-"""`sla.ttft_p95_max` of the row that has one: what a request of average length may take to be in time, and a half."""
-PROMISED_SLOTS = 12
+PROMISED_S, MAX_WAIT_S = 2.0, 0.4
+"""`sla.ttft_p95_max` of the rows that have one, about what a request of average length may take to be in time; and how long
+one may stand in line at most (`queue.max_wait`): in an overload the line is full, and everyone in it waits that long."""
+PROMISED_SLOTS = 6
 """Its `slots`: what an engine runs at once in time, by the same traffic, instead of what it accepts (256)."""
 _TUNED = ("--balance-abs-threshold", "8", "--balance-rel-threshold", "1.2")
 
@@ -58,8 +59,8 @@ ROUTERS = (
     Router("pointsman prefix", "pointsman", "prefix"),
     Router("pointsman round_robin", "pointsman", "round_robin"),
     Router("pointsman beginnings (candidate)", "pointsman", "beginnings"),
-    Router("pointsman beginnings (candidate), with an SLA", "pointsman", "beginnings", promises=True),
-    Router("pointsman prefix, with an SLA", "pointsman", "prefix", promises=True),
+    Router("pointsman beginnings (candidate) + SLA", "pointsman", "beginnings", promises=True),
+    Router("pointsman prefix + SLA", "pointsman", "prefix", promises=True),
     Router("nginx round robin", "nginx"),
     Router("nginx least_conn", "nginx", "least_conn;"),
     Router("sglang-router cache_aware", "sglang-router"),
@@ -124,7 +125,8 @@ def start(router: Router, ports: list[int], *, processes: Processes, folder: Pat
 def pointsman_config(folder: Path, port: int, ports: list[int], router: Router, fast: float) -> str:
     """One tier over the fleet, everything else as it comes. Times in it are real ones, `fast` times shorter."""
     gpu = gpu_named(GPU)
-    sla = f"    sla: {{ttft_p95_max: {PROMISED_S / fast * 1000:.0f}ms}}\n" if router.promises else ""
+    sla = (f"    sla: {{ttft_p95_max: {PROMISED_S / fast * 1000:.0f}ms}}\n    queue: {{max_wait: {MAX_WAIT_S / fast * 1000:.0f}ms}}\n"
+           if router.promises else "")
     slots = PROMISED_SLOTS if router.promises else gpu.slots
     endpoints = "".join(
         f'      - {{url: "http://127.0.0.1:{p}/v1", engine: vllm, slots: {slots}, gpu: {{type: {gpu.name}, '

@@ -97,13 +97,16 @@ class Bench:
             self.processes.stop_all()
 
     def _cell_or_note(self, trace: str, load: float, router: Router, machines: Machines, tasks: list[Task],
-                      missing: set[str]) -> None:
+                      missing: set[str], *, is_first: bool = True) -> None:
         try:
             for _attempt in range(1 + self.options.again):
                 cell = self._cell(trace, load, router, machines, tasks)
                 if not cell.void:
                     break
         except DidNotStart as error:
+            if "in use" in str(error) and is_first:  # somebody took the port that was free a moment ago
+                self._cell_or_note(trace, load, router, machines, tasks, missing, is_first=False)
+                return
             self.notes.append(str(error))
             print(error, file=sys.stderr)
             missing.add(router.name)

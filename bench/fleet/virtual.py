@@ -205,7 +205,7 @@ class VirtualFleet:
                     task.lease.began(now, task.ttft_s)
             for sequence in step.finished:
                 if (task := machine.tasks.pop(sequence, None)) is not None and task.lease is not None:
-                    task.lease.close("answered", now)
+                    task.lease.close("answered", now, output_tokens=sequence.generated)
                     self._end(task)
         machine.step = machine.engine.step(now)
         if machine.step is not None:

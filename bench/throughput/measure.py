@@ -51,6 +51,12 @@ SMOKE_CELLS = (("plain", 32), ("segment", 32))
 """What `--smoke` measures: enough to see that everybody answers both ways."""
 
 
+NOTHING: dict[str, float | None] = {
+    **dict.fromkeys(("requests", "non_2xx", "events", "reads", "requests_per_s", "events_per_s", "all_requests", "all_events"), 0),
+    "errors": 1, **dict.fromkeys(("p50_us", "p99_us", "ttft_p50_us", "ttft_p99_us")),
+}
+"""What the load generator would have written about a contestant that never let it end: one error, no rate, no latency."""
+
 Cell = tuple[str, int]
 """(kind of request, concurrency)"""
 
@@ -172,8 +178,13 @@ class Bench:
             argv.append("--stream")
         if contestant.header:
             argv += ["--header", contestant.header]
-        done = subprocess.run(_pinned(argv, self.load_core), capture_output=True, text=True, check=True,
-                              timeout=self.options.seconds + 30)
+        try:
+            done = subprocess.run(_pinned(argv, self.load_core), capture_output=True, text=True, check=True,
+                                  timeout=self.options.seconds + 30)
+        except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+            # One contestant that hangs must not cost the others their rows.
+            self.results.notes.append(f"{contestant.name}: {kind} {' '.join(more)}: nothing measured, {type(error).__name__}.")
+            return dict(NOTHING)
         report: dict[str, float | None] = json.loads(done.stdout)
         return report
 

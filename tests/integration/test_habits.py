@@ -273,6 +273,7 @@ def test_a_stream_timeout_is_the_time_to_first_content(client, headers, fields):
         house.engines["a"].days = [days.Hang()]
         heard = await house.ask(headers, model="small-model", stream=True, **fields)
         assert (heard.status, heard.error["code"]) == (504, "upstream_first_token_timeout")
+        assert house.router.records()[-1].attempts[0].duration_s < 1  # the route would wait two seconds
         heard = await house.ask(headers, stream=True, **fields)
         assert heard.text == "I am b."  # the next tier is tried in time
         assert all("stream_timeout" not in sent for sent in house.asked())

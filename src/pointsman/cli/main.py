@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "explain": "Show how a prompt would be routed, and why.",
     "demo": "Three simulated tiers, the router and a client: see it work.",
     "simulate": "Run simulated model servers.",
+    "plan": "Plan machines: does this engine fit this card?",
     "spot-agent": "Tell the router before a spot machine is taken away.",
 }
 """Name -> one line. The command itself is what has that name in `pointsman.cli.<name>`: a function, or a group of its own."""

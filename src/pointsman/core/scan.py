@@ -89,7 +89,7 @@ def _compact(data: bytes, max_depth: int) -> list[Member] | None:
     at = 1
     for key, value in values.items():
         start = at + len(key) + 3
-        end = start + len(bytes(value))
+        end = start + memoryview(value).nbytes
         found.append(_member(Member, (key, at, start, end)))
         at = end + 1
     return found if found and at == len(data) else None

@@ -199,7 +199,9 @@ class Tier:
 
     def adopt(self, old: Tier) -> None:
         """Goes on with what the same tier knew before a reload, unless what it promises has changed."""
-        self._answers, self._ttft = old._answers, old._ttft
+        self._answers = old._answers
+        if old.settings.saturation.window_s == self.settings.saturation.window_s:
+            self._ttft = old._ttft
         if (old.settings.sla, old.settings.saturation) == (self.settings.sla, self.settings.saturation):
             self.saturation, self._promise = old.saturation, old._promise
             self._looked_at, self._taken = old._looked_at, old._taken
@@ -219,6 +221,8 @@ class Tier:
         """No endpoint in service is below its limits; one breach stands for all, one that is not of slots if there is.
         None = an endpoint is below, or none is in service."""
         endpoints = self.endpoints
+        if not endpoints:
+            return None
         witness = endpoints[self._witness]
         if witness.vitals.open_at <= now and self._breach_of(witness, now) is None:
             return None
@@ -292,7 +296,7 @@ class Tier:
         )  # fmt: skip
 
     def _is_in_service(self, now: float) -> bool:
-        if self.endpoints[self._witness].vitals.open_at <= now:
+        if self.endpoints and self.endpoints[self._witness].vitals.open_at <= now:
             return True
         return any(endpoint.vitals.open_at <= now for endpoint in self.endpoints)
 

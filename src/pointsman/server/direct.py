@@ -17,14 +17,13 @@ from typing import NamedTuple, Protocol
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from pointsman.core.head import fields, is_plain
 from pointsman.errors import BodyTimeout, ClientGone
 from pointsman.server.exchange import BODY_TIMEOUT_S, ONCE, Exchange, Headers, empty, too_large
 
-_PRINTABLE = bytes((0x09, *range(0x20, 0x7F), *range(0x80, 0x100)))
-"""What may stand in a head besides the ends of lines."""
-_TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 _SPECIAL = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 """Headers that change what the bytes after the head are."""
+_FRAMING = frozenset((b"content-length", b"connection"))
 _CLOSE = (b"connection", b"close")
 
 
@@ -43,27 +42,17 @@ def read(data: bytes, lines: Mapping[bytes, str]) -> Plain | None:
     head, end, body = data.partition(b"\r\n\r\n")
     first, *rest = head.split(b"\r\n")
     path = lines.get(first)
-    if path is None or not end or len(head.translate(None, _PRINTABLE)) != 2 * len(rest):
+    if path is None or not end or not is_plain(head, (first, *rest)) or (found := fields(rest)) is None:
         return None
-    headers: dict[bytes, bytes] = {}
-    ambiguous = b""
-    for line in rest:
-        name, colon, value = line.partition(b":")
-        name = name.lower()
-        if not colon or not name or name.translate(None, _TOKEN):
-            return None
-        if name not in headers:
-            headers[name] = value.strip(b" \t")
-        elif name in ONCE:
-            ambiguous = name
-        elif name == b"connection":
-            return None
+    headers, again = found
     if not _SPECIAL.isdisjoint(headers) or headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
         return None
     length = headers.get(b"content-length", b"")
-    if not length.isdigit() or len(length) > 15 or ambiguous == b"content-length" or len(body) > int(length):
+    if not length.isdigit() or len(length) > 15 or len(body) > int(length):
         return None
-    return Plain(path, headers, ambiguous, int(length), body)
+    if again and not _FRAMING.isdisjoint(again):
+        return None
+    return Plain(path, headers, next((name for name in again if name in ONCE), b""), int(length), body)
 
 
 class Server(Protocol):

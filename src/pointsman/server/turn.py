@@ -10,8 +10,9 @@ memory that the processes share, and a process that does not answer delays a con
 
 from __future__ import annotations
 
-STEP_BACK_S = 0.001
-"""How long a busier process waits before it takes a connection that nobody else took. An idle loop needs a tenth of it."""
+STEP_BACK_S = 0.005
+"""How long a busier process waits before it takes a connection that nobody else took. An idle loop needs a fiftieth of it, a busy
+one a turn; who pays it is a new connection, and only while the less busy process does not answer."""
 SLACK = 8
 """One in so many: how far counts may drift apart. Exact equality would cost a burst of connections a wait each."""
 NOBODY = -1

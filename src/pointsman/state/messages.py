@@ -41,6 +41,14 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     ttft_n: int
 
 
+class Times(msgspec.Struct, frozen=True, gc=False):
+    """Of one pool, since they were last told: times to first token, how long those waited that got none, answers that ended."""
+
+    heard: tuple[float, ...] = ()
+    waited: tuple[float, ...] = ()
+    answered: int = 0
+
+
 Loads = dict[EndpointId, Load]
 """Endpoints on which nothing runs are left out."""
 
@@ -73,6 +81,8 @@ class Pulse(msgspec.Struct, frozen=True, gc=False, tag="pulse"):
     """Name of the spool file in use, and its size when `counts` was taken."""
     spool_size: int = 0
     answers: dict[EndpointId, Answered] = {}
+    times: dict[str, Times] = {}
+    """By pool."""
     waiting: dict[str, int] = {}
     """Requests in line, by tier."""
     unfit: dict[str, str] = {}
@@ -107,6 +117,8 @@ class View(msgspec.Struct, frozen=True, gc=False, tag="view"):
     """What all other workers together run; None = as before."""
     news: tuple[News, ...] = ()
     sightings: tuple[Sighting, ...] = ()
+    times: dict[str, Times] = {}
+    """By pool: what another worker has heard."""
 
 
 class Leaving(msgspec.Struct, frozen=True, gc=False):

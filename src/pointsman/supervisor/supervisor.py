@@ -46,6 +46,7 @@ from pointsman.state.messages import (
     View,
 )
 from pointsman.state.outlook import Outlook
+from pointsman.state.overheard import tell
 from pointsman.supervisor.crew import Crew
 from pointsman.supervisor.nursery import NurseryGone
 from pointsman.supervisor.seat import Seat
@@ -283,13 +284,35 @@ class Supervisor(Service):
             if seat.tail is not None:
                 seat.tail.told(pulse.spool, pulse.spool_size)
             self._traffic.add({name: Answers(a.count, a.ttft_sum_s, a.ttft_n) for name, a in pulse.answers.items()})
+            self._answered(pulse)
             seat.waiting, seat.unfit = pulse.waiting, pulse.unfit
             self._departed(seat, pulse.departed)
         if before is None or before.loads != pulse.loads or before.generation != pulse.generation:
             self._census.tell(seat.life, pulse.generation, pulse.loads)
             self._gather()
+        if pulse.times and pulse.generation == self.gateway.graph.generation:
+            self._tell_times(pulse, seat)
         if pulse.news and pulse.generation == self.gateway.graph.generation:
             self._tell_news(self._outlook.hear(pulse.news), seat)
+
+    def _answered(self, pulse: Pulse) -> None:
+        """Shows the operator which endpoints answer, and how often."""
+        now = self._clock.now()
+        for pool in self.gateway.graph.fleet.pools.values():
+            for endpoint in pool.endpoints:
+                answered = pulse.answers.get(endpoint.id)
+                if answered is not None:
+                    endpoint.vitals.answered(now, answered.ttft_sum_s / answered.ttft_n if answered.ttft_n else None)
+                    for _ in range(answered.count):
+                        endpoint.vitals.windows.answered(now)
+
+    def _tell_times(self, pulse: Pulse, source: Seat) -> None:
+        """All judge the tiers by the answers of all."""
+        now, graph = self._clock.now(), self.gateway.graph
+        for name, times in pulse.times.items():
+            tell(graph.fleet.pools[name], times, now, answers=True)
+        self._say_others(source, View(graph.generation, times={
+            name: times for name, times in pulse.times.items() if times.heard or times.waited}))
 
     def _departed(self, seat: Seat, totals: dict[str, int]) -> None:
         """Adds what has become of answers on departing endpoints since that worker last said."""
@@ -305,16 +328,18 @@ class Supervisor(Service):
             for one in news:
                 if one.health.state is EndpointState.PROBING:
                     self._probers[one.endpoint] = source.life
-        view = View(self.gateway.graph.generation, news=news)
-        for seat in self._seats:
-            if seat is not source and seat.link is not None:
-                seat.link.say(view)
+        self._say_others(source, View(self.gateway.graph.generation, news=news))
 
     # -- what workers are told
 
     def _say_all(self, message: Any) -> None:
         for seat in self._seats:
             if seat.link is not None:
+                seat.link.say(message)
+
+    def _say_others(self, source: Seat | None, message: Any) -> None:
+        for seat in self._seats:
+            if seat is not source and seat.link is not None:
                 seat.link.say(message)
 
     def _say_everything(self, seat: Seat) -> None:

@@ -44,6 +44,7 @@ from pointsman.state.messages import (
     View,
 )
 from pointsman.state.outlook import Outlook
+from pointsman.state.overheard import Overheard, listen, tell
 from pointsman.supervisor.boards import Boards
 from pointsman.telemetry.sums import Unsaid
 from pointsman.wiring import Service
@@ -97,6 +98,12 @@ class WorkerService(Service):
     def connections(self) -> int:
         return sum(listener.connections for listener in self._listeners)
 
+    def _tier_status(self) -> list[dict[str, Any]]:
+        """Only what is told: how many machines a tier wants is for the house to say."""
+        now, fleet = self._clock.now(), self.gateway.graph.fleet
+        return [{"tier": tier, "waiting": self.gateway.admission.waiting(tier), "unfit": fleet.fitness(tier, now).reason}
+                for tier in fleet.tiers]
+
     def loads(self) -> Loads:
         """What runs where."""
         return {
@@ -131,6 +138,7 @@ class Worker:
         self._link: Link[FromSupervisor] = Link(FromSupervisor, self._heard, self._lost)
         self._service: WorkerService | None = None
         self._outlook: Outlook | None = None
+        self._overheard: dict[str, Overheard] = {}
         self._unsaid = Unsaid()
         self._first: asyncio.Future[Configured] | None = None
         # The latest configuration, which may come while the first is being taken up.
@@ -162,6 +170,7 @@ class Worker:
             page=self._page)
         self._outlook = Outlook(service.gateway.graph.fleet)
         self._share(service, first)
+        self._overheard = listen(service.gateway.graph.fleet)
         await service.start()
         self._service = service
         self._turn.sit(0)
@@ -233,6 +242,7 @@ class Worker:
             return
         self._outlook = Outlook(service.gateway.graph.fleet)
         self._share(service, message)
+        self._overheard = listen(service.gateway.graph.fleet)
         self._elsewhere = {}
         self._link.say(Ready(message.generation))
         self._tell(service, asyncio.get_running_loop().time(), everything=False)
@@ -252,6 +262,8 @@ class Worker:
         self._outlook.hear(view.news)
         for sighting in view.sightings:
             service.sight(sighting)
+        for name, times in view.times.items():
+            tell(graph.fleet.pools[name], times, asyncio.get_running_loop().time(), answers=False)
         if view.elsewhere is not None:
             before, self._elsewhere = self._elsewhere, view.elsewhere
             for name in before.keys() | view.elsewhere.keys():
@@ -323,7 +335,8 @@ class Worker:
             service.gateway.graph.generation, loads, service.in_flight,
             self._outlook.found_out(now) if self._outlook is not None else (), connections=service.connections)
         if everything:
-            pulse = msgspec.structs.replace(pulse, **service.pulse(self._unsaid))
+            times = {name: times for name, heard in self._overheard.items() if (times := heard.take()) is not None}
+            pulse = msgspec.structs.replace(pulse, times=times, **service.pulse(self._unsaid))
             self._told_at, self._place = now, service.place
         self._told = loads
         self._link.say(pulse)

@@ -227,7 +227,7 @@ def tiers_yaml(fleet: Iterable[Simulator]) -> str:
             tier = simulator.tier_name
             lines += [f"  {tier}:", f"    model: {simulator.model.name}", "    endpoints:"]
         lines += [
-            f'      - {{url: "{simulator.url}", engine: vllm, slots: {simulator.slots},',
+            f'      - {{url: "{simulator.url}", engine: vllm, dialects: chat, slots: {simulator.slots},',
             f"         gpu: {{type: {gpu.name}, usd_per_hour: {gpu.usd_per_hour:.2f}, tokens_per_s: {gpu.tokens_per_s:g}}}}}",
         ]
     return "\n".join(lines) + "\n"

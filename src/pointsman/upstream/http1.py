@@ -18,6 +18,7 @@ from typing import cast
 
 import httptools
 
+from pointsman.core.head import fields, is_plain
 from pointsman.errors import BadAnswer, ConnectionLost, UpstreamError
 from pointsman.upstream.exchange import (
     LINGER_S,
@@ -43,7 +44,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_chunks", "_ended", "_extra", "_failure", "_fields", "_framing", "_gone", "_head_bytes", "_idle",
-        "_informational", "_keep", "_limit", "_lingering", "_loop", "_name", "_parser", "_paused", "_size",
+        "_informational", "_keep", "_left", "_limit", "_lingering", "_loop", "_name", "_parser", "_paused", "_size",
         "_skipping", "_timer", "_timer_at", "_transport", "_until", "_waiter", "_whole", "busy", "headers", "heard",
         "idle_since", "key", "status",
     )
@@ -71,6 +72,7 @@ class Connection(asyncio.Protocol):
         self._failure: UpstreamError | None = None
         self._chunks.clear()
         self._size = self._fields = self._head_bytes = self._framing = self._informational = 0
+        self._left = -1  # bytes that are missing of a plain answer's body; -1: the parser reads
         self._limit = MAX_ERROR_BYTES
         self._ended = self._extra = self._skipping = self._keep = False
 
@@ -265,18 +267,10 @@ class Connection(asyncio.Protocol):
         self.heard = True
         if self._failure is not None:
             return
-        if self._parser is None:
-            self._parser = httptools.HttpResponseParser(self)
-        self._framing += len(data)
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
-            if self._ended:
-                self._extra = True
-            else:
-                self._flaw(f"broken HTTP: {exc}")
-        if self._framing > MAX_HEAD_BYTES and not self._ended:
-            self._flaw(f"more than {MAX_HEAD_BYTES} bytes of headers or chunk framing")
+        if self._left >= 0:
+            self._more(data)
+        elif self.status or self._framing or not self._plain(data):
+            self._parse(data)
         if self._lingering:
             if self._ended:
                 self._park()
@@ -289,6 +283,51 @@ class Connection(asyncio.Protocol):
                 self._transport.pause_reading()
             if self._chunks or self._ended or self.status:
                 self._wake()
+
+    def _plain(self, data: bytes) -> bool:
+        """Reads the beginning of an answer that needs no parser: a 200 with a length, as most plain answers are."""
+        if not data.startswith(b"HTTP/1.1 200 "):
+            return False
+        head, end, body = data.partition(b"\r\n\r\n")
+        lines = head.split(b"\r\n")
+        if not end or len(lines) > MAX_HEAD_FIELDS or len(head) > MAX_HEAD_BYTES or not is_plain(head, lines):
+            return False
+        found = fields(lines[1:])
+        if found is None or found[1] or b"transfer-encoding" in found[0] or b"upgrade" in found[0]:
+            return False
+        headers = found[0]
+        length = headers.get(b"content-length", b"")
+        is_kept = headers.get(b"connection", b"keep-alive").lower() == b"keep-alive"
+        if not is_kept or not length.isdigit() or len(length) > 15 or len(body) > int(length):
+            return False
+        self.status, self.headers, self._keep, self._limit = 200, headers, True, MAX_BODY_BYTES
+        self._left = int(length)
+        if body or not self._left:
+            self._more(body)
+        return True
+
+    def _more(self, data: bytes) -> None:
+        """More of a plain answer's body."""
+        part = data if len(data) <= self._left else data[:self._left]
+        self._extra = self._extra or len(part) < len(data)
+        self._left -= len(part)
+        if part and not self._ended:
+            self.on_body(part)
+        self._ended = self._ended or (not self._left and self._failure is None)
+
+    def _parse(self, data: bytes) -> None:
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
+        self._framing += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
+            if self._ended:
+                self._extra = True
+            else:
+                self._flaw(f"broken HTTP: {exc}")
+        if self._framing > MAX_HEAD_BYTES and not self._ended:
+            self._flaw(f"more than {MAX_HEAD_BYTES} bytes of headers or chunk framing")
 
     def _flaw(self, what: str) -> None:
         self._fail(BadAnswer(f"endpoint {self._name} sent {what}", upstream_status=self.status or None))

@@ -71,6 +71,12 @@ def test_a_script_that_ended_early_has_told_nothing_about_any_feature(printed: s
     assert said == dict.fromkeys(table.FEATURES, table.DIED + "ImportError: no openai")
 
 
+def test_the_engine_is_not_blamed_for_one_bad_moment() -> None:
+    first, second = {"version": "3", "chat": "reset", "tools": "no", "usage": "ok"}, {"version": "3", "chat": "ok", "tools": "no", "usage": "x"}
+
+    assert table.at_best(first, second) == {"version": "3", "chat": "ok", "tools": "no", "usage": "ok"}
+
+
 def test_the_page_has_a_row_for_each_client_and_says_whose_package_it_is() -> None:
     lines = [a_line({"chat": "ok"}, {"chat": "ok"}), a_line({"chat": "ok"}, {"chat": "ok"}, is_of_node=True)]
 

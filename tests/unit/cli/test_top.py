@@ -25,7 +25,7 @@ def shown(state: dict, width: int = 200) -> str:
     return console.export_text()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def running():
     """A router on a thread of its own: (admin URL, the service, how to run something on its loop)."""
     ready, stop, box = threading.Event(), threading.Event(), {}
@@ -56,6 +56,7 @@ def test_it_shows_every_tier_and_endpoint(running):
 def test_an_endpoint_that_leaves_says_until_when_and_why(running):
     running.service.depart("small/0", 90.0, "spot")
     text = shown(running.service.state())
+    running.service.stay("small/0")
 
     line = next(line for line in text.splitlines() if line.startswith("small/0"))
     assert "draining" in line

@@ -80,6 +80,11 @@ def test_a_stream_that_never_began_tells_how_long_it_waited(tier, outcome):
     assert tier.told == [("waited", 60.0)]
 
 
+def test_a_plain_request_that_failed_did_not_wait_for_a_first_token(tier):
+    a_lease(tier, is_stream=False).close("failed", 1060.0, UpstreamFailed("500"))
+    assert tier.told == []
+
+
 def test_what_was_never_sent_did_not_wait(tier):
     a_lease(tier).close("rejected", 1002.0, UpstreamFailed("refused", sent=False))
     assert tier.told == []

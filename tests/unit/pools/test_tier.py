@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from pointsman.core.fleet import LoadReport
-from pointsman.core.settings import SlaSettings, TierSettings
+from pointsman.core.settings import SaturationSettings, SlaSettings, TierSettings
 from pointsman.pools.balancers.round_robin import RoundRobin
 from pointsman.pools.pool import Pool
 from pointsman.pools.tier import Tier
@@ -20,11 +20,13 @@ RNG = Random(1)
 class Small:
     """Tier `small` over one pool, with a clock that the test moves."""
 
-    def __init__(self, count: int = 1, *, slots: int | None = 4, ttft_s: float | None = None, on_breach="escalate"):
+    def __init__(self, count: int = 1, *, slots: int | None = 4, ttft_s: float | None = None, on_breach="escalate",
+                 window_s: float = 60.0):
         specs = tuple(an_endpoint(f"small/{i}", f"http://h{i}/v1", slots=slots) for i in range(count))
         self.pool = Pool(a_pool("small", endpoints=specs), RoundRobin())
         sla = SlaSettings(None, ttft_s, on_breach)
-        self.tier = Tier(TierSettings("small", ("small",), sla=sla), (self.pool,))
+        self.tier = Tier(TierSettings("small", ("small",), sla=sla, saturation=SaturationSettings(window_s=window_s)),
+                         (self.pool,))
         self.pool.watchers.tiers = (self.tier,)
         self.now = 1000.0
 
@@ -131,6 +133,13 @@ def test_one_endpoint_below_its_limits_keeps_the_tier_fit():
     assert small.reason() == "waiting"
 
 
+def test_a_limit_that_is_not_of_slots_speaks_for_the_tier_when_there_is_one():
+    small = Small(2, slots=1)
+    small.pool.observe_elsewhere("small/0", 1, 100)
+    small.report(9, at=1)
+    assert small.reason() == "waiting"
+
+
 def test_an_endpoint_that_reports_nothing_counts_as_below_its_limits():
     small = Small(2, slots=None)
     small.report(99, at=0)
@@ -220,15 +229,16 @@ def test_it_keeps_one_in_twenty_and_then_more_and_more():
 
 
 def test_a_broken_promise_ends_within_thirty_seconds_of_quick_answers():
-    small = Small(ttft_s=0.5)
+    small = Small(ttft_s=0.5, window_s=300.0)
     small.answer(3.0, 40)
     assert small.reason() == "ttft"
     started = small.now
     while small.reason() and small.now < started + 60:
         small.calm_down(0.5, lambda: small.answer(0.1))
     assert small.now - started <= 25.0
-    small.calm_down(30.0, lambda: small.answer(0.1))
-    assert small.reason() == "", "what was slow before is forgotten"
+    for _ in range(60):
+        small.calm_down(1.0, lambda: small.answer(0.1))
+        assert small.reason() == "", "what was slow before is forgotten"
 
 
 def test_half_of_the_endpoints_calm_is_a_calm_tier():
@@ -323,3 +333,18 @@ def test_a_reload_goes_on_unless_the_promise_changed():
     assert same.reason() == "ttft"
     assert other.reason() == ""
     assert other.tier.ttft_p95(1000.0) == pytest.approx(3.0, rel=0.02)
+
+
+def test_another_window_begins_anew():
+    old, other = Small(), Small(window_s=120.0)
+    old.answer(3.0, 40)
+    other.tier.adopt(old.tier)
+    assert other.tier.ttft_p95(1000.0) is None
+
+
+def test_a_tier_without_endpoints_is_unavailable_and_diverts_nothing():
+    tier = Tier(TierSettings("empty", ()), ())
+    assert tier.fitness(1000.0).reason == "unavailable"
+    assert tier.diverts(1000.0, RNG) is None
+    assert not tier.has_room(1000.0, 0)
+    assert tier.slots(1000.0) == 0

@@ -16,6 +16,14 @@ def test_a_tally_counts_what_is_in_its_window_and_forgets_the_rest():
     assert tally.advance(1091.0) == [0, 0]
 
 
+def test_a_window_is_never_shorter_than_its_span():
+    tally, latencies = Tally(1, 60.0, 60), Latencies(60.0, 12)
+    tally.add(1000.9, 0)
+    latencies.add(1004.9, 1.0)
+    assert tally.advance(1060.8) == [1]
+    assert latencies.quantile(0.5, 1064.8) is not None
+
+
 def test_a_tally_sums_the_last_seconds_alone():
     tally = Tally(1, 60.0, 60)
     for second in range(60):

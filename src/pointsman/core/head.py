@@ -1,0 +1,38 @@
+"""The head of an HTTP message when it is plain: a first line, and headers that are tokens with printable values.
+
+Why beside a parser? A parser calls back for each header; most messages need none of its judgement. Whatever is not plain is
+not judged here: whoever asks gives the same bytes to the parser then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_PRINTABLE = bytes((0x09, *range(0x20, 0x7F), *range(0x80, 0x100)))
+"""What may stand in a head besides the ends of lines."""
+_TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def is_plain(head: bytes, lines: Sequence[bytes]) -> bool:
+    """Nothing in `head`, which was split into `lines`, but printable bytes and the ends of those lines."""
+    return len(head.translate(None, _PRINTABLE)) == 2 * (len(lines) - 1)
+
+
+def fields(lines: Sequence[bytes]) -> tuple[dict[bytes, bytes], tuple[bytes, ...]] | None:
+    """Lower-case name -> first value, and the names that came again; None = a line that is no plain header.
+
+    >>> fields([b"Host: here", b"A:1", b"a: 2 "])
+    ({b'host': b'here', b'a': b'1'}, (b'a',))
+    """
+    found: dict[bytes, bytes] = {}
+    again: tuple[bytes, ...] = ()
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        name = name.lower()
+        if not colon or not name or name.translate(None, _TOKEN):
+            return None
+        if name in found:
+            again = (*again, name)
+        else:
+            found[name] = value.strip(b" \t")
+    return found, again
