@@ -3,7 +3,8 @@
 Each runs on the router's core, alone, restarted for every cell. The strangers are the released packages, pinned in
 `requirements/rivals`, in environments of their own; their flags are those of their documentation, with health checks every 2 s instead of 60 s, so
 that a dead endpoint is noticed within a cell. The `tuned` rows lower the imbalance at which `cache_aware` stops following
-the cache from 64 requests to 8, which suits a fleet this small.
+the cache from 64 requests to 8, which suits a fleet this small. Rows with an SLA or a limit turn requests away instead of
+queueing them for longer than they may take; the others queue without end in the engines, as vLLM does by default.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ ROUTERS = (
     Router("nginx least_conn", "nginx", "least_conn;"),
     Router("sglang-router cache_aware", "sglang-router"),
     Router("sglang-router cache_aware tuned", "sglang-router", "tuned"),
+    Router("sglang-router cache_aware tuned + limit", "sglang-router", "limit"),
     Router("vllm-router cache_aware", "vllm-router"),
     Router("vllm-router cache_aware tuned", "vllm-router", "tuned"),
 )
@@ -115,11 +117,18 @@ def start(router: Router, ports: list[int], *, processes: Processes, folder: Pat
                     *(["launch"] if router.product == "sglang-router" else []),
                     "--host", "127.0.0.1", "--port", str(contestant.port), "--prometheus-port", str(free_port()),
                     "--log-level", "warn" if router.product == "sglang-router" else "warning",
-                    *_STRANGERS_FLAGS, *(_TUNED if router.how == "tuned" else ()), "--worker-urls", *urls]
+                    *_STRANGERS_FLAGS, *(_TUNED if router.how in ("tuned", "limit") else ()),
+                    *(_limit(len(ports)) if router.how == "limit" else ()), "--worker-urls", *urls]
     contestant.process = processes.start(argv, core=core, log=log, cwd=folder, env=env)
     contestant.pid = contestant.process.pid
     wait_ready(contestant, log)
     return contestant
+
+
+def _limit(endpoints: int) -> tuple[str, ...]:
+    """What comes nearest to the rows with an SLA: as many at once, and the shortest wait that can be said."""
+    most = PROMISED_SLOTS * endpoints
+    return "--max-concurrent-requests", str(most), "--queue-size", str(2 * most), "--queue-timeout-secs", "1"
 
 
 def pointsman_config(folder: Path, port: int, ports: list[int], router: Router, fast: float) -> str:

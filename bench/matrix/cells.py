@@ -213,7 +213,8 @@ def judge(cell: Cell, seen: Seen, entries: list[Entry], *, is_first: bool) -> st
         case "fine":
             right = seen.ended == "complete"
         case "before" if alone:
-            right = seen.ended == "status" and seen.status in statuses
+            opened_early = cell.stream and seen.ended == "error" and seen.headers.get("x-route-tier") == "pending"
+            right = (seen.ended == "status" and seen.status in statuses) or opened_early
         case "before":
             right = seen.ended == "complete"
         case "during" if served_by_bad:

@@ -236,6 +236,35 @@ class LoopLag:
         return any(a < end and b > start for a, b in self._late)
 
 
+class Pulse:
+    """Asks the router five times a second whether it is alive: a loop that stands still for long is found by that."""
+
+    def __init__(self, router: Router, lag: LoopLag) -> None:
+        self._port, self._lag, self._slowest_s = router.port, lag, 0.0
+        self._task = asyncio.create_task(self._ask())
+
+    async def stop(self) -> float:
+        """The slowest answer in seconds, not counting those during which we were late ourselves."""
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        return self._slowest_s
+
+    async def _ask(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            with contextlib.suppress(OSError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                writer.write(b"GET /health/liveness HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+                await reader.read()
+                writer.close()
+                now = loop.time()
+                if not self._lag.between(began, now):
+                    self._slowest_s = max(self._slowest_s, now - began)
+            await asyncio.sleep(0.2)
+
+
 def raise_fd_limit() -> None:
     """As many descriptors as we may have: every endpoint of a matrix listens on a port of its own."""
     import resource

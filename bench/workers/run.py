@@ -175,7 +175,8 @@ upstream share the cores, unpinned.
 |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 {chr(10).join(rows)}
 
-- **Measured**: 2 workers give {measured:.2f} x the requests/s of 1, with {shared:.2f} x its cores: load, upstream and strangers had the rest.
+- **Measured**: 2 workers give {measured:.2f} x the requests/s of 1, with {shared:.2f} x its cores (all processes of the router): load,
+  upstream and strangers had the rest. Requests/s for each core that the router got: {measured / shared:.0%} of one worker's.
 - **By CPU**: a request costs a worker {cost[2]:.0f} µs where it costs a lone process {cost[1]:.0f} µs, and {house:.0f} µs beside it in the supervisor. Where
   each worker has a core of its own and the supervisor a little of another, two serve 2 x {cost[1]:.0f} / {cost[2]:.0f} = **{2 * cost[1] / cost[2]:.2f} x**
   what one serves; where all share two cores and nothing else runs, 2 x {cost[1]:.0f} / ({cost[2]:.0f} + {house:.0f}) = **{2 * cost[1] / (cost[2] + house):.2f} x**.

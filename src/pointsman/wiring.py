@@ -324,7 +324,7 @@ class Service:
         }
 
     def _waiting_for(self, tier: str) -> int:
-        return next((status["waiting"] for status in self._tier_status() if status["tier"] == tier), 0)
+        return self.gateway.admission.waiting(tier)
 
     def _tokens_of(self, endpoint: EndpointId) -> int:
         return int(self._metrics.total("pointsman_endpoint_tokens_total", endpoint.rpartition("/")[0], endpoint))

@@ -392,6 +392,27 @@ def test_an_endpoint_limit_holds_over_all_workers(folder: Path, engine: ServerTh
     assert heard.count(503) == 16 - len(engine.server.requests)
 
 
+def test_an_endpoint_that_the_operator_drains_is_drained_in_every_worker_old_and_new(
+        folder: Path, engine: ServerThread[ModelServer]) -> None:
+    with ServerThread(ModelServer()) as other:
+        (folder / "router.yaml").write_text(config(other.server.url, engine.server.url))
+        with Router(folder) as router:
+            def ask(times: int) -> None:
+                for _ in range(times):
+                    with router.sdk() as sdk:
+                        assert sdk.chat.completions.create(model="auto", messages=ASK).choices[0].message.content == PARIS
+
+            status, said = call(router.admin_port, "POST", "/endpoints/small/0/drain", {"authorization": "Bearer the-token"})
+            assert status == 200, said
+            ask(8)
+            assert other.server.requests == []
+            os.kill(router.processes()[0], signal.SIGKILL)
+            router.until(lambda: router.counted("pointsman_worker_restarts_total") == 1 and len(router.processes()) == 2)
+            ask(8)
+            assert other.server.requests == []
+            assert list(router.admin("/state")["departures"]["leaving"]) == ["small/0"]
+
+
 def test_a_worker_that_is_stuck_does_not_stop_the_others(routed: Router) -> None:
     stuck = routed.processes()[0]
     os.kill(stuck, signal.SIGSTOP)

@@ -19,7 +19,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 LAST = 1999
 SPACE, NEWLINE = "Ġ", "Ċ"  # how byte-level tokenizers write the two
-WIDTH, LAYERS = 256, 4
+WIDTH, LAYERS = 256, 24
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"

@@ -5,7 +5,9 @@ What to do next is never decided here: every end of an attempt is an event for t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from random import Random
 from typing import Literal, TypeVar
 
@@ -124,8 +126,14 @@ class Dispatch:
             journey.stream.close()
         first = journey.first_content_at
         ttft = None if first is None else first - journey.started
-        journey.lease.close(how, now, error=error, ttft_s=ttft if journey.stream is None else None)
-        trip.attempts.append(self._attempt(journey, trip, how, error, now, ttft))
+        attempt = self._attempt(journey, trip, how, error, now, ttft)
+        give_back = partial(journey.lease.close, how, now, error=error, ttft_s=ttft if journey.stream is None else None,
+                            output_tokens=attempt.usage.output_tokens if attempt.usage else None)
+        if how == "answered":
+            asyncio.get_running_loop().call_soon(give_back)  # the endpoint's books can wait for the client's last byte
+        else:
+            give_back()
+        trip.attempts.append(attempt)
         if self._departures.notices and journey.lease.endpoint.id in self._departures.notices:
             if how == "answered":
                 self._departures.count("drained")

@@ -66,7 +66,8 @@ class Trip:
             overhead = outside - self.arrived
             for attempt in self.attempts:
                 overhead -= attempt.duration_s
-        retries, changes = self._steps(tier, attempts)
+        is_first = len(self.attempts) == 1 and attempts is None and decision is not None and decision.tier == tier
+        retries, changes = (0, 0) if is_first else self._steps(tier, attempts)
         return Facts(
             record_id=self.id, request_id=self.request_id, route=self.route.name,
             tier=tier, rung=self.rung(tier), model=self.models.get(pool, ""),
@@ -109,7 +110,7 @@ class Trip:
         tier = last.tier if last else original
         nano, basis = self.cost()
         return Record(
-            id=self.id, at=self.wall, kind=kind or request.kind.value, requested_model=request.model[:200],
+            id=self.id, at=self.wall, kind=kind or request.kind._value_, requested_model=request.model[:200],
             route=self.route.name, tenant=request.caller.tenant, key=request.caller.name, stream=request.stream,
             outcome=self._outcome(error), status=status, duration_s=now - self.arrived,
             ttft_s=None if self.committed_at is None else self.committed_at - self.arrived,

@@ -38,8 +38,9 @@ class CannotListen(PointsmanError):
         self.host, self.port, self.why, self.setting = host, port, why, setting
 
     def __str__(self) -> str:
+        option = "`--port` or " if self.setting == "server" else ""
         return (f"cannot listen on {self.host}:{self.port}: {self.why}; "
-                f"stop what holds it or choose another `{self.setting}.port`")
+                f"stop what holds it or choose another with {option}`{self.setting}.port`")
 
 
 class _Acceptor:

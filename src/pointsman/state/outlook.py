@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from pointsman.core.fleet import EndpointId, EndpointState
 from pointsman.pools.endpoint import Endpoint
 from pointsman.pools.fleet import Fleet
-from pointsman.pools.health import Health
+from pointsman.pools.health import NEW, Health
 from pointsman.state.messages import News
 
 Shared = tuple[EndpointState, str, int, float, float, bool]
 NEVER = float("-inf")
+BEFORE = 0.0
 
 
 class Outlook:
@@ -27,7 +28,8 @@ class Outlook:
         self._known = {name: _shared(endpoint) for name, endpoint in self._endpoints.items()}
         # Health objects that say what `_known` says: most looks find the same one and are done.
         self._last: dict[EndpointId, Health] = {}
-        self._at: dict[EndpointId, float] = dict.fromkeys(self._endpoints, NEVER)
+        # What was known before this configuration is older than all that will be said in it.
+        self._at: dict[EndpointId, float] = {name: NEVER if known == _UNTOUCHED else BEFORE for name, known in self._known.items()}
 
     def found_out(self, now: float) -> tuple[News, ...]:
         """What has changed here since it was last said, and came from here."""
@@ -81,3 +83,6 @@ def _shared(endpoint: Endpoint) -> Shared:
     """The part of an endpoint's health that concerns everyone; who counted which failure does not."""
     health = endpoint.vitals.health
     return (health.state, health.cause, health.ejections, health.until, health.cool_until, endpoint.vitals.is_draining)
+
+
+_UNTOUCHED: Shared = (NEW.state, NEW.cause, NEW.ejections, NEW.until, NEW.cool_until, False)

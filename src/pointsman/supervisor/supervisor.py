@@ -15,9 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
-import msgspec
-
-from pointsman.core.fleet import EndpointId, EndpointState, Sighting
+from pointsman.core.fleet import EndpointId, Sighting
 from pointsman.core.settings import Settings
 from pointsman.errors import PointsmanError
 from pointsman.gateway.traffic import Answers
@@ -34,10 +32,7 @@ from pointsman.state.messages import (
     FromWorker,
     Hurry,
     Leave,
-    Leaving,
-    Load,
     News,
-    Notices,
     Page,
     PageWanted,
     Pulse,
@@ -46,8 +41,8 @@ from pointsman.state.messages import (
     View,
 )
 from pointsman.state.outlook import Outlook
-from pointsman.state.overheard import tell
 from pointsman.supervisor.crew import Crew
+from pointsman.supervisor.mirror import Mirror
 from pointsman.supervisor.nursery import NurseryGone
 from pointsman.supervisor.seat import Seat
 from pointsman.telemetry.sums import Sums
@@ -63,7 +58,6 @@ a machine that was asleep has heard nobody."""
 START_TIMEOUT_S = 15.0
 SWAP_TIMEOUT_S = 5.0
 LAST_WAIT_S = GRACE_S + 10.0
-_NOTHING = Load()
 _log = logging.getLogger(__name__)
 
 
@@ -89,11 +83,9 @@ class Supervisor(Service):
         self._crew = crew
         self._seats = [Seat(number) for number in range(crew.size)]
         self._census, self._sums, self._columns = Census(), Sums(), Columns()
-        self._outlook = Outlook(self.gateway.graph.fleet)
+        self._outlook, self._mirror = Outlook(self.gateway.graph.fleet), Mirror(self.gateway, self._clock)
         self._sightings: dict[EndpointId, Sighting] = {}
         self._lives = 0
-        # Which worker, by its life, is finding out whether an endpoint is back.
-        self._probers: dict[EndpointId, int] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._is_closing = False
         # A round of telling is due: some worker runs other things than the others were told.
@@ -181,7 +173,7 @@ class Supervisor(Service):
         self._sums.forget(life)
         self._crew.absent(seat.number)
         was_told_to_go = seat.leaving
-        self._give_up_probes(life)
+        self._mirror.give_up_probes(life)
         if seat.ready is not None and not seat.ready.done():
             seat.ready.set_result(None)
         if (swapped := self._swapped.pop(seat.number, None)) is not None and not swapped.done():
@@ -239,15 +231,6 @@ class Supervisor(Service):
             self._metrics.write(record)
             self._traffic.write(record)
 
-    def _give_up_probes(self, life: int) -> None:
-        """A probe that its worker did not live to see: the next lease of anybody may probe."""
-        now = self._clock.now()
-        for pool in self.gateway.graph.fleet.pools.values():
-            for endpoint in pool.endpoints:
-                vitals = endpoint.vitals
-                if vitals.health.state is EndpointState.PROBING and self._probers.get(endpoint.id) == life:
-                    vitals.hear(msgspec.structs.replace(vitals.health, state=EndpointState.EJECTED, until=now))
-
     # -- what workers say
 
     def _heard(self, seat: Seat, message: FromWorker) -> None:
@@ -284,50 +267,25 @@ class Supervisor(Service):
             if seat.tail is not None:
                 seat.tail.told(pulse.spool, pulse.spool_size)
             self._traffic.add({name: Answers(a.count, a.ttft_sum_s, a.ttft_n) for name, a in pulse.answers.items()})
-            self._answered(pulse)
+            self._mirror.answered(pulse.answers)
             seat.waiting, seat.unfit = pulse.waiting, pulse.unfit
-            self._departed(seat, pulse.departed)
+            self._mirror.departed(pulse.departed, seat.departed)
+            seat.departed = pulse.departed
         if before is None or before.loads != pulse.loads or before.generation != pulse.generation:
             self._census.tell(seat.life, pulse.generation, pulse.loads)
             self._gather()
         if pulse.times and pulse.generation == self.gateway.graph.generation:
-            self._tell_times(pulse, seat)
+            self._mirror.heard(pulse.times)
+            heard = {name: times for name, times in pulse.times.items() if times.heard or times.waited}
+            self._say_others(seat, View(pulse.generation, times=heard))
         if pulse.news and pulse.generation == self.gateway.graph.generation:
             self._tell_news(self._outlook.hear(pulse.news), seat)
-
-    def _answered(self, pulse: Pulse) -> None:
-        """Shows the operator which endpoints answer, and how often."""
-        now = self._clock.now()
-        for pool in self.gateway.graph.fleet.pools.values():
-            for endpoint in pool.endpoints:
-                answered = pulse.answers.get(endpoint.id)
-                if answered is not None:
-                    endpoint.vitals.answered(now, answered.ttft_sum_s / answered.ttft_n if answered.ttft_n else None)
-                    for _ in range(answered.count):
-                        endpoint.vitals.windows.answered(now)
-
-    def _tell_times(self, pulse: Pulse, source: Seat) -> None:
-        """All judge the tiers by the answers of all."""
-        now, graph = self._clock.now(), self.gateway.graph
-        for name, times in pulse.times.items():
-            tell(graph.fleet.pools[name], times, now, answers=True)
-        self._say_others(source, View(graph.generation, times={
-            name: times for name, times in pulse.times.items() if times.heard or times.waited}))
-
-    def _departed(self, seat: Seat, totals: dict[str, int]) -> None:
-        """Adds what has become of answers on departing endpoints since that worker last said."""
-        outcomes = self.gateway.departures.outcomes
-        for how in outcomes:
-            outcomes[how] += totals.get(how, 0) - seat.departed.get(how, 0)
-        seat.departed = totals
 
     def _tell_news(self, news: tuple[News, ...], source: Seat | None) -> None:
         if not news:
             return
         if source is not None:
-            for one in news:
-                if one.health.state is EndpointState.PROBING:
-                    self._probers[one.endpoint] = source.life
+            self._mirror.probing(news, source.life)
         self._say_others(source, View(self.gateway.graph.generation, news=news))
 
     # -- what workers are told
@@ -349,22 +307,18 @@ class Supervisor(Service):
             seat.link.say(View(
                 graph.generation, self._census.elsewhere(seat.life, graph.generation), self._outlook.whole(),
                 tuple(self._sightings.values())))
-            seat.link.say(self._notices())
-
-    def _notices(self) -> Notices:
-        return Notices({name: Leaving(one.reason, one.announced_at, one.leaves_at, one.cut_off_at)
-                        for name, one in self.gateway.departures.notices.items()})
+            seat.link.say(self._mirror.notices())
 
     def depart(self, endpoint: str, lead_s: float | None, reason: str) -> dict[str, Any]:
         done = super().depart(endpoint, lead_s, reason)
         self._tell_news(self._outlook.found_out(self._clock.now()), None)
-        self._say_all(self._notices())
+        self._say_all(self._mirror.notices())
         return done
 
     def stay(self, endpoint: str) -> dict[str, Any]:
         done = super().stay(endpoint)
         self._tell_news(self._outlook.found_out(self._clock.now()), None)
-        self._say_all(self._notices())
+        self._say_all(self._mirror.notices())
         return done
 
     def _gather(self) -> None:
@@ -382,11 +336,7 @@ class Supervisor(Service):
                 if elsewhere != seat.told:
                     seat.told = elsewhere
                     seat.link.say(View(graph.generation, elsewhere))
-        total = self._census.total(graph.generation)
-        for pool in graph.fleet.pools.values():
-            for name in pool.endpoint_ids:
-                load = total.get(name, _NOTHING)
-                pool.observe_elsewhere(name, load.in_flight, load.tokens)
+        self._mirror.run(self._census.total(graph.generation))
 
     async def _keep_telling(self) -> None:
         """What the operator or the monitor has changed here reaches everyone within a tick."""
@@ -462,11 +412,14 @@ class Supervisor(Service):
         now = asyncio.get_running_loop().time()
         return super().state() | {"workers": [seat.status(now) for seat in self._seats]}
 
+    def _waiting_for(self, tier: str) -> int:
+        return super()._waiting_for(tier) + sum(seat.waiting.get(tier, 0) for seat in self._seats)
+
     def _tier_status(self) -> list[dict[str, Any]]:
         """Who waits where, over all workers; a tier is unfit when we or any of them say so."""
         found = super()._tier_status()
         for tier in found:
             name = tier["tier"]
-            tier["waiting"] += sum(seat.waiting.get(name, 0) for seat in self._seats)
+            tier["waiting"] = self._waiting_for(name)
             tier["unfit"] = tier["unfit"] or next((seat.unfit[name] for seat in self._seats if name in seat.unfit), "")
         return found

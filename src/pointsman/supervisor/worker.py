@@ -104,6 +104,10 @@ class WorkerService(Service):
         return [{"tier": tier, "waiting": self.gateway.admission.waiting(tier), "unfit": fleet.fitness(tier, now).reason}
                 for tier in fleet.tiers]
 
+    def now(self) -> float:
+        """Monotonic seconds, as all processes of this machine count them."""
+        return self._clock.now()
+
     def loads(self) -> Loads:
         """What runs where."""
         return {
@@ -175,7 +179,7 @@ class Worker:
         self._service = service
         self._turn.sit(0)
         self._link.say(Ready(first.generation))
-        self._tell(service, loop.time(), everything=True)
+        self._tell(service, service.now(), everything=True)
         if self._newest is not None and self._newest is not first:
             self._take_up(service, self._newest)
         beating = loop.create_task(self._beat(service))
@@ -188,7 +192,7 @@ class Worker:
             self._turn.leave()
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
-        self._tell(service, loop.time(), everything=True)
+        self._tell(service, service.now(), everything=True)
         await self._said_all()
         return 0
 
@@ -245,7 +249,7 @@ class Worker:
         self._overheard = listen(service.gateway.graph.fleet)
         self._elsewhere = {}
         self._link.say(Ready(message.generation))
-        self._tell(service, asyncio.get_running_loop().time(), everything=False)
+        self._tell(service, service.now(), everything=False)
 
     def _share(self, service: WorkerService, configured: Configured) -> None:
         """Shows the other workers at once what is in flight here."""
@@ -263,7 +267,7 @@ class Worker:
         for sighting in view.sightings:
             service.sight(sighting)
         for name, times in view.times.items():
-            tell(graph.fleet.pools[name], times, asyncio.get_running_loop().time(), answers=False)
+            tell(graph.fleet.pools[name], times, service.now(), answers=False)
         if view.elsewhere is not None:
             before, self._elsewhere = self._elsewhere, view.elsewhere
             for name in before.keys() | view.elsewhere.keys():
@@ -290,7 +294,7 @@ class Worker:
         waiting: asyncio.Future[Page] = asyncio.get_running_loop().create_future()
         self._pages[number] = waiting
         if self._service is not None:
-            self._tell(self._service, asyncio.get_running_loop().time(), everything=True)
+            self._tell(self._service, self._service.now(), everything=True)
         self._link.say(PageWanted(number))
         try:
             async with asyncio.timeout(PAGE_TIMEOUT_S):
@@ -306,11 +310,10 @@ class Worker:
     # -- what it says itself
 
     async def _beat(self, service: WorkerService) -> None:
-        now = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(TICK_S if service.in_flight else PULSE_S)
             try:
-                self._look_around(service, now())
+                self._look_around(service, service.now())
             except Exception:  # noqa: BLE001  a worker without a pulse would be taken for dead: the log says why
                 _log.exception("worker %d cannot tell how it fares", self._seat)
 

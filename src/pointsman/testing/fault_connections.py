@@ -62,7 +62,7 @@ CONNECTIONS: tuple[Fault, ...] = (
     fault("U06-fin", "close after the whole request", lambda asked: [pause(asked), Close()]),
     fault("U07", "reset in the middle of a large upload", lambda asked: [pause(asked), Reset()], reads="part",
           part_bytes=60_000, padding=_LARGE, receive_buffer=4096),
-    fault("U08", "accept, never read", lambda asked: [Stall()], alone=504, reads="part", part_bytes=700, padding=_LARGE,
+    fault("U08", "accept, never read", lambda asked: [Stall()], alone=(502, 504), reads="part", part_bytes=700, padding=_LARGE,
           receive_buffer=4096),
     fault("U09", "read all, never answer", lambda asked: [Stall()], alone=504),
     fault("U10", "one byte of head every 20 ms, for ever", _drips_head, alone=504),

@@ -61,7 +61,8 @@ async def _ask(upstream: HttpUpstream, source: Source, timeout_s: float) -> Find
 def _found(source: Source, models: tuple[Listed, ...]) -> Finding:
     if any(model.owned_by == OURS for model in models):
         return Finding(source, error="is a Pointsman router, and routing to a router would go in circles")
-    return Finding(source, models, error="" if models else "answers, but lists no model: load one there")
+    how = ": `ollama pull llama3.2`" if source.title == "Ollama" else ""
+    return Finding(source, models, error="" if models else f"answers, but lists no model: load one there{how}")
 
 
 def _failed(source: Source, error: UpstreamError) -> Finding:

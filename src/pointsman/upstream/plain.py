@@ -32,12 +32,13 @@ class PlainTransport:
         self._resolver = Resolver()
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(
         self, endpoint: EndpointSpec, target: Target, method: bytes, suffix: str, accept: bytes,
         body: Sequence[bytes], *, whole: bool, until: float,
     ) -> Connection:
-        loop = asyncio.get_running_loop()
+        loop = self._loop = self._loop or asyncio.get_running_loop()
         pieces = (target.head(method, suffix, accept, sum(map(len, body))), *body)
         reused = self._take_idle((target.host, target.port))
         if reused is not None:

@@ -121,3 +121,13 @@ def test_endpoints_of_another_configuration_are_strangers():
     one.fails(5, 100.0)
     stranger = msgspec.structs.replace(one.outlook.found_out(100.0)[0], endpoint="gone/7")
     assert two.outlook.hear([stranger]) == ()
+
+
+def test_what_was_known_before_a_reload_is_said_to_who_comes_after_it():
+    house, late = Process(), Process()
+    house.fails(5, 100.0)
+    after = Outlook(house.fleet)
+    assert after.found_out(101.0) == ()
+    late.outlook.hear(after.whole())
+
+    assert late.vitals().state() is EndpointState.EJECTED
