@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real conformance test check fix bench bench-throughput bench-workers bench-overhead bench-quality bench-fleet bench-fleet-virtual bench-ramp soak fuzz docs lock clean learn
+.PHONY: check-launches bench-autoscale help setup demo demo-real conformance test check fix bench bench-throughput bench-workers bench-overhead bench-quality bench-fleet bench-fleet-virtual bench-ramp soak fuzz docs lock clean learn
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -74,6 +74,9 @@ bench-fleet-virtual: $(VENV)/.dev $(VENV)/.learn ## balancers over the same flee
 bench-ramp: $(VENV)/.dev ## a tier driven to 150 % while the next has room: errors, climbs, way back (ARGS="--quick", "--write")
 	@$(BIN)/python bench/fleet/ramp.py $(ARGS)
 
+check-launches: ## the engines' own command lines parse deploy/engines (ARGS="--vllm PYTHON --sglang PYTHON"; after make test-real)
+	@$(BIN)/python deploy/engines/check.py $(or $(ARGS),--vllm .engines/vllm/bin/python)
+
 bench-autoscale: $(VENV)/.learn ## a day of machines: dollars at the same promise (DATA=path to the traffic folder)
 	@$(BIN)/python bench/autoscale/run.py $(DATA) $(ARGS)
 
@@ -99,7 +102,7 @@ learn: $(VENV)/.learn ## fit the heuristic's table again (needs DATA=path to the
 lock: ## resolve requirements again (needs uv and npm)
 	@for f in requirements/*.in requirements/*/*.in; do \
 	  uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q \
-	    $$f -o $${f%.in}.txt; done
+	    $$(test ! -f $${f%.in}-overrides.txt || echo --override $${f%.in}-overrides.txt) $$f -o $${f%.in}.txt; done
 	@for f in requirements/*/npm-*; do \
 	  (cd $$f && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --silent); done
 

@@ -10,7 +10,7 @@ them, every request bound for the first tier. Calm at 50 % of what tier 1 can do
 - *transitions*: how often `/admin/state` called the tier fit or not fit, changed, asked every 0.5 s; per minute. Unknown when
   the state does not say.
 
-Exit code 1 when a row of the table says no.
+Exit code 1 when a row of the table says no, 2 when the run is void because this machine was busy.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ WAITING_LIMIT = 5
 START_WITHIN_S, END_WITHIN_S, TRANSITIONS_PER_MINUTE = 3.0, 30.0, 2.0
 PROBE_SHARE = 0.05
 STREAM_INTERVAL = 8
+MAX_LAG_S = 0.020
+"""Engines that were later than that were slowed down by this machine: the run is void."""
 
 
 @dataclass(slots=True)
@@ -272,7 +274,8 @@ def markdown(story: Story, rows: Iterable[Verdict]) -> str:
         "# Saturation ramp", "",
         f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC · {len(story.seen)} requests in {story.ends_at:g} s: tier 1 "
         f"({ENDPOINTS} engines of {SLOTS} slots) at 50 %, from {story.surge_at:g} s on at 150 %, from {story.relief_at:g} s on at 50 % "
-        f"of {capacity_per_s():.1f} requests/s; tier 2 has room. Worst lag of the engines' loop: {story.worst_lag_s * 1000:.0f} ms.",
+        f"of {capacity_per_s():.1f} requests/s; tier 2 has room. Worst lag of the engines' loop: {story.worst_lag_s * 1000:.0f} ms."
+        + (" **Void**: more than 20 ms." if story.worst_lag_s > MAX_LAG_S else ""),
         "", *lines, ""])
 
 
@@ -300,7 +303,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps({"saturated": story.saturated, "fit": story.fit, "seen": [
             (s.at_s, s.tier, s.ttft_s, s.error) for s in story.seen]}))
-    sys.exit(1 if any(row.holds is False for row in rows) else 0)
+    sys.exit(2 if story.worst_lag_s > MAX_LAG_S else 1 if any(row.holds is False for row in rows) else 0)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from run import Cell
 
 TITLES = {"conv": "Azure 2023, conversation", "code": "Azure 2023, code", "mooncake": "Mooncake, conversation"}
-COLUMNS = ("", "TTFT p50", "p95", "p99", "in time", "prefix hits", "errors", "preempted", "busy $", "$ / 1k in time", "lag ms")
+COLUMNS = ("", "TTFT p50", "p95", "p99", "in time", "prefix hits", "to the liar", "errors", "preempted", "busy $", "$ / 1k in time", "lag ms")
 
 
 def markdown(cells: Sequence[Cell], options: argparse.Namespace, notes: Sequence[str], seconds: float) -> str:
@@ -65,6 +65,6 @@ def _table(rows: Sequence[Cell]) -> str:
         errors = f"{cell.errors}" + (f" ({', '.join(f'{n} {kind}' for kind, n in sorted(cell.kinds.items()))})" if cell.errors else "")
         lines.append("| " + " | ".join([
             cell.router + (" **void**" if cell.void else ""), f"{cell.p50:.2f}", f"{cell.p95:.2f}", f"{cell.p99:.2f}",
-            f"{cell.attained:.1%}", f"{cell.hit_rate:.1%}", errors, f"{cell.preemptions}", f"{cell.busy_usd:.3f}", usd,
+            f"{cell.attained:.1%}", f"{cell.hit_rate:.1%}", "" if cell.liar is None else f"{cell.liar:.2f}", errors, f"{cell.preemptions}", f"{cell.busy_usd:.3f}", usd,
             f"{cell.lag_p99_s * 1000:.0f} / {cell.lag_max_s * 1000:.0f}"]) + " |")
     return "\n".join(lines)

@@ -36,8 +36,6 @@ _STRANGERS_FLAGS = ("--policy", "cache_aware", "--health-check-interval-secs", "
 PROMISED_S, MAX_WAIT_S = 2.0, 0.4
 """`sla.ttft_p95_max` of the rows that have one, about what a request of average length may take to be in time; and how long
 one may stand in line at most (`queue.max_wait`): in an overload the line is full, and everyone in it waits that long."""
-PROMISED_SLOTS = 6
-"""Its `slots`: what an engine runs at once in time, by the same traffic, instead of what it accepts (256)."""
 _TUNED = ("--balance-abs-threshold", "8", "--balance-rel-threshold", "1.2")
 
 
@@ -91,15 +89,18 @@ def version_of(product: str) -> str:
 
 
 def start(router: Router, ports: list[int], *, processes: Processes, folder: Path, environments: Path,
-          core: int | None, fast: float) -> Contestant:
-    """Starts it and waits until it says that it is ready. DidNotStart: it is not."""
+          core: int | None, fast: float, slots: int) -> Contestant:
+    """Starts it and waits until it says that it is ready. DidNotStart: it is not.
+
+    `slots`: what one engine has in hand of this traffic in time, for the rows with an SLA or a limit.
+    """
     log = folder / "router.log"
     contestant = Contestant(router.name, "router", port=free_port())
     env = dict(os.environ)
     match router.product:
         case "pointsman":
             config = folder / "pointsman.yaml"
-            config.write_text(pointsman_config(folder, contestant.port, ports, router, fast))
+            config.write_text(pointsman_config(folder, contestant.port, ports, router, fast, slots))
             argv: list[str | Path] = [BIN / "pointsman", "serve", "--config", config]
             if router.how not in BALANCERS:
                 argv[:1] = [BIN / "python", HERE / "candidate.py"]
@@ -118,25 +119,24 @@ def start(router: Router, ports: list[int], *, processes: Processes, folder: Pat
                     "--host", "127.0.0.1", "--port", str(contestant.port), "--prometheus-port", str(free_port()),
                     "--log-level", "warn" if router.product == "sglang-router" else "warning",
                     *_STRANGERS_FLAGS, *(_TUNED if router.how in ("tuned", "limit") else ()),
-                    *(_limit(len(ports)) if router.how == "limit" else ()), "--worker-urls", *urls]
+                    *(_limit(slots * len(ports)) if router.how == "limit" else ()), "--worker-urls", *urls]
     contestant.process = processes.start(argv, core=core, log=log, cwd=folder, env=env)
     contestant.pid = contestant.process.pid
     wait_ready(contestant, log)
     return contestant
 
 
-def _limit(endpoints: int) -> tuple[str, ...]:
+def _limit(most: int) -> tuple[str, ...]:
     """What comes nearest to the rows with an SLA: as many at once, and the shortest wait that can be said."""
-    most = PROMISED_SLOTS * endpoints
     return "--max-concurrent-requests", str(most), "--queue-size", str(2 * most), "--queue-timeout-secs", "1"
 
 
-def pointsman_config(folder: Path, port: int, ports: list[int], router: Router, fast: float) -> str:
+def pointsman_config(folder: Path, port: int, ports: list[int], router: Router, fast: float, slots: int) -> str:
     """One tier over the fleet, everything else as it comes. Times in it are real ones, `fast` times shorter."""
     gpu = gpu_named(GPU)
     sla = (f"    sla: {{ttft_p95_max: {PROMISED_S / fast * 1000:.0f}ms}}\n    queue: {{max_wait: {MAX_WAIT_S / fast * 1000:.0f}ms}}\n"
            if router.promises else "")
-    slots = PROMISED_SLOTS if router.promises else gpu.slots
+    slots = slots if router.promises else gpu.slots
     endpoints = "".join(
         f'      - {{url: "http://127.0.0.1:{p}/v1", engine: vllm, slots: {slots}, gpu: {{type: {gpu.name}, '
         f"usd_per_hour: {gpu.usd_per_hour}, tokens_per_s: {gpu.tokens_per_s:g}}}}}\n" for p in ports)

@@ -29,7 +29,9 @@ from machines import MODEL, Machines, sla_s, usd_per_hour
 from report import markdown
 from routers import DEFAULT_CACHE, ROUTERS, DidNotStart, Processes, Router, start
 from traffic import NAMES, text_of
-from virtual import Task, quantile, workload
+from virtual import Task, quantile, slots_in_time, workload
+
+from pointsman.testing.engine_trouble import NONE
 
 HERE = Path(__file__).resolve().parent
 MAX_LAG_S = 0.020
@@ -64,6 +66,9 @@ class Cell:
     """How late the clients sent, real seconds."""
     events_per_s: float = 0.0
     shares: list[int] = field(default_factory=list)
+    """Requests that each endpoint began."""
+    liar: float | None = None
+    """What the lying endpoint began, in shares of a healthy one's mean."""
     void: str = ""
     """Why the figures do not count; "" = they do."""
 
@@ -124,7 +129,8 @@ class Bench:
         contestant = None
         try:
             contestant = start(router, fleet.ports, processes=self.processes, folder=folder,
-                               environments=self.options.environments, core=self.router_core, fast=self.options.fast)
+                               environments=self.options.environments, core=self.router_core, fast=self.options.fast,
+                               slots=slots_in_time(tasks, machines))
             url = f"http://127.0.0.1:{contestant.port}/v1/chat/completions"
             answers, counted, real_s = uvloop.run(self._play(url, fleet, tasks))
         finally:
@@ -172,12 +178,21 @@ class Bench:
         cell.busy_usd = sum(e["busy_s"] for e in engines) / 3600 * usd_per_hour()
         cell.usd_per_1k_in_time = machines.gpu_hours * usd_per_hour() / in_time * 1000 if in_time else None
         cell.shares = [e["began"] for e in engines]
+        cell.liar = to_the_liar(cell.shares, machines)
         cell.lag_p99_s, cell.lag_max_s = counted["lag"]["p99_s"], counted["lag"]["max_s"]
         cell.late_p99_s = quantile(sorted(a.sent_late_s for a in answers), 0.99)
         cell.events_per_s = sum(e["tokens"] for e in engines) / STREAM_INTERVAL / real_s
         if cell.lag_max_s > MAX_LAG_S:
             cell.void = f"void: the simulators' loop was {cell.lag_max_s * 1000:.0f} ms late"
         return cell
+
+
+def to_the_liar(shares: list[int], machines: Machines) -> float | None:
+    """Times a healthy endpoint's mean that the lying one began; None = nobody lies."""
+    troubles = machines.troubles()
+    healthy = [share for share, trouble in zip(shares, troubles, strict=True) if trouble == NONE]
+    lying = [share for share, trouble in zip(shares, troubles, strict=True) if trouble.lies]
+    return lying[0] * len(healthy) / sum(healthy) if lying and sum(healthy) else None
 
 
 class FleetProcess:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import heapq
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -39,6 +40,7 @@ from pointsman.testing.engine_trouble import Trouble
 POLL_S = 2.0
 MOST_ATTEMPTS = 3
 CAPACITY_SAMPLE = 150
+SIZED_FOR = 0.8
 PATIENCE_S = 60.0
 """A client that has heard nothing for so long leaves."""
 
@@ -255,6 +257,19 @@ def capacity_per_s(tasks: list[Task], machines: Machines) -> float:
     while (step := engine.step(now)) is not None:
         now = step.ends_at
     return len(tasks) / now * machines.effective
+
+
+def slots_in_time(tasks: list[Task], machines: Machines) -> int:
+    """How many of these requests one healthy engine has in hand at 80 % of its capacity: what an operator would declare.
+
+    Little's law: their rate times how long each stays, which is its prompt and a step per token of its answer. A step takes
+    `a` over the share of the time that is not spent on prompts and sequences.
+    """
+    timing = gpu_models.timing(gpu_models.gpu_named(GPU), gpu_models.model_named(MODEL))
+    rate = SIZED_FOR * capacity_per_s(tasks[:CAPACITY_SAMPLE], machines) / machines.effective
+    step_s = timing.a / (1 - SIZED_FOR)
+    stay_s = statistics.fmean(t.arrival.prompt_tokens * timing.b + t.arrival.output_tokens * step_s for t in tasks)
+    return max(1, math.ceil(rate * stay_s))
 
 
 def quantile(values: list[float], share: float) -> float:

@@ -101,8 +101,8 @@ class Kills:
         plain = [s for s in seen if int(s.id.rsplit(".", 1)[1]) % 2]
         streams = [s for s in seen if not int(s.id.rsplit(".", 1)[1]) % 2]
         lost = [s for s in plain if s.ended != "complete"]
-        nobody = [s for s in lost if s.ended == "unreachable"]
-        lost = [s for s in lost if s.ended != "unreachable"] if self.workers == 1 else lost
+        nobody = [s for s in lost if s.unreached]
+        lost = [s for s in lost if not s.unreached] if self.workers == 1 else lost
         cut = [s for s in streams if s.ended != "complete"]
         retried = sum(s.tries > 1 for s in seen)
         by_id = {r["id"]: r for found in records.values() for r in found}
@@ -117,7 +117,7 @@ class Kills:
         m(f"kill -9: plain answers lost through a client with two retries ({setting})", f"{len(lost)}" + (f"; {lost[0]}" if lost else ""), "0",
           not lost and self.killed > 0)
         if self.workers == 1:
-            m("... that met nobody on three tries (one process: nobody listens until it is back)", f"{len(nobody)} of {len(plain):,}", "shown", None)
+            m("... that found nobody listening on one of their three tries (one process: until it is back)", f"{len(nobody)} of {len(plain):,}", "shown", None)
         m("kill -9: completed requests without their record", f"{len(missing)} of {len(complete):,}", "0", not missing)
         # A request that was retried may have been answered twice upstream, but never twice to the client: one answered record
         # per answer that was delivered whole, and at most one more per process death for an answer that died on its way.

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 
 from cells import Problem
-from world import Router
+from world import LoopLag, Router
 
 from pointsman.testing.fault_oracle import Oracle, Seen
+
+TOO_LATE_S = 0.25
 
 
 @dataclass
@@ -30,6 +34,8 @@ class Found:
     """What one part found."""
 
     executed: int = 0
+    void: int = 0
+    """Cases that were repeated because the harness itself was late."""
     measures: list[Measure] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
@@ -37,9 +43,21 @@ class Found:
 
     def add(self, other: Found) -> None:
         self.executed += other.executed
+        self.void += other.void
         self.measures += other.measures
         self.problems += other.problems
         self.skipped |= other.skipped
+
+    async def judged(self, case: Callable[[], Awaitable[None]], folder: Path) -> None:
+        """Runs a case that measures into this; once more if it found trouble while our own loop stood still."""
+        measures, problems = len(self.measures), len(self.problems)
+        async with LoopLag() as lag:
+            await case()
+        if len(self.problems) > problems and lag.worst > TOO_LATE_S:
+            self.void += 1
+            del self.measures[measures:], self.problems[problems:]
+            shutil.rmtree(folder, ignore_errors=True)
+            await case()
 
     def measure(self, id: str, what: str, value: str, target: str, holds: bool | None, again: str) -> None:
         """A row; one that does not hold is a problem too."""

@@ -60,7 +60,7 @@ class ProcessFaults:
                                            self.blocked_log):
                     continue
                 self.found.executed += 1
-                await case()
+                await self.found.judged(case, self.folder)
         finally:
             await self.server.aclose()
         return self.found

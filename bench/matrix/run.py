@@ -169,7 +169,7 @@ class Session:
 
     async def _kills(self) -> None:
         for workers in self.options.workers[-1:] if self.options.quick else self.options.workers:
-            full = self.options.kill_requests if workers > 1 or len(self.options.workers) == 1 else self.options.kill_requests // 4
+            full = self.options.kill_requests if workers > 1 or len(self.options.workers) == 1 else self.options.kill_requests // 10
             self._add(await Kills(self.folder / f"kills{workers}", seed=self.options.seed, requests=600 if self.options.quick else full,
                                   workers=workers).run())
 
@@ -194,7 +194,7 @@ def report(session: Session) -> str:
         f" shared by router, upstreams and clients; largest router {peak:.0f} MB."
         f" Deadlines are scaled (stream: {SCALED.ttft:g} s to the first token, {SCALED.stall:g} s between two; plain: {SCALED.answer:g} s;"
         f" {SCALED.deadline:g} s in all); `--unscaled` runs the cells with the defaults."
-        f" {t.void} requests were repeated because the harness itself was late.", "",
+        f" {t.void} requests and {session.found.void} cases were repeated because the harness itself was late.", "",
         *scorecard(session), "",
         "Retries of a client are no success of a router: all numbers are of single requests, but for S-20, whose clients retry twice as the official"
         " SDKs do; what needed a retry is shown there.", "",

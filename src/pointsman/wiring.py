@@ -320,7 +320,7 @@ class Service:
             "pools": list(fleet.tiers[tier].pools), "is_fit": not status["unfit"], "reason": status["unfit"], "detail": fitness.detail,
             "for_s": round(now - fitness.since, 1) if fitness.since else None, "waiting": status["waiting"],
             "desired": status["desired"], "ttft_p95_s": fleet.ttft_p95(tier, now), "slots": fleet.slots(tier, now),
-            "answers_per_s": fleet.drain_rate(tier, now),
+            "answers_per_s": fleet.answers_per_s(tier, now),
         }
 
     def _waiting_for(self, tier: str) -> int:

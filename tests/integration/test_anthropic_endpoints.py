@@ -16,6 +16,7 @@ from pointsman.testing.factories import a_pool, a_settings, an_endpoint
 from pointsman.testing.model_server import ModelServer
 from pointsman.testing.native_days import Message, text, thought, use
 from pointsman.testing.router import RunningRouter
+from pointsman.upstream.load_report.reader import HttpLoadReader
 
 GOOD = "Paris is the capital of France."
 QUICK = RouteSettings("auto", ladder=("small",), default_tier="small", pipeline=("pinned:small",), deadline_s=5.0)
@@ -284,5 +285,34 @@ def test_what_cannot_be_said_to_anthropic_goes_elsewhere_or_is_refused(client):
         assert (many.status, many.error["code"]) == (400, "untranslatable")
         assert many.headers["x-should-retry"] == "false"
         assert not server.requests
+
+    visited(story, Message())
+
+
+def test_checking_it_asks_for_its_models_its_own_way():
+    async def visit():
+        async with ModelServer(model="claude-x") as server:
+            reader = HttpLoadReader()
+            try:
+                report = await reader.read(claude(server.url), asyncio.get_running_loop().time() + 5)
+            finally:
+                await reader.aclose()
+            (probe,) = server.probes
+        assert report.models == ("claude-x",)
+        assert probe.path == "/v1/models?limit=1000"
+        assert dict(probe.headers)["x-api-key"] == "sk-ant-1"
+
+    asyncio.run(visit())
+
+
+def test_a_conversation_that_moves_here_from_an_engine_leaves_the_engines_thoughts_behind(client):
+    ask = {"model": "auto", "max_tokens": 9, "thinking": {"type": "enabled", "budget_tokens": 1024}, "messages": [
+        *ASK["messages"], {"role": "assistant", "content": [thought("hm", ""), text("Paris?")]}, {"role": "user", "content": "Sure?"}]}
+
+    async def story(router, server):
+        async with client() as c:
+            await c.post(f"{router.url}/messages", ask)
+        assert sent(server)["messages"][1]["content"] == [text("Paris?")]
+        assert sent(server)["thinking"] == ask["thinking"]
 
     visited(story, Message())

@@ -185,3 +185,13 @@ def test_a_model_that_is_not_there_is_a_mistake_in_the_configuration_and_no_old_
         assert {request.path for request in server.requests} == {"/v1/messages"}
 
     visited(story, days.not_found())
+
+
+def test_a_message_without_a_limit_is_translated_since_engines_insist_on_one(client):
+    async def story(router, server):
+        async with client() as c:
+            heard = await c.post(f"{router.url}/messages", {k: v for k, v in ASK.items() if k != "max_tokens"})
+        assert heard.status == 200
+        assert server.requests[0].path == "/v1/chat/completions"
+
+    visited(story, days.Answer(GOOD))

@@ -353,6 +353,9 @@ def test_a_worker_that_is_asked_to_go_alone_is_replaced_and_no_request_notices(
 
     assert "".join(c.choices[0].delta.content or "" for c in said if c.choices) == PARIS
     routed.until(lambda: len(routed.processes()) == 2 and goes not in routed.processes())
+    assert len(stored(routed.folder)) == 7
+    routed.until(lambda: routed.counted("llm_router_requests_total") >= 7)
+    assert routed.counted("llm_router_requests_total") == 7
 
 
 def test_an_endpoint_that_one_worker_ejects_is_ejected_for_all(

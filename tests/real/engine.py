@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -23,6 +25,7 @@ _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "VLLM_NO_USAGE_S
 _ONE_CORE = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": "1"}
 # Without it the first request for log-probabilities waits half a minute for a C++ compiler.
 _NO_COMPILING = {"TORCH_COMPILE_DISABLE": "1"}
+_PORTS = iter(range(21_000 + os.getpid() % 8_000, 32_000))
 _KEPT = ("PATH", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
 
 
@@ -175,11 +178,12 @@ class Load:
 
 
 def _free_port() -> int:
-    import socket
-
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """Below the range the kernel hands out for connections: an engine binds it twenty seconds later."""
+    for port in _PORTS:
+        with socket.socket() as sock:
+            if sock.connect_ex(("127.0.0.1", port)):
+                return port
+    raise RuntimeError("no free port")
 
 
 def _descendants(pid: int) -> list[int]:
@@ -196,7 +200,5 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _kill(pid: int, how: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, how)
-    except ProcessLookupError:
-        pass

@@ -32,6 +32,7 @@ class Decider:
         self.route, self.pipeline = route, Pipeline(built, now)
         self.prices = {tier: tier_usd(settings, tier) for tier in route.ladder}
         self._settings, self._now = settings, now
+        self._rungs = {tier: rung for rung, tier in enumerate(route.ladder, 1)}
         tiers = tuple(settings.tiers[name] for name in route.ladder)
         self._gate = gates.Memory((settings.pools[name] for tier in tiers for name in tier.pools), lambda needs, allowed: tuple(
             gates.check(needs, tier, settings.pools, allowed) for tier in tiers))
@@ -56,7 +57,7 @@ class Decider:
                 choice = choose(scores, views, target, self.prices, self.route.name)
                 tier, reason, confidence, pool = choice.tier, choice.reason, choice.confidence, None
                 by = "policy"
-                if len(views) > 1 and [view.fits for view in views].count(True) == 1:
+                if choice.is_only and len(views) > 1:
                     by, reason = "gate", f"the only tier that fits; {reason}"
             case _:
                 tier, by, reason, pool = self._default(views, "abstained")
@@ -110,15 +111,12 @@ class Decider:
         scores = said.refined.scores if said.refined is not None else None
         split = self._splits.get(by)
         return Decision(
-            route=self.route.name, tier=tier, rung=self._rung(tier), decided_by=by, reason=reason,
+            route=self.route.name, tier=tier, rung=self._rungs.get(tier, 0), decided_by=by, reason=reason,
             confidence=confidence, calibrated=scores is not None and scores.calibrated, pool=pool,
             system=decided.system if decided is not None else None,
             propensity=split.propensity(tier) if split is not None else 1.0,
             duration_s=self._now() - started, stages=said.views, gate=views,
         )
-
-    def _rung(self, tier: str) -> int:
-        return self.route.ladder.index(tier) + 1 if tier in self.route.ladder else 0
 
 
 def a_stage(name: str, route: RouteSettings) -> Stage:

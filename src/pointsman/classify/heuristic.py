@@ -74,11 +74,14 @@ class Heuristic:
     def classify(self, request: ChatRequest, so_far: StageResult) -> StageResult:
         """Refine with a score per tier, or None."""
         about = subject(request)
-        if about.is_empty():
+        if not about.text:
             return None
         seen = read(request, about)
         hard = self.difficulty(seen)
-        scores = {tier: self._score(offset - hard) for tier, offset in self._rungs}
+        scores, evidence = {}, self._table.evidence
+        for tier, offset in self._rungs:
+            p = 1 / (1 + exp(hard - offset))
+            scores[tier] = TierScore(p, p, evidence)
         return Refine(Scores(scores, calibrated=False), self._reason(seen, hard))
 
     def difficulty(self, seen: Features) -> float:
@@ -88,10 +91,6 @@ class Heuristic:
         for name, value in seen.values.items():
             total += weights.get(name, 0.0) * value
         return total
-
-    def _score(self, margin: float) -> TierScore:
-        p = 1 / (1 + exp(-margin))
-        return TierScore(p, p, self._table.evidence)
 
     def _reason(self, seen: Features, hard: float) -> str:
         """`looks easy: a short question; about 9 tokens`: the direction, its strongest signs, the length."""

@@ -21,6 +21,8 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
     tier: str
     reason: str
     confidence: float
+    is_only: bool = False
+    """Nothing else fits."""
 
 
 def choose(
@@ -38,10 +40,11 @@ def choose(
         score = by_tier.get(tier)
         p = score.p if score is not None else 0.0
         if p >= quality:
-            return Choice(tier, _clears(round(p, 2), quality), p)
+            return Choice(tier, _clears(round(p, 2), quality), p, len(fitting) == 1)
     known = {tier: by_tier[tier].p if tier in by_tier else 0.0 for tier in fitting}
     best = max(reversed(fitting), key=known.__getitem__)
-    return Choice(best, f"no fitting tier reaches {quality:g}; {best} has the best score, {known[best]:.2f}", known[best])
+    reason = f"no fitting tier reaches {quality:g}; {best} has the best score, {known[best]:.2f}"
+    return Choice(best, reason, known[best], len(fitting) == 1)
 
 
 @lru_cache(maxsize=1024)
@@ -72,5 +75,10 @@ def nothing_fits(route: str, gate: Sequence[GateView]) -> NothingFits:
 
 def _by_price(tiers: list[str], prices: Mapping[str, float | None]) -> list[str]:
     """Cheapest first; sorting is stable, so that the ladder breaks ties."""
-    known = {tier: price for tier in tiers if (price := prices.get(tier)) is not None}
-    return sorted(tiers, key=known.__getitem__) if len(known) == len(tiers) else tiers
+    known: list[tuple[float, int, str]] = []
+    for place, tier in enumerate(tiers):
+        if (price := prices.get(tier)) is None:
+            return tiers
+        known.append((price, place, tier))
+    known.sort()
+    return [tier for _, _, tier in known]

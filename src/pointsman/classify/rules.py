@@ -176,7 +176,8 @@ def _edge(letter: str, end: str) -> str:
 def _all_match(patterns: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
     """Every pattern matches the whole of its value; absent values, objects and values over 32 KiB match nothing."""
     for name, pattern in patterns.items():
-        value = _plain(values.get(name))
+        found = values.get(name)
+        value = found if found is None else _plain(found)
         if value is None or len(value) > 2 * RULE_BYTES or pattern.fullmatch(_utf8(value)) is None:
             return False
     return True

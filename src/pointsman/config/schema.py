@@ -233,6 +233,9 @@ class TokenPrices(Section):
     """Generated tokens. No default, as `input`."""
     cached_input: Dollars | None = None
     """Prompt tokens read from the provider's cache. Absent: they cost the input price."""
+    cache_write: Dollars | None = None
+    """Prompt tokens written to the provider's cache, where it counts them apart (Anthropic). Absent: a quarter more than
+    `input`, Anthropic's price for five minutes; give twice `input` if your clients ask for an hour."""
 
 
 class Endpoint(Section):

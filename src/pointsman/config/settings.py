@@ -141,7 +141,8 @@ def _endpoint(pool: PlacedPool, index: int, endpoint: Endpoint) -> EndpointSpec:
 
 def _price(endpoint: Endpoint) -> Price | None:
     if (tokens := endpoint.usd_per_million) is not None:
-        return TokenPrice(input=tokens.input, output=tokens.output, cached_input=tokens.cached_input)
+        return TokenPrice(input=tokens.input, output=tokens.output, cached_input=tokens.cached_input,
+                          cache_write=tokens.cache_write)
     if (gpu := endpoint.gpu) is not None:
         return GpuPrice(type=gpu.type, usd_per_hour=gpu.usd_per_hour, count=gpu.count, tokens_per_s=gpu.tokens_per_s)
     return None

@@ -49,7 +49,9 @@ def body_for(endpoint: EndpointSpec, request: ChatRequest, system: str | None = 
 def _own(native: Native, endpoint: EndpointSpec, system: str | None) -> bytes:
     edits = [Edit(native.model.start, native.model.end, _encode(endpoint.model))]
     edits += [Edit(cut.start, cut.end, b"") for cut in native.cuts]
-    if native.billing is not None and not endpoint.is_origin:
+    if endpoint.is_origin:
+        edits += [Edit(span.start, span.end, said) for span, said in native.for_origin]
+    elif native.billing is not None:
         edits.append(Edit(native.billing.start, native.billing.end, b""))
     if system:
         edits.append(_with_system(native, system))

@@ -6,24 +6,23 @@ not judged here: whoever asks gives the same bytes to the parser then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 _PRINTABLE = bytes((0x09, *range(0x20, 0x7F), *range(0x80, 0x100)))
 """What may stand in a head besides the ends of lines."""
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def is_plain(head: bytes, lines: Sequence[bytes]) -> bool:
-    """Nothing in `head`, which was split into `lines`, but printable bytes and the ends of those lines."""
-    return len(head.translate(None, _PRINTABLE)) == 2 * (len(lines) - 1)
+def fields(head: bytes) -> tuple[dict[bytes, bytes], tuple[bytes, ...]] | None:
+    """Lower-case name -> first value, and the names that came again; None = a head that is not plain.
 
+    `head` is everything before the empty line.
 
-def fields(lines: Sequence[bytes]) -> tuple[dict[bytes, bytes], tuple[bytes, ...]] | None:
-    """Lower-case name -> first value, and the names that came again; None = a line that is no plain header.
-
-    >>> fields([b"Host: here", b"A:1", b"a: 2 "])
+    >>> fields(b"GET / HTTP/1.1\\r\\nHost: here\\r\\nA:1\\r\\na: 2 ")
     ({b'host': b'here', b'a': b'1'}, (b'a',))
     """
+    lines = head.split(b"\r\n")
+    del lines[0]
+    if len(head.translate(None, _PRINTABLE)) != 2 * len(lines):
+        return None
     found: dict[bytes, bytes] = {}
     again: tuple[bytes, ...] = ()
     for line in lines:

@@ -14,6 +14,8 @@ class TokenPrice(msgspec.Struct, frozen=True, gc=False, tag_field="priced_by", t
     output: float
     cached_input: float | None = None
     """None = cached tokens cost the input price."""
+    cache_write: float | None = None
+    """Prompt tokens that were written to the cache; None = a quarter more than `input`."""
 
 
 class GpuPrice(msgspec.Struct, frozen=True, gc=False, tag_field="priced_by", tag="hour"):

@@ -12,6 +12,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     output_tokens: int
     cached_tokens: int | None = None
     """Of `input_tokens`, read from the prefix cache; None = it did not say."""
+    written_tokens: int | None = None
+    """Of `input_tokens`, written to a cache that costs extra (Anthropic's); None = it did not say."""
 
 
 class Reply(msgspec.Struct, frozen=True, gc=False):

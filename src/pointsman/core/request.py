@@ -115,6 +115,8 @@ class Native(msgspec.Struct, frozen=True, gc=False):
     cache it would spoil."""
     is_plain: bool = True
     """Nothing in it goes beyond what engines other than the API's own provider are known to understand."""
+    for_origin: tuple[tuple[Span, bytes], ...] = ()
+    """What the API's own provider must be told instead of these spans."""
     only_at_origin: str = ""
     """What only the API's own provider can do (its sentence for the client); then there is no translation."""
     betas: str = ""

@@ -1,6 +1,12 @@
 """Is the decided tier fit right now? If not, which one is: the second question put to the fleet, before any attempt.
 
 Only the first rung of a way is looked at here. What happens after an attempt has failed is the machine's business.
+
+A rung need not be its whole tier: the gate, the caller's key or the client's choice may leave one pool of it. Then that
+pool is asked about, not the tier: a sibling with room is of no use. This is the rung's *place*.
+
+Why is a pool that is on no tier never waited for? It has made no promise, so that a line would turn away work which its
+engines would do, and nobody could say otherwise: `queue` and `sla` are a tier's. Who wants a line for it gives it a tier.
 """
 
 from __future__ import annotations
@@ -22,6 +28,8 @@ class Entry(msgspec.Struct, frozen=True):
     """Where a request enters its way."""
 
     way: Way
+    place: str = ""
+    """What of the fleet it enters; empty = none of its tiers."""
     escalation: Escalation | None = None
     """Set when it enters above the decided tier."""
     is_stuck: bool = False
@@ -36,16 +44,38 @@ def enter(way: Way, fleet: Fleet, now: float, rng: Random, *, ttft_slo_s: float 
     first = way.rungs[0] if way.rungs else None
     if first is None or first.tier not in fleet.tiers:
         return Entry(way)
-    reason = fleet.diverts(first.tier, now, rng)
-    if reason is None and not _is_fast(fleet, first.tier, ttft_slo_s, now):
-        reason = SLA
+    place = place_of(way, first, fleet)
+    reason = fleet.diverts(place, now, rng)
     if reason is None:
-        return Entry(way)
+        if not fleet.is_served(place, now):
+            return Entry(way, place, is_stuck=_is_crowded(way, fleet, now))
+        if ttft_slo_s is None or _is_fast(fleet, place, ttft_slo_s, now):
+            return Entry(way, place)
+        reason = SLA
     is_fit = _fit(fleet, ttft_slo_s, now)
     for at, rung in enumerate(way.rungs):
-        if at and rung.reason in (FAILED, FALLBACK) and rung.tier in fleet.tiers and is_fit(rung.tier):
-            return Entry(_entered(way, at, reason), Escalation(first.tier, rung.tier, reason))
-    return Entry(way, is_stuck=reason != SLA)
+        if at and _is_above(rung) and is_fit(there := place_of(way, rung, fleet)):
+            return Entry(_entered(way, at, reason), there, Escalation(first.tier, rung.tier, reason))
+    return Entry(way, place, is_stuck=reason != SLA)
+
+
+def place_of(way: Way, rung: Rung, fleet: Fleet) -> str:
+    """What of the fleet a rung stands for: its tier, or the one pool that this way may use."""
+    pools, tier = way.pools[rung.tier], fleet.tiers.get(rung.tier)
+    if tier is not None and (len(tier.pools) == 1 or len(pools) > 1):
+        return rung.tier
+    return pools[0] if len(pools) == 1 and pools[0] not in fleet.tiers else rung.tier
+
+
+def _is_crowded(way: Way, fleet: Fleet, now: float) -> bool:
+    """The decided tier is out of service, and those above it that are not are full: it would be their queue."""
+    above = [place_of(way, rung, fleet) for rung in way.rungs[1:] if _is_above(rung)]
+    served = [place for place in above if fleet.is_served(place, now)]
+    return bool(served) and not any(fleet.fitness(place, now).is_fit for place in served)
+
+
+def _is_above(rung: Rung) -> bool:
+    return rung.reason in (FAILED, FALLBACK)
 
 
 def _fit(fleet: Fleet, ttft_slo_s: float | None, now: float) -> Callable[[str], bool]:
@@ -60,9 +90,13 @@ def _is_fast(fleet: Fleet, tier: str, ttft_slo_s: float | None, now: float) -> b
     return p95 is None or p95 <= ttft_slo_s
 
 
-def tiers_to_wait_for(way: Way) -> tuple[str, ...]:
-    """The decided tier, then those that a climb or a fallback leads to."""
-    return tuple(rung.tier for at, rung in enumerate(way.rungs) if not at or rung.reason in (FAILED, FALLBACK))
+def places_to_wait_for(way: Way, fleet: Fleet) -> dict[str, str]:
+    """Place -> tier: the decided one, then those that a climb or a fallback leads to."""
+    places: dict[str, str] = {}
+    for at, rung in enumerate(way.rungs):
+        if not at or _is_above(rung):
+            places.setdefault(place_of(way, rung, fleet), rung.tier)
+    return places
 
 
 def entered_at(way: Way, tier: str, reason: str) -> Way:

@@ -6,12 +6,18 @@ requests waits behind itself, and the other one's single request is next but one
 
 Why ageing? Strict priorities starve: whoever has waited `AGE_S` counts as one priority better.
 
-Pure: sizes and times are passed in. Every call is O(tenants who wait), and queues are short by construction.
+Why kinds? Those who wait for one tier may not all go the same ways: one will also be served above, another was pinned. Who
+stands before somebody who can go on must not hold them up, so each kind has a head of its own; shares are a tenant's over
+all kinds.
+
+Pure: sizes and times are passed in. Every call is O(tenants and kinds that wait), but for `ahead` and `remove`; queues are
+short by construction.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 HIGH = 0
@@ -24,21 +30,25 @@ T = TypeVar("T")
 class Ticket(Generic[T]):
     """One who waits."""
 
-    __slots__ = ("at", "finish", "item", "priority", "start", "tenant")
+    __slots__ = ("at", "finish", "item", "kind", "priority", "start", "tenant")
 
-    def __init__(self, item: T, tenant: str, priority: int, start: float, finish: float, at: float) -> None:
-        self.item, self.tenant, self.priority, self.at = item, tenant, priority, at
+    def __init__(self, item: T, tenant: str, priority: int, kind: Hashable, start: float, finish: float, at: float) -> None:
+        self.item, self.tenant, self.priority, self.kind, self.at = item, tenant, priority, kind, at
         self.start, self.finish = start, finish
 
+    def urgency(self, now: float) -> int:
+        """Its priority, the better the longer it has waited."""
+        return max(HIGH, self.priority - int((now - self.at) / AGE_S))
+
     def rank(self, now: float) -> tuple[int, float, float]:
-        return max(HIGH, self.priority - int((now - self.at) / AGE_S)), self.start, self.at
+        return self.urgency(now), self.start, self.at
 
 
 class FairQueue(Generic[T]):
     """Who waits for one tier."""
 
     def __init__(self) -> None:
-        self._lines: dict[tuple[int, str], deque[Ticket[T]]] = {}
+        self._lines: dict[tuple[int, str, Hashable], deque[Ticket[T]]] = {}
         # Virtual time: the start of what was let in last. A tenant's next start is never before it.
         self._virtual = 0.0
         self._finishes: dict[tuple[int, str], float] = {}
@@ -47,39 +57,54 @@ class FairQueue(Generic[T]):
     def __len__(self) -> int:
         return self._length
 
-    def put(self, item: T, *, tenant: str, priority: int, size: float, now: float) -> Ticket[T]:
+    def put(self, item: T, *, tenant: str, priority: int, size: float, now: float, kind: Hashable = None) -> Ticket[T]:
         """Puts `item` in line. `size`: how much work it is, in any one unit (tokens)."""
-        line = priority, tenant
-        start = max(self._virtual, self._finishes.get(line, 0.0))
-        ticket = Ticket(item, tenant, priority, start, start + max(size, 1.0), now)
-        self._finishes[line] = ticket.finish
-        self._lines.setdefault(line, deque()).append(ticket)
+        start = self._start(priority, tenant)
+        ticket = Ticket(item, tenant, priority, kind, start, start + max(size, 1.0), now)
+        self._finishes[priority, tenant] = ticket.finish
+        self._lines.setdefault((priority, tenant, kind), deque()).append(ticket)
         self._length += 1
         return ticket
 
-    def peek(self, now: float) -> Ticket[T] | None:
-        """Who is next."""
+    def _start(self, priority: int, tenant: str) -> float:
+        return max(self._virtual, self._finishes.get((priority, tenant), 0.0))
+
+    def peek(self, now: float, admits: Callable[[T], bool] | None = None) -> Ticket[T] | None:
+        """Who is next; with `admits`, who is next of those that it lets in. It is asked about one of each kind and tenant."""
         heads = [line[0] for line in self._lines.values()]
+        if admits is not None:
+            heads = [ticket for ticket in heads if admits(ticket.item)]
         return min(heads, key=lambda ticket: ticket.rank(now)) if heads else None
+
+    def ahead(self, tenant: str, priority: int, now: float) -> int:
+        """How many would be let in before a newcomer."""
+        rank = priority, self._start(priority, tenant), now
+        return sum(ticket.rank(now) <= rank for line in self._lines.values() for ticket in line)
 
     def take(self, now: float) -> Ticket[T] | None:
         """Lets the next one in."""
         ticket = self.peek(now)
         if ticket is not None:
-            self._virtual = max(self._virtual, ticket.start)
-            self.remove(ticket)
+            self.let_in(ticket)
         return ticket
 
-    def least(self, priority: int) -> Ticket[T] | None:
-        """Who would give way to a newcomer of `priority`: the newest of the worst class, if that is worse than it."""
-        worst = max(self._lines, default=None, key=lambda line: line[0])
-        if worst is None or worst[0] <= priority:
+    def let_in(self, ticket: Ticket[T]) -> None:
+        """Takes one out of line since its turn has come."""
+        self._virtual = max(self._virtual, ticket.start)
+        self.remove(ticket)
+
+    def least(self, priority: int, tenant: str) -> Ticket[T] | None:
+        """Who would give way to a newcomer: the last one of all, if that is behind it. So a better priority displaces a worse
+        one, and within one whoever has asked for little displaces the newest of whoever has filled the line."""
+        last = max((line[-1] for line in self._lines.values()), default=None,
+                   key=lambda ticket: (ticket.priority, ticket.start, ticket.at))
+        if last is None or (last.priority, last.start) <= (priority, self._start(priority, tenant)):
             return None
-        return max((line[-1] for key, line in self._lines.items() if key[0] == worst[0]), key=lambda ticket: ticket.at)
+        return last
 
     def remove(self, ticket: Ticket[T]) -> bool:
         """Takes one out of line, wherever it stands. False: it was not there any more."""
-        key = ticket.priority, ticket.tenant
+        key = ticket.priority, ticket.tenant, ticket.kind
         line = self._lines.get(key)
         if line is None or ticket not in line:
             return False
@@ -87,16 +112,16 @@ class FairQueue(Generic[T]):
         self._length -= 1
         if not line:
             del self._lines[key]
-            self._forget(key)
+            self._forget(ticket.priority, ticket.tenant)
         return True
 
-    def _forget(self, key: tuple[int, str]) -> None:
+    def _forget(self, priority: int, tenant: str) -> None:
         """A tenant that has used its share up is remembered while anyone waits, so that leaving the line is no trick."""
         if not self._lines:
             self._finishes.clear()
             self._virtual = 0.0
-        elif self._finishes.get(key, 0.0) <= self._virtual:
-            del self._finishes[key]
+        elif self._finishes.get((priority, tenant), 0.0) <= self._virtual:
+            self._finishes.pop((priority, tenant), None)
 
     def __repr__(self) -> str:
         return f"<FairQueue [{self._length} waiting, {len(self._lines)} lines]>"

@@ -22,7 +22,7 @@ _REFERENCE = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 _MODEL = re.compile(r"[!-~](?:[ -~]{0,254}[!-~])?")
 _READ: Final = frozenset({
     "model", "api_base", "base_url", "api_key", "custom_llm_provider", "max_parallel_requests", "input_cost_per_token",
-    "output_cost_per_token", "cache_read_input_token_cost", "tags", "order",
+    "output_cost_per_token", "cache_read_input_token_cost", "cache_creation_input_token_cost", "tags", "order",
 })
 _TOLD: Final[Mapping[str, str]] = {
     **dict.fromkeys(("rpm", "tpm"), "there is no limit by the minute; a 429 rests the endpoint for as long as its Retry-After says, "
@@ -49,10 +49,10 @@ _TOLD: Final[Mapping[str, str]] = {
     "use_in_pass_through": "there are no pass-through routes",
     "litellm_credential_name": "keys are references; the stored credential must be set as a variable",
     "merge_reasoning_content_in_choices": "answers are passed on untouched",
-    "cache_creation_input_token_cost": "there is no price for writing to a provider's cache yet",
 }
 _INFO_READ: Final = frozenset({
     "mode", "max_input_tokens", "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost",
+    "cache_creation_input_token_cost",
     "supports_vision", "supports_function_calling", "supports_response_schema",
 })
 _INFO_TOLD: Final[Mapping[str, str]] = {
@@ -225,7 +225,7 @@ class Deployments:
         """Sets the price; returns where it comes from when it is not from their file."""
         given = {}
         for name, ours in (("input_cost_per_token", "input"), ("output_cost_per_token", "output"),
-                           ("cache_read_input_token_cost", "cached_input")):
+                           ("cache_read_input_token_cost", "cached_input"), ("cache_creation_input_token_cost", "cache_write")):
             section, holder = ("litellm_params", params) if _has(params, name) else ("model_info", info)
             if not _has(holder, name):
                 continue
@@ -237,7 +237,7 @@ class Deployments:
         if is_embedding and "input" in given:
             given.setdefault("output", 0.0)
         if "input" in given and "output" in given:
-            endpoint["usd_per_million"] = {k: given[k] for k in ("input", "output", "cached_input") if k in given}
+            endpoint["usd_per_million"] = {k: given[k] for k in ("input", "output", "cached_input", "cache_write") if k in given}
             return ""
         if given:
             self._findings.dropped(loc, "only one of the two prices is given: answers would cost an unknown amount, so none is written")

@@ -1,6 +1,7 @@
 """What an attempt cost, in integer nano-dollars.
 
-    token-priced   (input - cached) x input + cached x cached_input + output x output    [$ per million tokens]
+    token-priced   (input - cached - written) x input + cached x cached_input + written x cache_write + output x output
+                                                                                          [$ per million tokens]
     GPU-priced     (input + output) / tokens_per_s x usd_per_hour x count / 3600
 
 Each price is turned into exact integer rates once; an attempt is then a few integer multiplications and one
@@ -31,6 +32,9 @@ from pointsman.money.catalogue import nominal_tokens_per_s
 NOTHING = Usage(0, 0)
 """The usage of an attempt that was refused before a byte was sent."""
 
+CACHE_WRITE = Fraction(5, 4)
+"""Of the input price, where nobody says: what Anthropic's price list asks for its cache of five minutes."""
+
 # From the firmest to the weakest: a sum is as firm as its weakest part.
 _FIRMNESS = {"tokens": 0, "gpu": 1, "gpu-nominal": 2, "estimated": 3, "unpriced": 4}
 
@@ -45,6 +49,7 @@ class Rates(NamedTuple):
     output: int
     per: int
     basis: str
+    written: int
 
     def nano_usd(self, usage: Usage) -> int:
         cached = usage.cached_tokens
@@ -52,6 +57,8 @@ class Rates(NamedTuple):
         if cached:
             # An engine that counts the cache apart from the input must not make the input negative.
             spent += min(cached, usage.input_tokens) * (self.cached - self.input)
+        if usage.written_tokens:
+            spent += min(usage.written_tokens, usage.input_tokens - min(cached or 0, usage.input_tokens)) * (self.written - self.input)
         if spent <= 0:
             return 0
         return (2 * spent + self.per) // (2 * self.per) or 1
@@ -62,9 +69,13 @@ def rates_of(price: Price) -> Rates | None:
     """The exact integer rates of a price; None = it cannot price anything (no speed known, not a number, negative)."""
     if isinstance(price, TokenPrice):
         cached = price.input if price.cached_input is None else price.cached_input
-        rates = [_exact(usd) for usd in (price.input, cached, price.output)]
+        rates = [_exact(usd) for usd in (price.input, cached, price.output, price.input if price.cache_write is None else price.cache_write)]
         per_token = [rate * NANO / 1_000_000 for rate in rates if rate is not None]
-        return _over_one_denominator(per_token, "tokens") if len(per_token) == 3 else None
+        if len(per_token) < 4:
+            return None
+        if price.cache_write is None:
+            per_token[3] *= CACHE_WRITE
+        return _over_one_denominator(per_token, "tokens")
     return _gpu_rates(price)
 
 
@@ -75,7 +86,7 @@ def _gpu_rates(price: GpuPrice) -> Rates | None:
     if not speed or usd_per_hour is None or price.count < 1:
         return None
     per_token = usd_per_hour * price.count * NANO / (3600 * speed)
-    return _over_one_denominator([per_token] * 3, "gpu" if measured else "gpu-nominal")
+    return _over_one_denominator([per_token] * 4, "gpu" if measured else "gpu-nominal")
 
 
 def _exact(value: float | None) -> Fraction | None:
@@ -86,7 +97,7 @@ def _exact(value: float | None) -> Fraction | None:
 def _over_one_denominator(rates: list[Fraction], basis: str) -> Rates:
     per = math.lcm(*(rate.denominator for rate in rates))
     whole = [rate.numerator * (per // rate.denominator) for rate in rates]
-    return Rates(whole[0], whole[1], whole[2], per, basis)
+    return Rates(whole[0], whole[1], whole[2], per, basis, whole[3])
 
 
 def cost_of(price: Price | None, usage: Usage | None, *, estimate: Usage | None) -> Cost:

@@ -33,7 +33,7 @@ class Vitals:
 
     __slots__ = (
         "elsewhere", "elsewhere_tokens", "excess_tokens", "health", "in_flight", "in_flight_tokens", "is_draining",
-        "is_new", "last_answered_at", "not_ready", "not_ready_until", "open_at", "paced", "paced_s", "paced_tokens",
+        "is_new", "last_answered_at", "length_s", "not_ready", "not_ready_until", "open_at", "paced", "paced_s", "paced_tokens",
         "probe", "report", "report_in_flight", "shared", "slowness", "ttft_s", "warm_from", "windows",
     )  # fmt: skip
 
@@ -57,6 +57,8 @@ class Vitals:
         self.probe: object | None = None
         self.last_answered_at: float | None = None
         self.ttft_s: float | None = None
+        # How long an answer takes, from lease to last byte: a moving average. None = none was complete yet.
+        self.length_s: float | None = None
         self.report: LoadReport | None = None
         # In flight here and elsewhere when the report came: what of its load is not ours is the difference.
         self.report_in_flight = 0
@@ -120,6 +122,11 @@ class Vitals:
         if ttft_s is not None:
             old = self.ttft_s
             self.ttft_s = ttft_s if old is None else old + TTFT_WEIGHT * (ttft_s - old)
+
+    def completed(self, seconds: float) -> None:
+        """An answer was complete after `seconds`."""
+        old = self.length_s
+        self.length_s = seconds if old is None else old + TTFT_WEIGHT * (seconds - old)
 
     def pace(self, seconds: float, tokens: int) -> None:
         """An answer of which `tokens` took `seconds`."""

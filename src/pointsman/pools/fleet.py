@@ -102,6 +102,11 @@ class Fleet:
         live = self._live.get(tier)
         return True if live is None else live.has_room(now, entering)
 
+    def is_served(self, tier: str, now: float) -> bool:
+        """Some endpoint of it is in service."""
+        live = self._live.get(tier)
+        return True if live is None else live.is_served(now)
+
     def slots(self, tier: str, now: float) -> int | None:
         """Of the endpoints in service, declared or reported; None when one's are unknown."""
         live = self._live.get(tier)
@@ -113,9 +118,14 @@ class Fleet:
         return None if live is None else live.free_slots(now)
 
     def drain_rate(self, tier: str, now: float) -> float | None:
-        """Answers per second lately; None = none in the last minute."""
+        """Places per second that answers give back, as it is loaded now; None = nobody knows."""
         live = self._live.get(tier)
         return None if live is None else live.drain_rate(now)
+
+    def answers_per_s(self, tier: str, now: float) -> float | None:
+        """Answers per second lately; None = none in the last minute."""
+        live = self._live.get(tier)
+        return None if live is None else live.answers_per_s(now)
 
     def ttft_p95(self, tier: str, now: float) -> float | None:
         """Of the tier's window; None = too few answers."""

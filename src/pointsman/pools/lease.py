@@ -116,6 +116,7 @@ class Lease:
     def _count_answer(self, now: float, output_tokens: int | None) -> None:
         windows = self._vitals.windows
         windows.answered(now)
+        self._vitals.completed(now - self._leased_at)
         for tier in self._watchers.tiers:
             tier.answered(now)
         if output_tokens is None or output_tokens <= 1:

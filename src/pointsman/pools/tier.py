@@ -131,19 +131,38 @@ class Tier:
         return "sla" if has_slot and breach is not None and breach.reason == TTFT else "saturated"
 
     def has_room(self, now: float, entering: int) -> bool:
-        """One more than `entering` can start at once: free slots, or an endpoint whose slots nobody knows."""
+        """One more than `entering` can start at once.
+
+        An endpoint of which nothing is known has room for one: so those who wait for it go on one by one, and not all at
+        once.
+        """
         free = -entering
         for endpoint in self.endpoints:
-            vitals = endpoint.vitals
-            if vitals.open_at > now or self._breach_of(endpoint, now) is not None:
-                continue
-            slots = endpoint.slots_now(now)
-            if slots is None:
-                return True
-            free += slots - vitals.busy
-            if free > 0:
-                return True
+            if endpoint.vitals.open_at <= now and self._breach_of(endpoint, now) is None:
+                free += max(0, self._room_at(endpoint, now))
+                if free > 0:
+                    return True
         return False
+
+    def _room_at(self, endpoint: Endpoint, now: float) -> int:
+        """How many more this endpoint, which is below its limits, can take until it says otherwise.
+
+        Free slots; but an engine whose queue or cache was short before its slots has room only up to the limit of its
+        queue, counting what was sent there since its report.
+        """
+        busy, slots, report = endpoint.vitals.busy, endpoint.slots_now(now), endpoint.fresh_report(now)
+        free = None if slots is None else slots - busy
+        if report is None or report.waiting is None:
+            return 1 if free is None else free
+        breach = self.saturation.breach
+        if free is not None and not report.waiting and (breach is None or breach.reason in (IN_FLIGHT, TTFT)):
+            return free
+        queue = self.settings.saturation.waiting - report.waiting + endpoint.vitals.report_in_flight - busy
+        return queue if free is None else min(free, queue)
+
+    def is_served(self, now: float) -> bool:
+        """Some endpoint is in service."""
+        return self._is_in_service(now)
 
     def slots(self, now: float) -> int | None:
         """Of the endpoints in service; None when one's are unknown."""
@@ -168,6 +187,16 @@ class Tier:
         return total
 
     def drain_rate(self, now: float) -> float | None:
+        """Places per second that answers give back, as it is loaded now; None = nobody knows.
+
+        What runs, by how long an answer takes (Little's law). Why not the answers of late alone? They tell how many were
+        asked for: the first line after a quiet minute would be taken for an endless one.
+        """
+        known = [(e.vitals.in_flight, e.vitals.length_s) for e in self.endpoints]
+        running = sum(in_flight / length_s for in_flight, length_s in known if length_s)
+        return max(running, self.answers_per_s(now) or 0.0) or None
+
+    def answers_per_s(self, now: float) -> float | None:
         """Answers per second lately; None = none in the last minute."""
         if self._answers.lately(now, RATE_S)[0] >= RATE_MIN:
             return self._answers.rate(0, now, RATE_S)
@@ -193,7 +222,7 @@ class Tier:
             "is_diverting": saturation.is_diverting, "share": round(saturation.share, 3),
             "is_breaching": self._is_slow(_OVER, self.settings.saturation.window_s, now, self.settings.saturation.min_answers),
             "in_flight": self.in_flight, "slots": self.slots(now), "free_slots": self.free_slots(now),
-            "answers_per_s": self.drain_rate(now), "ttft_p50_s": self._ttft.quantile(0.5, now), "ttft_p95_s": p95,
+            "answers_per_s": self.answers_per_s(now), "ttft_p50_s": self._ttft.quantile(0.5, now), "ttft_p95_s": p95,
             "ttft_answers": self._ttft.n, "ttft_target_s": target_s, "ttft_p95_max_s": self._limit_s,
         }  # fmt: skip
 

@@ -71,6 +71,8 @@ class Spool:
         self._lock = threading.Lock()
         self._fd: int | None = None
         self._path: Path | None = None
+        # Where the last file that was let go of had come to.
+        self._left = ("", 0)
         self._size = 0
         # True while the file may end in a half-line that could not be cut off.
         self._torn = False
@@ -106,8 +108,8 @@ class Spool:
 
     @property
     def place(self) -> tuple[str, int]:
-        """The file that is being written and its size so far: what comes after belongs to later records. ("", 0) = none."""
-        return (self._path.name, self._size) if self._path is not None else ("", 0)
+        """The file that is being written, or was last, and its size: what comes after belongs to later records. ("", 0) = none."""
+        return (self._path.name, self._size) if self._path is not None else self._left
 
     def close(self) -> None:
         """Lets go of the file, so that the importer may finish and remove it. Records written later are dropped."""
@@ -173,6 +175,8 @@ class Spool:
     def _release(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
+            if self._path is not None:
+                self._left = (self._path.name, self._size)
         self._fd = self._path = None
 
     def _check_file(self) -> None:

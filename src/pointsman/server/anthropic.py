@@ -67,8 +67,10 @@ class AnthropicEndpoints:
         request = front.parsed(body, exchange, Kind.CHAT, caller)
         needs, native = request.needs, None
         if MESSAGES in front.dialects:
-            native = native_of(MESSAGES, own, is_plain=remembered.is_plain, only_at_origin=remembered.only_at_origin,
-                               betas=exchange.headers.get(BETAS, b""))
+            # Engines insist on a limit as Anthropic does; a chat needs none.
+            is_plain = remembered.is_plain and request.max_tokens is not None
+            native = native_of(MESSAGES, own, is_plain=is_plain, only_at_origin=remembered.only_at_origin,
+                               betas=exchange.headers.get(BETAS, b""), has_unsigned=remembered.has_unsigned)
             if native is not None and native.only_at_origin:
                 needs = msgspec.structs.replace(needs, dialect=MESSAGES)
         return msgspec.structs.replace(

@@ -141,7 +141,7 @@ class Connection(HttpToolsProtocol):
         if self._head_timer is not None:
             self._stop_head_timer()
         exchange = DirectExchange(self, request)
-        if not exchange.is_whole:
+        if len(request.body) < request.length:
             self._direct = exchange
         cycle: Any = exchange
         self._running = self.cycle = cycle

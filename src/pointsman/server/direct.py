@@ -17,9 +17,9 @@ from typing import NamedTuple, Protocol
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from pointsman.core.head import fields, is_plain
+from pointsman.core.head import fields
 from pointsman.errors import BodyTimeout, ClientGone
-from pointsman.server.exchange import BODY_TIMEOUT_S, ONCE, Exchange, Headers, empty, too_large
+from pointsman.server.exchange import BODY_TIMEOUT_S, BODY_WHOLE_S, ONCE, Exchange, Headers, empty, too_large
 
 _SPECIAL = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 """Headers that change what the bytes after the head are."""
@@ -40,9 +40,8 @@ class Plain(NamedTuple):
 def read(data: bytes, lines: Mapping[bytes, str]) -> Plain | None:
     """One plain request, or None: let the parser look at it. `lines` has the known request lines with their paths."""
     head, end, body = data.partition(b"\r\n\r\n")
-    first, *rest = head.split(b"\r\n")
-    path = lines.get(first)
-    if path is None or not end or not is_plain(head, (first, *rest)) or (found := fields(rest)) is None:
+    path = lines.get(head[:head.find(b"\r\n")])
+    if path is None or not end or (found := fields(head)) is None:
         return None
     headers, again = found
     if not _SPECIAL.isdisjoint(headers) or headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
@@ -50,7 +49,9 @@ def read(data: bytes, lines: Mapping[bytes, str]) -> Plain | None:
     length = headers.get(b"content-length", b"")
     if not length.isdigit() or len(length) > 15 or len(body) > int(length):
         return None
-    if again and not _FRAMING.isdisjoint(again):
+    if not again:
+        return Plain(path, headers, b"", int(length), body)
+    if not _FRAMING.isdisjoint(again):
         return None
     return Plain(path, headers, next((name for name in again if name in ONCE), b""), int(length), body)
 
@@ -60,6 +61,7 @@ class Server(Protocol):
 
     transport: asyncio.Transport
     flow: FlowControl
+    client: tuple[str, int] | None
 
     def on_response_complete(self) -> None: ...
 
@@ -116,20 +118,29 @@ class DirectExchange(Exchange):
 
     @property
     def peer(self) -> str:
-        client = getattr(self._server, "client", None)
+        client = self._server.client
         return client[0] if client else ""
 
     async def body(self, limit: int) -> bytes:
-        self._check_media_type()
+        if self.headers.get(b"content-type") != b"application/json" or b"content-encoding" in self.headers:
+            self._check_media_type()
         if self._length > limit:
             raise too_large(limit)
-        while self._size < self._length:
-            await self._more()
+        if self._size < self._length:
+            await self._rest_of_it()
         if len(self._parts) > 1:
             self._parts = [b"".join(self._parts)]
         if not self._length:
             raise empty()
         return self._parts[0]
+
+    async def _rest_of_it(self) -> None:
+        try:
+            async with asyncio.timeout(BODY_WHOLE_S):
+                while self._size < self._length:
+                    await self._more()
+        except TimeoutError as exc:
+            raise BodyTimeout(f"the body was not complete within {BODY_WHOLE_S:g} s") from exc
 
     async def _more(self) -> None:
         if self.is_gone:
@@ -140,7 +151,7 @@ class DirectExchange(Exchange):
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 await self._waiter
         except TimeoutError as exc:
-            raise BodyTimeout(f"the body did not arrive within {BODY_TIMEOUT_S:g} s") from exc
+            raise BodyTimeout(f"nothing of the body arrived for {BODY_TIMEOUT_S:g} s") from exc
         finally:
             self._waiter = None
 
@@ -191,7 +202,7 @@ class DirectExchange(Exchange):
             await self._server.flow.drain()
 
     def _head(self, status: int, headers: Headers, lines: bytes) -> bytes:
-        if not self.keep_alive or not self.is_whole:
+        if not self.keep_alive or self._size < self._length:
             headers = [*headers, _CLOSE]
         head = b"".join([b"%b: %b\r\n" % header for header in headers])
         if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers) or b"\0" in head:

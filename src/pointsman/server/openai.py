@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 
 import msgspec
@@ -32,20 +32,20 @@ class OpenAIEndpoints:
     def __init__(self, gateway: Gateway, front: Callable[[], Front]) -> None:
         self._gateway, self._front = gateway, front
 
-    async def chat(self, exchange: Exchange) -> None:
-        await self._answer(exchange, Kind.CHAT)
+    def chat(self, exchange: Exchange) -> Awaitable[None]:
+        return self._answer(exchange, Kind.CHAT)
 
-    async def completions(self, exchange: Exchange) -> None:
-        await self._answer(exchange, Kind.COMPLETION)
+    def completions(self, exchange: Exchange) -> Awaitable[None]:
+        return self._answer(exchange, Kind.COMPLETION)
 
-    async def embeddings(self, exchange: Exchange) -> None:
-        await self._answer(exchange, Kind.EMBEDDING)
+    def embeddings(self, exchange: Exchange) -> Awaitable[None]:
+        return self._answer(exchange, Kind.EMBEDDING)
 
     async def _answer(self, exchange: Exchange, kind: Kind) -> None:
         front = self._front()
         caller = front.admit(exchange)
         try:
-            request = await front.read(exchange, kind, caller)
+            request = front.parsed(await exchange.body(front.settings.server.max_body), exchange, kind, caller)
         except RequestError as error:
             self._gateway.reject(kind, caller, error, exchange.request_id)
             raise
@@ -56,7 +56,7 @@ class HttpPort(ExchangePort):
     """`gateway.port.Port` over one HTTP exchange."""
 
     def __init__(self, exchange: Exchange, *, is_chat: bool) -> None:
-        super().__init__(exchange)
+        self._exchange = exchange
         self._is_chat = is_chat
 
     async def open(self, facts: Facts) -> None:

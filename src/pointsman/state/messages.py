@@ -76,6 +76,8 @@ class Pulse(msgspec.Struct, frozen=True, gc=False, tag="pulse"):
     in_flight: int
     """Requests under way, whether on an endpoint or not."""
     news: tuple[News, ...] = ()
+    is_whole: bool = False
+    """Has what follows: as it is now, or since the last whole one."""
     counts: Counts = Counts()
     spool: str = ""
     """Name of the spool file in use, and its size when `counts` was taken."""

@@ -31,6 +31,10 @@ class Crew:
     def port(self) -> int:
         return int(self.listening.getsockname()[1])
 
+    def expect(self, seat: int) -> None:
+        """Somebody will sit there in a moment: the others leave it its share of what connects meanwhile."""
+        self._boards.turn(seat).sit(0)
+
     def absent(self, seat: int) -> None:
         """Nobody in that seat takes connections or has anything in flight."""
         self._boards.clear(seat)

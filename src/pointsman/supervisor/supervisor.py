@@ -102,6 +102,8 @@ class Supervisor(Service):
         self.port = self._crew.port
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
+                for seat in self._seats:
+                    self._crew.expect(seat.number)
                 await asyncio.gather(*(self._fill(seat) for seat in self._seats))
         except (TimeoutError, NurseryGone) as exc:
             _log.error("not all workers began to serve: %s", exc or f"waited {START_TIMEOUT_S:g} s")
@@ -153,7 +155,12 @@ class Supervisor(Service):
     async def _fill(self, seat: Seat) -> None:
         """Puts a worker into an empty seat, and returns when it serves or has died. Raises NurseryGone."""
         loop = asyncio.get_running_loop()
-        process, own = await self._crew.nursery.bear(seat.number)
+        self._crew.expect(seat.number)
+        try:
+            process, own = await self._crew.nursery.bear(seat.number)
+        except NurseryGone:
+            self._crew.absent(seat.number)
+            raise
         self._lives += 1
         seat.process, seat.life, seat.born_at = process, self._lives, loop.time()
         seat.ready = loop.create_future()
@@ -185,6 +192,8 @@ class Supervisor(Service):
         if self._is_closing:
             return
         pause_s = seat.restarts.pause_s(lived_s)
+        if not pause_s:
+            self._crew.expect(seat.number)
         _log.log(logging.INFO if was_told_to_go else logging.ERROR,
                  "worker %d (process %d) is gone after %.1f s; the next one comes %s", seat.number, process, lived_s,
                  f"in {pause_s:g} s" if pause_s else "at once")
@@ -263,8 +272,8 @@ class Supervisor(Service):
     def _felt(self, seat: Seat, pulse: Pulse) -> None:
         before, seat.pulse = seat.pulse, pulse
         self._metrics.add(self._sums.heard(seat.life, pulse.counts))
-        if pulse.spool:
-            if seat.tail is not None:
+        if pulse.is_whole:
+            if seat.tail is not None and pulse.spool:
                 seat.tail.told(pulse.spool, pulse.spool_size)
             self._traffic.add({name: Answers(a.count, a.ttft_sum_s, a.ttft_n) for name, a in pulse.answers.items()})
             self._mirror.answered(pulse.answers)

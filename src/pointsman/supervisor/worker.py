@@ -126,7 +126,7 @@ class WorkerService(Service):
         answers = {name: Answered(a.answered, a.ttft_sum_s, a.ttft_n) for name, a in self._traffic.take().items()}
         tiers = self._tier_status()
         return {
-            "counts": unsaid.of(self._metrics.counts()), "spool": spool, "spool_size": size, "answers": answers,
+            "is_whole": True, "counts": unsaid.of(self._metrics.counts()), "spool": spool, "spool_size": size, "answers": answers,
             "waiting": {tier["tier"]: tier["waiting"] for tier in tiers if tier["waiting"]},
             "unfit": {tier["tier"]: tier["unfit"] for tier in tiers if tier["unfit"]},
             "departed": dict(self.gateway.departures.outcomes),

@@ -20,6 +20,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal, TextIO
 
 import msgspec
@@ -69,11 +70,23 @@ class Line(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     simulated: bool = False
 
 
+def _stamp(at: float) -> str:
+    """Seconds since the epoch as a date with milliseconds."""
+    second, micros = divmod(round(at * 1e6), 1_000_000)
+    return f"{_second(second)}.{micros // 1000:03d}+00:00"
+
+
+@lru_cache(maxsize=16)
+def _second(second: int) -> str:
+    """Kept: a busy second has thousands of lines."""
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
+
+
 def line_of(record: Record) -> Line:
     """The line that tells this record."""
     decision, usage = record.decision, record.usage
     return Line(
-        at=datetime.fromtimestamp(record.at, UTC).isoformat(timespec="milliseconds"),
+        at=_stamp(record.at),
         id=record.id, kind=record.kind, outcome=record.outcome, status=record.status,
         duration_ms=round(record.duration_s * 1000, 3),
         route=record.route, tier=record.routing_tier, rung=record.rung, original_tier=record.original_tier,

@@ -43,6 +43,8 @@ class Seen:
     took_s: float = 0.0
     tries: int = 1
     """Requests sent, retries included."""
+    unreached: int = 0
+    """Of these, how many found nobody listening."""
     records: list[str] = field(default_factory=list)
     """The record id of every try that told one."""
 
@@ -117,13 +119,14 @@ class Oracle:
     async def ask_patiently(self, id: str, *, model: str, stream: bool, rng: Random, retries: int = SDK_RETRIES) -> Seen:
         """As an SDK would: broken connections, 408, 409, 429 and 5xx are retried twice, unless told that it is pointless;
         an answer that has begun is not."""
-        tries, records, began = 0, [], asyncio.get_running_loop().time()
+        tries, unreached, records, began = 0, 0, [], asyncio.get_running_loop().time()
         while True:
             seen = await self.ask(id, model=model, stream=stream)
             tries += 1
+            unreached += seen.ended == "unreachable"
             records += seen.records
             if tries > retries or not _is_retried(seen):
-                seen.tries, seen.records = tries, records
+                seen.tries, seen.unreached, seen.records = tries, unreached, records
                 seen.took_s = asyncio.get_running_loop().time() - began
                 return seen
             pause = min(0.5 * 2.0 ** (tries - 1), 8.0) * (1 - 0.25 * rng.random())

@@ -61,6 +61,8 @@ class Remembered(msgspec.Struct, frozen=True, gc=False):
     """Why there is no translation; the body is then only what classifiers read. "" = there is one."""
     dropped: tuple[str, ...] = ()
     """Hosted tools that the translation leaves out."""
+    has_unsigned: bool = False
+    """Thoughts of another maker's models are among the messages, which Anthropic refuses."""
 
 
 HOSTED = ("web_search_", "web_fetch_", "code_execution_", "tool_search_tool_", "mcp_toolset")
@@ -140,6 +142,7 @@ def translated(body: bytes, *, max_depth: int = 64, lenient: bool = False) -> tu
         stop_sequences=tuple(wire.stop_sequences or ()), metadata=metadata, tags=_tags(wire.metadata),
         input_tokens=estimate(len(messages) + len(tools) - conversation.image_chars, conversation.images),
         is_plain=objections.is_plain, only_at_origin=objections.only_at_origin, dropped=tuple(objections.dropped),
+        has_unsigned=conversation.has_unsigned,
     )
     return _encode(fields), remembered
 

@@ -46,6 +46,7 @@ class Block(msgspec.Struct, gc=False):
     tool_use_id: str | None = None
     content: str | list[Block] | dict[str, msgspec.Raw] | None = None
     is_error: bool | None = None
+    signature: str | None = None
 
 
 class Turn(msgspec.Struct, gc=False):
@@ -61,6 +62,8 @@ class Conversation:
     def __init__(self, objections: Objections | None = None) -> None:
         self._objections = objections or Objections()
         self.messages: list[dict[str, Any]] = []
+        self.has_unsigned = False
+        """A thought without a signature: an engine's, which Anthropic refuses."""
         self.images = 0
         self.image_chars = 0
         """Characters of the messages that are pictures: no text, so they are not counted as tokens."""
@@ -126,6 +129,10 @@ class Conversation:
                 calls.append(_call(block, f"{where}.{i}"))
             elif block.type not in _THOUGHTS:
                 self._objections.object(_unknown(block, f"{where}.{i}"))
+            elif block.type == "thinking" and not block.signature:
+                self.has_unsigned = True
+            else:
+                self._objections.is_plain = False  # Anthropic's own thought: no engine can use it
         message: dict[str, Any] = {"role": "assistant", "content": text if text or not calls else None}
         self.messages.append(message | ({"tool_calls": calls} if calls else {}))
 

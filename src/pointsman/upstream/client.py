@@ -14,7 +14,15 @@ from pointsman.core.fleet import EndpointSpec
 from pointsman.core.protocols import ReplyStream
 from pointsman.core.reply import Batch, Reply
 from pointsman.core.request import ChatRequest
-from pointsman.errors import AnswerTimeout, BadAnswer, FirstTokenTimeout, Misconfigured, NotSpoken, StreamStalled, UpstreamError
+from pointsman.errors import (
+    AnswerTimeout,
+    BadAnswer,
+    FirstTokenTimeout,
+    Misconfigured,
+    NotSpoken,
+    StreamStalled,
+    UpstreamError,
+)
 from pointsman.upstream.exchange import (
     EVENTS,
     JSON,

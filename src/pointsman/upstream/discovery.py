@@ -19,7 +19,7 @@ from pointsman.core.fleet import EndpointSpec
 from pointsman.core.price import TokenPrice
 from pointsman.errors import BadAnswer, ConnectFailed, CredentialRefused, Misconfigured, UpstreamError, UpstreamTimeout
 from pointsman.upstream.client import HttpUpstream
-from pointsman.upstream.models import read_models
+from pointsman.upstream.models import listing_path, read_models
 
 LOCAL_TIMEOUT_S = 1.0
 """A server on this machine that needs longer to list its models would not be pleasant to route to."""
@@ -50,9 +50,8 @@ async def _ask(upstream: HttpUpstream, source: Source, timeout_s: float) -> Find
     endpoint = EndpointSpec(
         id=source.title, pool="discovery", url=source.url, model="", connect_timeout_s=min(1.0, timeout_s),
         api_key=source.key.reveal() if source.key is not None else None, engine=source.engine or "openai")
-    listing = "/models?limit=1000" if source.engine == "anthropic" else "/models"  # Anthropic's pages are of twenty
     try:
-        body = await upstream.get(endpoint, listing, until=asyncio.get_running_loop().time() + timeout_s)
+        body = await upstream.get(endpoint, listing_path(endpoint.engine), until=asyncio.get_running_loop().time() + timeout_s)
         return _found(source, _listed(source, body))
     except UpstreamError as error:
         return _failed(source, error)

@@ -13,6 +13,11 @@ CONTEXT_KEYS = ("max_model_len", "context_length", "max_context_length", "contex
 trained for."""
 
 
+def listing_path(engine: str) -> str:
+    """Where a server lists its models, below its URL. Anthropic gives twenty a page unless asked for more."""
+    return "/models?limit=1000" if engine == "anthropic" else "/models"
+
+
 class ModelCard(msgspec.Struct, frozen=True, gc=False):
     """One served model; `context` in tokens, None = not said."""
 

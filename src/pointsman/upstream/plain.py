@@ -44,10 +44,16 @@ class PlainTransport:
         if reused is not None:
             written_at = loop.time()
             try:
-                return await self._exchange(reused, endpoint, pieces, whole, until)
+                reused.request(endpoint.id, pieces, whole=whole)
+                await reused.answered(until)
+                return reused
             except ConnectionLost:
+                reused.abort()
                 if reused.heard or loop.time() - written_at > RACE_S:
                     raise
+            except BaseException:  # cancelled or failed: either way the socket goes now
+                reused.abort()
+                raise
         try:
             fresh = await self._dial(loop, endpoint, target, until)
         except ConnectFailed as exc:

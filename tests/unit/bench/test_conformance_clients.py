@@ -13,7 +13,7 @@ SCRIPTS = ROOT / "bench" / "conformance" / "clients"
 PINS = ROOT / "requirements"
 FEATURES = ("chat", "stream", "tools", "json_schema", "usage", "errors", "cancellation")
 LOCKS = sorted(PINS.glob("*/*/package-lock.json"))
-REQUIREMENTS = sorted([*PINS.glob("*.txt"), *PINS.glob("*/*.txt")])
+REQUIREMENTS = sorted(path for path in (*PINS.glob("*.txt"), *PINS.glob("*/*.txt")) if not path.stem.endswith("-overrides"))
 
 
 def clients() -> list[tuple[str, str]]:

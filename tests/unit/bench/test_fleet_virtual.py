@@ -98,3 +98,10 @@ def test_only_streams_under_way_die_with_their_endpoint() -> None:
 @pytest.mark.parametrize("balancer", ["prefix", "beginnings"])
 def test_affinity_finds_more_in_the_cache_than_chance(balancer: str) -> None:
     assert play(balancer, 60).hit_rate > play("power_of_two", 60).hit_rate
+
+
+def test_longer_answers_stay_longer_and_so_more_are_in_hand() -> None:
+    fleet = machines.Machines(4, 20.0)
+    slots = {name: virtual.slots_in_time(virtual.tasks_of(traffic.read(name, None, count=60)), fleet) for name in ("conv", "code")}
+
+    assert slots["conv"] > slots["code"] >= 1

@@ -320,6 +320,13 @@ def test_what_may_pass_is_asked_again(error):
     assert play.accepted == 2
 
 
+def test_what_the_engine_says_is_not_worth_repeating_is_tried_elsewhere_only():
+    error = broken()
+    error.should_retry = False
+    assert Script({"small/0": [error, ANSWER]}).play(a_plan("small")).tried == ["small/0"]
+    assert Script({"small/0": [error], "small/1": [ANSWER]}).play(a_plan("small", endpoints=2)).accepted == 2
+
+
 def test_any_other_endpoint_goes_before_a_repeat():
     play = Script({"small/0": [broken(), ANSWER], "large/0": [broken()]}).play(a_plan("small", "large"))
     assert play.tried == ["small/0", "large/0", "large/0"]

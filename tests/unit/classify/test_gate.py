@@ -1,10 +1,10 @@
 """Which tiers could serve a request at all."""
 
-from pointsman.classify.gate import check, fitting_pools, lacks
+from pointsman.classify.gate import Memory, check, fitting_pools, lacks
 from pointsman.core.fleet import Capabilities
 from pointsman.core.request import Needs
 from pointsman.core.settings import TierSettings
-from pointsman.testing.factories import a_pool
+from pointsman.testing.factories import a_pool, an_endpoint
 
 ALL = Capabilities(context=8192, tools=True, json_schema=True, vision=True, logprobs=True)
 NONE = Capabilities(context=8192, tools=False, json_schema=False, vision=False, logprobs=False)
@@ -62,3 +62,29 @@ def test_fitting_pools_keep_their_order():
     pools = {p.name: p for p in (a_pool("a", capabilities=NONE), a_pool("b", capabilities=ALL), a_pool("c"))}
 
     assert fitting_pools(Needs(tools=True), TierSettings("t", ("a", "b", "c")), pools) == ("b", "c")
+
+
+def test_what_only_an_apis_maker_can_do_needs_its_endpoint():
+    origin = a_pool("origin", endpoints=(an_endpoint("origin/0", dialects=("messages",), is_origin=True),))
+    engine = a_pool("engine", endpoints=(an_endpoint("engine/0", dialects=("chat", "messages")),))
+
+    assert lacks(Needs(dialect="messages"), origin) == ()
+    assert "not the maker of the messages API" in lacks(Needs(dialect="messages"), engine)[0]
+    assert lacks(Needs(dialect="responses"), origin)
+    assert lacks(Needs(), engine) == ()
+
+
+def test_an_answer_is_remembered_while_no_context_comes_into_it():
+    asked = []
+
+    def ask(needs, allowed):
+        asked.append((needs, allowed))
+        return needs.context
+
+    memory = Memory([a_pool("a", capabilities=Capabilities(context=1000)), a_pool("b")], ask)
+
+    assert [memory(Needs(context=size), None) for size in (10, 500, 1000)] == [10, 10, 10]
+    assert memory(Needs(context=10, tools=True), None) == 10
+    assert memory(Needs(context=10), frozenset(("a",))) == 10
+    assert len(asked) == 3
+    assert [memory(Needs(context=size), None) for size in (1001, 1002)] == [1001, 1002]

@@ -101,3 +101,15 @@ def test_whatever_models_are_called_the_file_loads(here: list[str], there: list[
     made = draft([Finding(OLLAMA, tuple(Listed(name, context) for name in here)), Finding(OPENAI, tuple(map(Listed, there)))])
     if made.rungs:
         load_text(text_of(made, Choices()), environ=ENVIRON)
+
+
+def test_anthropics_key_makes_a_ladder_of_its_own_models_in_its_own_api() -> None:
+    source = Source("Anthropic", "https://api.anthropic.com/v1", "anthropic", "ANTHROPIC_API_KEY", Credential("sk-ant"), engine="anthropic")
+    listed = tuple(Listed(f"claude-{name}") for name in (
+        "opus-5-5", "sonnet-5-5", "haiku-5-5", "opus-5", "sonnet-5", "opus-4-8", "opus-4-7", "sonnet-4-6", "haiku-4-5-20251001"))
+    loaded = load_text(text_of(draft((Finding(source, listed),)), Choices()), environ={"ANTHROPIC_API_KEY": "sk-ant"})
+
+    ladder = [loaded.pools[tier].endpoints[0] for tier in loaded.routes["auto"].ladder]
+    assert [end.model for end in ladder] == ["claude-haiku-5-5", "claude-sonnet-5-5", "claude-opus-5-5"]
+    assert {(end.engine, end.dialects, end.is_origin, end.api_key) for end in ladder} == {("anthropic", ("messages",), True, "sk-ant")}
+    assert all(end.price is not None for end in ladder)

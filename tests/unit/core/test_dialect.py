@@ -64,3 +64,11 @@ def test_accounting_is_for_the_origin():
 
     assert body_for(SPEAKS, request) == b'{"model":"served","system":[2]}'
     assert body_for(ORIGIN, request) == b'{"model":"served","system":[1,2]}'
+
+
+def test_what_the_origin_must_be_told_otherwise_it_is():
+    body = b'{"model":"a","messages":[1,2]}'
+    request = asked(body, for_origin=((Span(body.index(b"["), body.index(b"]") + 1), b"[2]"),))
+
+    assert body_for(ORIGIN, request) == b'{"model":"served","messages":[2]}'
+    assert body_for(SPEAKS, request) == b'{"model":"served","messages":[1,2]}'

@@ -62,3 +62,14 @@ def test_a_scan_may_begin_inside():
     data = b'[{"role":"system"}]'
 
     assert members(data, 1)[0][0].key == "role"
+
+
+@pytest.mark.parametrize("data", [
+    b'{"a":1,"a":2}', b'{"a":1,"\\u0061":2}', b'{"a": 1}', b'{"a":1 }', b'{"a":[1, 2]}', '{"é":1,"b":2}'.encode(), b'{"a":"\\"{"}',
+])
+def test_compact_or_not_the_spans_are_the_same(data):
+    spaced = b" " + data  # the scan reads this one
+
+    assert [(m.key, m.key_start, m.start, m.end) for m in members(data)[0]] == [
+        (m.key, m.key_start - 1, m.start - 1, m.end - 1) for m in members(spaced)[0]]
+    assert members(data)[1] == members(spaced)[1] - 1

@@ -14,7 +14,7 @@ from pointsman import errors
 from pointsman.core.clock import SystemClock
 from pointsman.core.fleet import EndpointSpec
 from pointsman.core.reply import Batch, Reply, Usage
-from pointsman.core.request import ChatRequest, Span
+from pointsman.core.request import ChatRequest, Native, Span
 from pointsman.core.scan import members
 from pointsman.core.settings import RouteSettings
 from pointsman.gateway.continuation import Told, may_continue
@@ -239,4 +239,5 @@ def test_only_spot_endpoints_of_engines_that_can_go_on_keep_the_text():
     assert not may_continue(request, an_endpoint(engine="vllm"))
     assert not may_continue(request, an_endpoint(engine="openai", spot=True))
     assert not may_continue(a_request(stream=False), spot("small/0"))
+    assert not may_continue(a_request(stream=True, native=Native("messages", b"{}", Span(0, 0), 1)), spot("small/0"))
     assert not may_continue(a_request(stream=True, choices=2), spot("small/0"))

@@ -61,14 +61,45 @@ def test_who_leaves_is_gone_from_anywhere_in_the_line():
     assert len(line) == 0
 
 
-def test_only_the_newest_of_a_worse_priority_gives_way():
+def test_the_newest_of_a_worse_priority_gives_way_to_a_better_one():
     line = queue(("low-old", "x", 2), ("normal", "x", 1))
-    line.put("low-new", tenant="y", priority=2, size=1, now=1.0)
+    line.put("low-new", tenant="x", priority=2, size=1, now=1.0)
 
-    assert line.least(2) is None
-    given = line.least(1)
+    assert line.least(2, "x") is None
+    given = line.least(1, "x")
     assert given is not None
     assert given.item == "low-new"
+
+
+def test_whoever_has_filled_the_line_gives_way_to_whoever_has_asked_for_nothing_yet():
+    line = queue(*[(f"x{i}", "x", 1) for i in range(4)])
+
+    assert line.least(1, "x") is None
+    given = line.least(1, "y")
+    assert given is not None
+    assert given.item == "x3"
+    assert queue(("x", "x", 1)).least(1, "y") is None, "equals keep their places"
+
+
+def test_how_many_are_ahead_depends_on_who_asks():
+    line = queue(*[(f"x{i}", "x", 1) for i in range(9)], ("low", "z", 2))
+
+    assert line.ahead("x", 1, now=0.0) == 9
+    assert line.ahead("y", 1, now=0.0) == 1
+    assert line.ahead("y", 0, now=0.0) == 0
+    assert line.ahead("y", 2, now=0.0) == 10
+
+
+def test_who_cannot_go_on_holds_up_nobody_who_can():
+    line: FairQueue[str] = FairQueue()
+    line.put("pinned", tenant="x", priority=0, size=1, now=0, kind="a")
+    line.put("free", tenant="x", priority=1, size=1, now=1, kind="b")
+
+    next_one = line.peek(2, lambda item: item == "free")
+    assert next_one is not None
+    assert next_one.item == "free"
+    line.let_in(next_one)
+    assert order(line) == ["pinned"]
 
 
 def test_a_tenant_that_comes_later_starts_at_the_present_and_owes_nobody_the_past():

@@ -106,3 +106,16 @@ def test_pricing_an_attempt_is_a_matter_of_microseconds() -> None:
     best = min(timeit.repeat(lambda: cost_of(price, usage, estimate=None), number=2000, repeat=5)) / 2000
 
     assert best < 10e-6  # about 1 us; ten leaves room for a busy machine
+
+
+@pytest.mark.parametrize(("cache_write", "nano"), [(None, 1_000 + 500 + 2_500), (4.0, 1_000 + 500 + 8_000), (0.0, 1_000 + 500)])
+def test_what_was_written_to_a_cache_has_a_price_of_its_own(cache_write, nano):
+    price = TokenPrice(1.0, 3.0, 0.5, cache_write)
+
+    assert cost_of(price, Usage(4, 0, 1, 2), estimate=None).nano_usd == nano
+
+
+def test_more_written_than_came_in_makes_nothing_negative():
+    price = TokenPrice(1.0, 1.0, 0.0, 0.0)
+
+    assert cost_of(price, Usage(3, 1, 2, 5), estimate=None).nano_usd == 1_000

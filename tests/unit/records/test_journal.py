@@ -66,3 +66,16 @@ def test_a_path_that_cannot_work_is_a_configuration_error(tmp_path: Path) -> Non
 
     with pytest.raises(ConfigError):
         a_journal(tmp_path / "file")
+
+
+def test_one_that_does_not_import_leaves_its_records_to_one_that_does(tmp_path: Path) -> None:
+    worker = Journal(RecordsSettings(path=str(tmp_path / "records.db")), imports=False)
+    worker.start()
+    worker.write(a_record("a"))
+    assert not (tmp_path / "records.db").exists()
+    assert worker.health() == {"written": 1, "dropped": 0, "last_error": None, "ok": True}
+    worker.stop()
+
+    house = a_journal(tmp_path)
+    assert house.get("a") == a_record("a")
+    house.stop()

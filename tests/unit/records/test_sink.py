@@ -51,3 +51,18 @@ def test_a_sink_that_raises_stops_nobody_and_is_counted(caplog: pytest.LogCaptur
     assert last.kept == [RECORD]
     assert fanout.failed == 1
     assert "Breaks could not take record r1" in caplog.text
+
+
+def test_after_catching_up_all_have_seen_the_same_and_nothing_twice() -> None:
+    async def answering() -> tuple[list[str], list[str]]:
+        first, reader = Keeps(), Keeps()
+        fanout = Fanout(first, reader)
+        fanout.write(RECORD)
+        fanout.write(RECORD)
+        fanout.catch_up()
+        caught_up = [record.id for record in reader.kept]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return caught_up, [record.id for record in reader.kept]
+
+    assert asyncio.run(answering()) == (["r1", "r1"], ["r1", "r1"])

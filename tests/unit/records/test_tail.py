@@ -77,3 +77,14 @@ def test_a_file_that_is_gone_is_told(tmp_path: Path):
 
 def test_nothing_told_is_nothing_to_read(tmp_path: Path):
     assert ids(Tail(tmp_path)) == []
+
+
+def test_a_writer_that_let_go_of_its_file_still_says_how_far_it_came(tmp_path: Path):
+    """Its last word, after everything is closed: what it has counted must not be counted again."""
+    spool, tail = Spool(tmp_path), Tail(tmp_path)
+    tail.told(*spool.place)
+    spool.write(a_record("counted"))
+    spool.close()
+    tail.told(*spool.place)
+
+    assert ids(tail) == []

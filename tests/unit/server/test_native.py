@@ -58,3 +58,28 @@ def test_without_a_model_there_is_nothing_to_replace():
 ])
 def test_betas_are_handed_on_when_they_are_some(header, known):
     assert betas_of(header) == known
+
+
+def test_thoughts_that_anthropic_never_had_are_not_shown_to_it():
+    unsigned = b'{"type":"thinking","thinking":"hm","signature":""}'
+    signed = b'{"type":"thinking","thinking":"ah","signature":"s"}'
+    body = (b'{"model":"auto","thinking":{"type":"enabled","budget_tokens":1024},"messages":[{"role":"user","content":"hi"},'
+            b'{"role":"assistant","content":[' + signed + b',{"type":"text","text":"1e2"}]},{"role":"assistant","content":[' + unsigned + b"]},"
+            b'{"role":"assistant","content":[' + unsigned + b',{"type":"tool_use","id":"t","name":"f","input":{"x":1.50}}]},'
+            b'{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"7"}]}]}')
+    found = native(body, has_unsigned=True)
+    (messages, said), (thinking, off) = found.for_origin
+
+    assert body[messages.start : messages.end].startswith(b'[{"role":"user"')
+    assert said == (b'[{"role":"user","content":"hi"},{"role":"assistant","content":[' + signed + b',{"type":"text","text":"1e2"}]},'
+                    b'{"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{"x":1.50}}]},'
+                    b'{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"7"}]}]')
+    assert (body[thinking.start : thinking.end][:8], off) == (b'{"type":', b'{"type":"disabled"}')
+    assert native(body).for_origin == ()
+
+
+def test_a_new_turn_may_think_again():
+    body = (b'{"model":"auto","thinking":{"type":"enabled"},"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"hm"}]},'
+            b'{"role":"user","content":"And?"}]}')
+
+    assert [said for _, said in native(body, has_unsigned=True).for_origin] == [b'[{"role":"user","content":"And?"}]']

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import select
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -138,6 +139,21 @@ def test_room_that_was_written_out_is_free_again(pipe: Pipe) -> None:
 def test_a_pipe_that_is_non_blocking_is_waited_for(pipe: Pipe) -> None:
     os.set_blocking(pipe[1], False)
     test_what_was_not_dropped_arrives_whole_when_the_reader_comes_back(pipe)
+
+
+def test_where_a_pipe_is_shared_no_write_is_longer_than_it_keeps_together(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes write to one pipe: what is longer than PIPE_BUF may be torn apart by the other's lines."""
+    written: list[bytes] = []
+    monkeypatch.setattr("pointsman.telemetry.logs._write_all", lambda fd, data: written.append(data))
+    sink = LogSink(pipe[1], shared=True)
+    for number in range(100):
+        sink.write(a_record(id=f"r{number}"))
+    sink.close()
+
+    lines = b"".join(written).splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [f"r{number}" for number in range(100)]
+    assert all(len(piece) <= select.PIPE_BUF and piece.endswith(b"\n") for piece in written)
+    assert len(written) > 1
 
 
 def test_a_reader_that_is_gone_is_counted(pipe: Pipe) -> None:

@@ -237,3 +237,13 @@ def test_engines_get_only_what_they_are_known_to_understand(fields, is_plain):
     whole = {"model": "auto", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]} | fields
 
     assert translated(json.dumps(whole).encode())[1].is_plain is is_plain
+
+
+@pytest.mark.parametrize(("block", "is_plain", "has_unsigned"), [
+    ({"type": "thinking", "thinking": "x", "signature": ""}, True, True), ({"type": "thinking", "thinking": "x"}, True, True),
+    ({"type": "thinking", "thinking": "x", "signature": "s"}, False, False), ({"type": "redacted_thinking", "data": "d"}, False, False),
+])
+def test_a_thought_belongs_to_who_had_it(block, is_plain, has_unsigned):
+    _, remembered = asked(messages=[*HI, {"role": "assistant", "content": [block, {"type": "text", "text": "y"}]}, *HI])
+
+    assert (remembered.is_plain, remembered.has_unsigned) == (is_plain, has_unsigned)

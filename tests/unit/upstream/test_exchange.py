@@ -37,3 +37,14 @@ def test_a_key_cannot_add_headers(key: str) -> None:
 
     assert not caught.value.sent
     assert key not in str(caught.value)
+
+
+def test_anthropic_is_told_its_version_and_gets_the_key_its_own_way() -> None:
+    endpoint = an_endpoint(url="https://api.anthropic.com/v1", api_key="sk-ant", engine="anthropic")
+    head = Target(endpoint, "tools-2025").head(b"POST", "/messages", b"application/json", 2)
+
+    for line in (b"x-api-key: sk-ant\r\n", b"anthropic-version: 2023-06-01\r\n", b"anthropic-beta: tools-2025\r\n"):
+        assert line in head
+    assert b"Authorization" not in head
+    assert b"anthropic-beta" not in Target(endpoint).head(b"POST", "/messages", b"application/json", 2)
+    assert b"anthropic" not in Target(an_endpoint(api_key="k"), "tools-2025").head(b"POST", "/messages", b"application/json", 2)

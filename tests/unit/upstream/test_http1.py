@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from pointsman.errors import BadAnswer, ConnectionLost
+from pointsman.upstream import http1
 from pointsman.upstream.exchange import OutOfTime
 from pointsman.upstream.http1 import HIGH_WATER, Connection
 
@@ -231,5 +232,69 @@ def test_informational_responses_are_skipped_up_to_ten() -> None:
         s.hear(b"HTTP/1.1 102 Processing\r\n\r\n" * 11)
         with pytest.raises(BadAnswer):
             await s.connection.answered(s.loop.time() + 1)
+
+    play(scene)
+
+
+def test_an_answer_that_waited_while_we_stood_still_is_no_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Timers ring before sockets are read: after a pause of the whole process both are due at once."""
+    monkeypatch.setattr(http1, "LATE_S", -1.0)  # every ring is a late one
+
+    async def story() -> None:
+        scene = Scene()
+        scene.ask()
+        scene.loop.call_later(0.02, scene.hear, OK)
+        await scene.connection.answered(scene.loop.time() + 0.01)
+        assert scene.connection.status == 200
+
+    asyncio.run(story())
+
+
+def test_a_plain_answer_needs_no_parser_in_however_many_pieces() -> None:
+    async def scene(s: Scene) -> None:
+        for pieces in ((OK,), (OK[:-2], b"{", b"}"), (OK[:-1], b"}")):
+            s.ask()
+            for piece in pieces:
+                s.hear(piece)
+            await s.connection.answered(s.loop.time() + 1)
+            assert await s.connection.rest(10, s.loop.time() + 1) == (b"{}", True)
+            s.connection.finish()
+        assert len(s.idle) == 3
+        assert s.connection._parser is None
+
+    play(scene)
+
+
+def test_a_plain_answer_and_one_that_is_not_take_turns_on_one_connection() -> None:
+    async def scene(s: Scene) -> None:
+        chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+        for answer in (OK, chunked, OK, chunked[:9], OK):
+            s.ask()
+            s.hear(answer)
+            if answer == chunked[:9]:
+                s.hear(chunked[9:])
+            await s.connection.answered(s.loop.time() + 1)
+            assert await s.connection.rest(10, s.loop.time() + 1) == (b"{}", True)
+            s.connection.finish()
+        assert len(s.idle) == 5
+
+    play(scene)
+
+
+@pytest.mark.parametrize("late", [b"", b"x"], ids=["too short", "too long"])
+def test_a_plain_answer_of_another_length_than_it_says_ends_the_connection(late: bytes) -> None:
+    async def scene(s: Scene) -> None:
+        s.ask()
+        s.hear(OK[:-1])
+        if late:
+            s.hear(b"}" + late)
+            assert await s.connection.rest(10, s.loop.time() + 1) == (b"{}", True)
+            s.connection.finish()
+            assert s.wire.aborted
+        else:
+            s.connection.connection_lost(None)
+            with pytest.raises(ConnectionLost, match="in the middle"):
+                await s.connection.rest(10, s.loop.time() + 1)
+        assert s.idle == []
 
     play(scene)

@@ -78,7 +78,7 @@ def read_usage(usage: Any) -> Usage | None:
         return None
     read, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
     given = fresh + (read or 0) + (written or 0)
-    return Usage(given, made, read) if given < ABSURD and made < ABSURD else None
+    return Usage(given, made, read, written or None) if given < ABSURD and made < ABSURD else None
 
 
 def message_error(endpoint: str, error: Any) -> UpstreamError:

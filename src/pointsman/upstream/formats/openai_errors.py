@@ -33,6 +33,8 @@ for it is `health.cooldown_max_s`, so that one wrong header does not take it awa
 _OVERLOADED = re.compile(
     rb"queue (?:is |was )?full|overload|engine is currently busy|cannot accept new requests|too many (?:concurrent )?requests"
     rb"|no (?:available|free) slots?|no slots? available|at (?:max(?:imum)? )?capacity", re.IGNORECASE)
+_OF_THE_REQUEST = re.compile(rb"\b(?:image|audio|video|file) (?:input|content)s? (?:is|are) not supported|\b\d+ validation errors?:", re.IGNORECASE)
+"""In a 500: the engine means the request (llama.cpp to a picture, llama-cpp-python to a field it does not know)."""
 _HTML = re.compile(rb"\s*(?:<!doctype\s+html|<html|<head|<body|<center|<\?xml)", re.IGNORECASE)
 _DIGITS = re.compile(r"\d{1,9}(?:\.\d{0,9})?")
 
@@ -160,4 +162,6 @@ def _classify(status: int, sentence: str, text: bytes, html: bool) -> UpstreamEr
         return refused
     failed = UpstreamFailed(sentence)
     failed.status = status if status in (503, 504) else 502
+    # Another endpoint may take it, so it is tried there; but nobody's pictures may put this one out of service.
+    failed.sick = status != 500 or not _OF_THE_REQUEST.search(text)
     return failed

@@ -25,7 +25,9 @@ def read_usage(value: Any, *, embedding: bool = False) -> Usage | None:
         return None
     details = value.get("prompt_tokens_details")
     cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
-    return Usage(given, made, cached if cached is not None and cached <= given else None)
+    written = _count(details.get("cache_write_tokens")) if isinstance(details, dict) else None
+    fits = (cached or 0) + (written or 0) <= given
+    return Usage(given, made, cached if fits else None, written or None if fits else None)
 
 
 def _count(value: Any) -> int | None:

@@ -17,7 +17,7 @@ from pointsman.upstream.load_report.dialects import DIALECTS, Choice, Dialect
 from pointsman.upstream.load_report.line import Line, Said, below, root_of
 from pointsman.upstream.load_report.parts import Parts
 from pointsman.upstream.load_report.recognition import METRICS, Heard, recognise
-from pointsman.upstream.models import ModelCard, matches, read_models
+from pointsman.upstream.models import ModelCard, listing_path, matches, read_models
 
 MODELS_EVERY_S = 10.0
 """A model list changes with an adapter or a restart; a restart is noticed by itself."""
@@ -104,7 +104,7 @@ class HttpLoadReader:
 
     async def _ask_models(self, endpoint: EndpointSpec, known: Acquaintance, until: float) -> Said:
         """An endpoint without a list of models has none that we know; one that refuses our key says so."""
-        said = await self._line.get(endpoint, f"{endpoint.url}/models", until)
+        said = await self._line.get(endpoint, f"{endpoint.url}{listing_path(endpoint.engine)}", until)
         if said.status in (401, 403):
             raise CredentialRefused(f"endpoint {endpoint.id} refuses the router's credential (status {said.status}); its "
                                     "operator has to look at the endpoint's `api_key`", upstream_status=said.status)

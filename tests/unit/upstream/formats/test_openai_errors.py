@@ -1,4 +1,5 @@
 import email.utils
+import json
 import time
 
 import msgspec
@@ -100,6 +101,16 @@ def test_retry_after_may_be_a_date_or_milliseconds() -> None:
     assert of(429, retry_after="7").retry_after_s == 7.0
 
 
+@pytest.mark.parametrize(("message", "sick"), [
+    ("image input is not supported - hint: if this is unexpected, you may need to provide the mmproj", False),
+    ("7 validation errors:\n  {'type': 'literal_error'}", False), ("CUDA error: operation is not supported", True), ("boom", True),
+])
+def test_a_500_about_the_request_is_tried_elsewhere_and_says_nothing_against_the_endpoint(message: str, sick: bool) -> None:
+    error = of(500, json.dumps({"error": {"message": message}}).encode())
+
+    assert (type(error), error.retryable, error.sick) == (errors.UpstreamFailed, True, sick)
+
+
 @pytest.mark.parametrize(("found", "kind"), [
     ({"message": "m", "code": 500}, errors.UpstreamFailed),
     ({"message": "m", "code": "429"}, errors.RateLimited),
@@ -116,3 +127,12 @@ def test_retry_after_may_be_a_date_or_milliseconds() -> None:
 ])
 def test_an_error_inside_a_200_is_read_by_its_code_or_type(found: object, kind: type) -> None:
     assert type(in_band("small/0", found)) is kind
+
+
+def test_who_knows_best_says_whether_to_try_again() -> None:
+    assert of(500, x_should_retry="false").should_retry is False
+    assert of(500).should_retry is None
+    assert of(429, x_should_retry="false").should_retry is False
+    conflict = of(409, b'{"error":{"message":"m"}}', x_should_retry="true")
+    assert (conflict.retryable, conflict.should_retry) == (True, True)
+    assert not of(409, b'{"error":{"message":"m"}}').retryable

@@ -47,3 +47,13 @@ def test_an_embedding_has_no_completion_tokens() -> None:
 ])
 def test_only_the_top_level_usage_goes_and_every_other_byte_stays(data: bytes, stripped: bytes) -> None:
     assert strip_usage(data) == stripped
+
+
+@pytest.mark.parametrize(("details", "cached", "written"), [
+    ({"cached_tokens": 3, "cache_write_tokens": 2}, 3, 2), ({"cache_write_tokens": 0}, None, None), ({"cache_write_tokens": 9}, None, None),
+    ({"cached_tokens": 3, "cache_write_tokens": 3}, None, None),
+])
+def test_what_was_written_to_a_cache_is_read_where_it_fits_in(details, cached, written):
+    usage = read_usage({"prompt_tokens": 5, "completion_tokens": 1, "prompt_tokens_details": details})
+
+    assert (usage.cached_tokens, usage.written_tokens) == (cached, written)
