@@ -194,7 +194,7 @@ def report(session: Session) -> str:
         f" shared by router, upstreams and clients; largest router {peak:.0f} MB."
         f" Deadlines are scaled (stream: {SCALED.ttft:g} s to the first token, {SCALED.stall:g} s between two; plain: {SCALED.answer:g} s;"
         f" {SCALED.deadline:g} s in all); `--unscaled` runs the cells with the defaults."
-        f" {t.void} requests and {session.found.void} cases were repeated because the harness itself was late.", "",
+        f" {t.void} requests and {session.found.void} cases were repeated because harness or router had been late by more than 100 ms (M8 tells the router's worst).", "",
         *scorecard(session), "",
         "Retries of a client are no success of a router: all numbers are of single requests, but for S-20, whose clients retry twice as the official"
         " SDKs do; what needed a retry is shown there.", "",

@@ -25,7 +25,7 @@ def settings(url, slots=4):
 
 def test_it_is_what_was_read_and_a_reload_is_seen(client):
     async def story():
-        async with ModelServer(days.Answer()) as engine, RunningRouter(settings(engine.url)) as router, client() as c:
+        async with ModelServer(days.Answer()) as engine, RunningRouter(settings(engine.url), polls=True) as router, client() as c:
             first = await c.get(f"{router.admin}/config", TOKEN)
             assert first.json["generation"] == 1
             assert differences(first.json["settings"], plain(router.settings)) == ()
@@ -43,7 +43,7 @@ def test_it_is_what_was_read_and_a_reload_is_seen(client):
 
 def test_what_needs_a_restart_is_shown_as_it_runs_and_told_at_every_reload(client):
     async def story():
-        async with ModelServer() as engine, RunningRouter(settings(engine.url)) as router, client() as c:
+        async with ModelServer() as engine, RunningRouter(settings(engine.url), polls=True) as router, client() as c:
             moved = msgspec.structs.replace(router.settings.server, port=4999)
             router.next_settings = msgspec.structs.replace(router.settings, server=moved)
             told = [(await c.post(f"{router.admin}/reload", b"", TOKEN)).json["needs_restart"] for _ in range(2)]
@@ -57,7 +57,7 @@ def test_what_needs_a_restart_is_shown_as_it_runs_and_told_at_every_reload(clien
 
 def test_it_takes_the_token(client):
     async def story():
-        async with ModelServer() as engine, RunningRouter(settings(engine.url)) as router, client() as c:
+        async with ModelServer() as engine, RunningRouter(settings(engine.url), polls=True) as router, client() as c:
             heard = await c.get(f"{router.admin}/config")
             assert heard.status == 401
             assert "settings" not in json.dumps(heard.json)

@@ -77,7 +77,11 @@ class Router:
         self.port = self.admin_port = 0
 
     def __enter__(self) -> Router:
-        found = SERVING.search(self.wait_for("serving on "))
+        try:
+            found = SERVING.search(self.wait_for("serving on "))
+        except BaseException:
+            self.__exit__()
+            raise
         assert found is not None
         self.port, self.admin_port = int(found[1]), int(found[2])
         return self

@@ -177,8 +177,8 @@ def test_an_answer_goes_on_at_another_engine_word_for_word(calm, engines, measur
                     assert answer.usage["completion_tokens"] == 900
                     assert answer.usage["total_tokens"] == answer.usage["prompt_tokens"] + 900
                 moved = [r for r in router.records() if r.attempts[-1].reason == "continued"]
-                assert len(moved) == 1
-                assert moved[0].usage.output_tokens == 900
+                assert moved
+                assert {r.usage.output_tokens for r in moved} == {900}
                 first = msgspec.to_builtins(moved[0].attempts[0])
                 measured(f"{moved[0].attempts[0].endpoint} -> {moved[0].attempts[-1].endpoint} after {first['duration_s']:.1f} s, one id, usage sums")
 

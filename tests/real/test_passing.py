@@ -22,7 +22,7 @@ def lasting(chunk):
 @pytest.mark.parametrize("extra", [
     {"logprobs": True, "top_logprobs": 3}, {"return_token_ids": True}, {"structured_outputs": {"choice": [" 7", " 8"]}},
     {"logprobs": True, "top_logprobs": 3, "structured_outputs": {"regex": "[123]"}},
-    {"n": 2}, {"stop": [" 7"]},
+    {"n": 2, "temperature": 0.5}, {"stop": [" 3"]},
 ], ids=["logprobs", "token ids", "choice", "regex logprobs", "two choices", "stop"])
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 def test_what_the_engine_adds_reaches_the_client_as_it_was(calm, extra, stream):
@@ -43,15 +43,15 @@ def test_what_the_engine_adds_reaches_the_client_as_it_was(calm, extra, stream):
 
 
 @pytest.mark.parametrize("native", [True, False], ids=["native", "translated"])
-@pytest.mark.parametrize(("path", "body", "said"), [
+@pytest.mark.parametrize(("path", "body", "said"), [  # the last: where each API has its text
     ("messages", {"max_tokens": 5, "messages": asked()["messages"]}, lambda answer: answer["content"][0]["text"]),
     ("responses", {"max_output_tokens": 5, "input": "hi"}, lambda answer: answer["output"][0]["content"][0]["text"]),
-])
+], ids=["messages", "responses"])
 def test_anthropic_and_responses_clients_are_served_natively_or_translated(calm, measured, path, body, said, native):
     async def story():
         dialects = ("chat", "messages", "responses") if native else ("chat",)
         async with RunningRouter(a_fleet(a_pool("small", calm.url, dialects=dialects))) as router, Client() as client:
-            before = calm.metric(f'http_requests_total{{handler="/v1/{path}"')
+            before = calm.log.read_text("utf-8", "replace").count(f"POST /v1/{path} ")
             answer = await client.post(f"{router.url}/{path}", {"model": "auto"} | body)
             assert answer.status == 200, answer.body
             assert said(answer.json) == counted(5)
@@ -60,7 +60,8 @@ def test_anthropic_and_responses_clients_are_served_natively_or_translated(calm,
             assert counted(5).strip().split()[-1] in stream.body.decode()
             assert router.records()[0].usage.output_tokens == 5
             assert [record.outcome for record in router.records()] == ["answered"] * 2
-            log = calm.log.read_text("utf-8", "replace")
-            measured(f"{before:.0f}; engine has seen /v1/{path} {log.count(f'POST /v1/{path} ')} times")
+            asked = calm.log.read_text("utf-8", "replace").count(f"POST /v1/{path} ") - before
+            assert asked == (2 if native else 0)
+            measured(f"the engine was asked at {f'/v1/{path}' if native else '/v1/chat/completions'}")
 
     asyncio.run(story())

@@ -161,8 +161,9 @@ class Queue(Section):
     """Requests that may wait; 0 turns everyone away at once. Absent: twice the tier's slots, which a busy engine clears in
     about two answers' time."""
     max_wait: Duration | None = None
-    """How long one may wait; who would not make it is turned away before it waits, with `Retry-After`. Absent: the tier's
-    `sla.ttft_p95_max`, since an answer after that breaks the promise anyway; without one 10s."""
+    """How long one may wait; who would not make it is turned away before it waits, with `Retry-After`. Absent: half of the tier's
+    `sla.ttft_p95_max`, the other half being for the engine (waiting the whole of it leaves no first token in time, and under
+    overload makes everybody late); without one 10s."""
 
 
 class ScaleHint(Section):

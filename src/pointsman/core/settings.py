@@ -84,7 +84,14 @@ class QueueSettings(msgspec.Struct, frozen=True):
     size: int | None = None
     """None = twice the tier's slots."""
     max_wait_s: float | None = None
-    """None = the tier's `sla.ttft_p95_max`, else `DEFAULT_WAIT_S`."""
+    """None = half of the tier's `sla.ttft_p95_max`, else `DEFAULT_WAIT_S`."""
+
+    def longest_wait_s(self, sla: SlaSettings) -> float:
+        """Half of the promise is for the line, the other half for the engine's own queue and the prompt: who waits the whole of it
+        cannot have a first token in time, and would only make those behind wait as well."""
+        if self.max_wait_s is not None:
+            return self.max_wait_s
+        return DEFAULT_WAIT_S if sla.ttft_p95_max_s is None else sla.ttft_p95_max_s / 2
 
 
 DEFAULT_WAIT_S = 10.0

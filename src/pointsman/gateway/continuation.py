@@ -8,6 +8,9 @@ same id. The model reads its own words again and goes on; the client sees one st
 Where is that sound? In a chat with one choice of plain text. Not with tools, JSON schemas, log-probabilities or hidden reasoning:
 there the state of the first engine is more than the text, and what would come out might be neither. Those streams end
 with an honest error.
+
+How many tokens has the client been told? An event is a token only while the engine is at leisure; vLLM puts several into one
+when it is busy. So it is asked for running counts (`continuous_usage_stats`), which the client does not see unless it asked.
 """
 
 from __future__ import annotations
@@ -26,11 +29,13 @@ ENGINES = frozenset(("vllm", "sglang", "llamacpp"))
 """Engines that go on with a trailing assistant message instead of answering it."""
 _FLAGS = frozenset(("vllm", "sglang"))
 """Of those: the ones that must be told so. llama.cpp does it unasked, and its template parser refuses the flags."""
+_COUNTS = {"include_usage": True, "continuous_usage_stats": True}
 _UNSOUND = frozenset(("tools", "functions", "response_format", "logprobs", "guided_json", "guided_regex", "guided_choice",
                       "guided_grammar", "structured_outputs", "audio", "modalities", "echo"))
 _LIMITS = ("max_tokens", "max_completion_tokens")
 
 _encode = msgspec.json.encode
+_options = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class _Delta(msgspec.Struct):
@@ -77,13 +82,25 @@ class Told:
         self.turns = 0
         """Endpoints before the one that is talking now."""
         self._before = 0
+        """Tokens that those have told."""
+        self._pieces_before = 0
+        self._prompt: int | None = None
+        """Tokens of the client's prompt, once an engine has counted them."""
+        self._hides_counts = False
+        """The client wants usage, but not with every event: that was our wish."""
 
     @property
     def text(self) -> str:
         return "".join(self.pieces)
 
-    def hear(self, events: list[bytes]) -> None:
-        """Events on their way to the client."""
+    def hear(self, events: list[bytes]) -> list[bytes]:
+        """Takes note of events on their way to the client, and returns what it is to see of them."""
+        if self._hides_counts and not self.turns:  # later endpoints' events are written anew anyway
+            events = [_without_count(data) for data in events]
+        self._note(events)
+        return events
+
+    def _note(self, events: list[bytes]) -> None:
         for data in events:
             try:
                 event = _event(data)
@@ -99,10 +116,26 @@ class Told:
                 if delta.reasoning or delta.reasoning_content or delta.refusal or delta.tool_calls or choice.finish_reason:
                     self.is_sound = False
 
-    def hand_over(self) -> None:
-        """The one that was talking is gone; the next one goes on from here. A piece was a token, as engines stream them."""
-        self.turns += 1
-        self._before = len(self.pieces)
+    def hand_over(self, counted: Usage | None) -> None:
+        """The one that was talking is gone; the next one goes on from here.
+
+        `counted`: what it had counted so far. None = it does not say; then a piece was a token, as engines at leisure stream them.
+        """
+        if counted is not None and not self.turns:
+            self._prompt = counted.input_tokens
+        self._before += len(self.pieces) - self._pieces_before if counted is None else counted.output_tokens
+        self.turns, self._pieces_before = self.turns + 1, len(self.pieces)
+
+    def counting(self, request: ChatRequest, spliced: bytes, engine: str) -> bytes:
+        """`spliced`, asking for running counts where the engine has them and the client does not ask itself."""
+        field = next((field for field in members(spliced)[0] if field.key == "stream_options"), None)
+        if engine not in _FLAGS or field is None:
+            return spliced
+        options = _options(spliced[field.start:field.end])
+        if "continuous_usage_stats" in options:
+            return spliced
+        self._hides_counts = request.include_usage
+        return apply(spliced, [Edit(field.start, field.end, _encode(options | _COUNTS))])
 
     def body(self, request: ChatRequest, spliced: bytes, engine: str) -> bytes:
         """`spliced`, asking to go on."""
@@ -133,22 +166,36 @@ class Told:
             if not any(delta.values()) and choice.get("finish_reason") is None:
                 return None
         usage = event.get("usage")
-        if isinstance(usage, dict):
+        if choices and self._hides_counts:
+            event.pop("usage", None)
+        elif isinstance(usage, dict):
             event["usage"] = self._whole(usage)
         return _encode(event)
 
     def _whole(self, usage: dict[str, Any]) -> dict[str, Any]:
         """The prompt was the client's; what was read again as a prompt is output that has been told."""
-        told = self._before
-        output = usage.get("completion_tokens")
-        prompt = usage.get("prompt_tokens")
+        output, prompt = usage.get("completion_tokens"), usage.get("prompt_tokens")
         if not isinstance(output, int) or not isinstance(prompt, int):
             return usage
-        return usage | {"prompt_tokens": max(0, prompt - told), "completion_tokens": output + told,
-                        "total_tokens": max(prompt, told) + output}
+        whole = self._summed(Usage(prompt, output))
+        return usage | {"prompt_tokens": whole.input_tokens, "completion_tokens": whole.output_tokens,
+                        "total_tokens": whole.input_tokens + whole.output_tokens}
 
     def usage(self, last: Usage | None) -> Usage | None:
         """The request's usage, from that of the last endpoint."""
-        if last is None or not self.turns:
-            return last
-        return Usage(max(0, last.input_tokens - self._before), last.output_tokens + self._before, last.cached_tokens)
+        return last if last is None or not self.turns else self._summed(last)
+
+    def _summed(self, last: Usage) -> Usage:
+        prompt = max(0, last.input_tokens - self._before) if self._prompt is None else self._prompt
+        return Usage(prompt, last.output_tokens + self._before, last.cached_tokens)
+
+
+def _without_count(data: bytes) -> bytes:
+    """An event of the answer without the count that came with it; the last event, which has nothing else, keeps it."""
+    if b'"usage"' not in data:
+        return data
+    event: dict[str, Any] = msgspec.json.decode(data)
+    if not event.get("choices"):
+        return data
+    event.pop("usage", None)
+    return _encode(event)

@@ -8,7 +8,7 @@ has its prompt read again somewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 import msgspec
@@ -65,6 +65,11 @@ class Departures:
     def withdraw(self, endpoint: EndpointId) -> bool:
         """It stays, or has come back. False: nobody had said otherwise."""
         return self.notices.pop(endpoint, None) is not None
+
+    def keep(self, leaving: Collection[EndpointId]) -> None:
+        """After a reload: notices of any other endpoint are void. Its name may be another server's now."""
+        for endpoint in self.notices.keys() - leaving:
+            del self.notices[endpoint]
 
     def is_over(self, endpoint: EndpointId, now: float) -> bool:
         """What still runs there must leave now."""

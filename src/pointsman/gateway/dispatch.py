@@ -21,7 +21,15 @@ from pointsman.core.protocols import ReplyStream, Upstream
 from pointsman.core.record import Attempt, Outcome
 from pointsman.core.reply import Reply, Usage
 from pointsman.core.request import ChatRequest
-from pointsman.errors import ConnectionLost, EndpointLeaving, NoEndpoint, NotSpoken, StreamStalled, UpstreamError, UpstreamFailed
+from pointsman.errors import (
+    ConnectionLost,
+    EndpointLeaving,
+    NoEndpoint,
+    NotSpoken,
+    StreamStalled,
+    UpstreamError,
+    UpstreamFailed,
+)
 from pointsman.gateway.continuation import Told, may_continue
 from pointsman.gateway.departures import Departures
 from pointsman.gateway.port import Port
@@ -47,6 +55,8 @@ class Journey:
         self.reply: Reply | None = None
         self.first_content_at: float | None = None
         self.is_closed = False
+        self.told: Told | None = None
+        """What it will have told can go on elsewhere. The request's once it commits: another attempt may run beside it."""
         self.is_native = False
         """It answers in the client's own API, not in a chat."""
 
@@ -99,7 +109,7 @@ class Dispatch:
             while True:
                 if events:
                     if told is not None:
-                        told.hear(events)
+                        events = told.hear(events)
                     if trip.keeps_content:
                         trip.heard += events
                     await port.events(events, self._usage_cost(journey, trip) if wants_cost else None)
@@ -143,7 +153,7 @@ class Dispatch:
     def _bounded(self, journey: Journey, trip: Trip, until: float) -> float:
         """No wait outlasts an endpoint that is going. Raises EndpointLeaving when its answer must leave it now."""
         endpoint, told = journey.lease.endpoint.id, trip.told
-        if told is not None and told.is_sound and self._departures.is_over(endpoint, self._clock.now()):
+        if told is not None and told.is_sound and told.pieces and self._departures.is_over(endpoint, self._clock.now()):
             raise EndpointLeaving(f"{endpoint} is going away; the answer goes on elsewhere")
         return min(until, self._departures.leaves_at(endpoint))
 
@@ -181,9 +191,10 @@ class Dispatch:
         until, told = journey.call.until, trip.told
         is_continuing = told is not None and told.turns > 0
         if told is not None and is_continuing:
-            body = told.body(trip.request, body, endpoint.engine)
-        elif endpoint.spot:
-            trip.told = Told(endpoint.pool) if may_continue(trip.request, endpoint) else None
+            body = told.counting(trip.request, told.body(trip.request, body, endpoint.engine), endpoint.engine)
+        elif endpoint.spot and may_continue(trip.request, endpoint):
+            journey.told = Told(endpoint.pool)
+            body = journey.told.counting(trip.request, body, endpoint.engine)
         stream = await self._put(self._upstream.stream, journey, trip, body)
         journey.stream = stream
         while True:
@@ -221,7 +232,7 @@ class Dispatch:
     def _failed(self, journey: Journey, trip: Trip, error: UpstreamError) -> Failed:
         error.endpoint = endpoint = journey.lease.endpoint.id
         if trip.told is not None and isinstance(error, EndpointLeaving):
-            trip.told.hand_over()
+            trip.told.hand_over(journey.stream.reply.usage if journey.stream is not None else None)
         if error.sent and error.retryable and not isinstance(error, EndpointLeaving):
             self._budget.failed(endpoint, self._clock.now())
         self.close(journey, trip, "failed" if error.sent else "rejected", error)

@@ -46,6 +46,9 @@ class Gateway:
     def graph(self, graph: Graph) -> None:
         graph.fleet.on_release.append(self.admission.wake)
         self._graph, self.admission.rooms = graph, graph.fleet
+        if self.departures.notices:
+            self.departures.keep({endpoint.id for pool in graph.fleet.pools.values() for endpoint in pool.endpoints
+                                  if endpoint.vitals.is_draining})
 
     def decide(self, request: ChatRequest) -> Decision:
         """The decision alone; leaves a record of kind `decide`. Raises what `handle` would tell the client."""

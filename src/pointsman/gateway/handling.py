@@ -28,18 +28,19 @@ from pointsman.cascade.events import (
     Verify,
     Wake,
 )
-from pointsman.cascade.machine import Machine
+from pointsman.cascade.ladder import FAILED
+from pointsman.cascade.machine import TIMER_SLACK_S, Machine
 from pointsman.cascade.trail import SATURATED
 from pointsman.core.clock import Clock
 from pointsman.core.protocols import Sink, Upstream
 from pointsman.core.record import Escalation
-from pointsman.core.settings import DEFAULT_WAIT_S, RouteSettings
+from pointsman.core.settings import RouteSettings
 from pointsman.errors import ClientGone as ClientGoneError
-from pointsman.errors import DeadlineExceeded, PointsmanError, Stopped
+from pointsman.errors import DeadlineExceeded, PointsmanError, Shed, Stopped
 from pointsman.gateway.admission import Admission
 from pointsman.gateway.departures import Departures
 from pointsman.gateway.dispatch import Dispatch, Journey
-from pointsman.gateway.diversion import enter, entered_at, tiers_to_wait_for
+from pointsman.gateway.diversion import Entry, enter, entered_at, places_to_wait_for
 from pointsman.gateway.graph import Graph, Way
 from pointsman.gateway.names import Meaning
 from pointsman.gateway.port import Facts, Port
@@ -75,7 +76,7 @@ class Handling:
         self._task = asyncio.current_task()
         self._machine: Machine | None = None
         self._current: Journey | None = None
-        # The tier that let it in, until it holds a lease there.
+        # Where it was let in, until it holds a lease there.
         self._entered = ""
         self._race: Race | None = None
         # When the machine wants to look at a race again.
@@ -93,6 +94,13 @@ class Handling:
         return self._trip.id
 
     async def run(self) -> None:
+        try:
+            await self._run()
+        except PointsmanError:
+            await self._stop_opening()  # a keep-alive behind the error would be one word too many
+            raise
+
+    async def _run(self) -> None:
         trip, request, graph = self._trip, self._trip.request, self._graph
         if request.is_embedding:
             pool = graph.names.embedding_pool(request.model, request.caller)
@@ -116,8 +124,9 @@ class Handling:
         if trip.request.stream:
             self._opening = loop.call_later(route.open_after_s, self._open_early, route.open_after_s)
         entry = enter(way, self._graph.fleet, trip.arrived, self._rng, ttft_slo_s=trip.request.limits.ttft_slo_s)
-        if entry.is_stuck:
-            way = await self._stand_in_line(way, deadline)
+        must_queue = entry.is_stuck or self._admission.is_awaited(entry.place)
+        if must_queue:
+            way = await self._stand_in_line(way, entry, deadline)
         elif entry.escalation is not None:
             way, trip.escalations = entry.way, (entry.escalation,)
             trip.entry = trip.escalations
@@ -125,7 +134,7 @@ class Handling:
         self._machine = machine = Machine(plan, self._budget, self._rng)
         if plan.hedge is not None:
             self._race = Race(self._clock, lambda journey: self._dispatch.close(journey, trip, "cancelled"))
-        commands = machine.start(self._clock.now() if entry.is_stuck else None)
+        commands = machine.start(self._clock.now() if must_queue else None)
         while True:
             event: Event | None = None
             for command in commands:
@@ -139,29 +148,36 @@ class Handling:
             commands = machine.on(event)
             trip.escalations = trip.entry + machine.escalations
 
-    async def _stand_in_line(self, way: Way, deadline: float) -> Way:
+    async def _stand_in_line(self, way: Way, entry: Entry, deadline: float) -> Way:
         """Waits until the decided tier, or one above it, has room. Raises Shed, DeadlineExceeded."""
-        trip, request, admission = self._trip, self._trip.request, self._admission
-        tiers = tiers_to_wait_for(way)
+        trip, request, admission, fleet = self._trip, self._trip.request, self._admission, self._graph.fleet
+        places = places_to_wait_for(way, fleet)
+        place, decided = next(iter(places.items()))
         now = self._clock.now()
-        if not admission.must_wait(tiers[:1], now):
+        if not admission.must_wait(place, now) and fleet.is_served(place, now):
             return way
-        tier = self._graph.settings.tiers[tiers[0]]
-        bounds = (tier.queue.max_wait_s or tier.sla.ttft_p95_max_s or DEFAULT_WAIT_S, deadline - now)
-        slo = request.limits.ttft_slo_s
+        tier = self._graph.settings.tiers[decided]
+        promise_s = tier.queue.longest_wait_s(tier.sla)
+        if request.limits.ttft_slo_s is not None:
+            promise_s = min(promise_s, request.limits.ttft_slo_s)
         priority = request.caller.priority if request.limits.priority is None else request.limits.priority
         try:
             entered = await admission.wait(
-                tiers, tier.queue, tenant=request.caller.tenant or request.caller.name,
+                decided, tuple(places), tier.queue, tenant=request.caller.tenant or request.caller.name,
                 priority=max(priority, request.caller.best_priority), size=request.needs.context,
-                max_wait_s=min(bounds) if slo is None else min(*bounds, slo))
+                max_wait_s=max(0.0, min(promise_s, deadline - now)))
+        except Shed:
+            if self._clock.now() >= deadline - TIMER_SLACK_S:
+                raise DeadlineExceeded(f"waiting for a place on tier {decided!r}", round(deadline - trip.arrived, 3)) from None
+            raise
         finally:
             trip.queued_s = self._clock.now() - now
         self._entered = entered
-        if entered == tiers[0]:
+        if places[entered] == decided:
             return way
-        trip.entry = trip.escalations = (Escalation(tiers[0], entered, SATURATED),)
-        return entered_at(way, entered, SATURATED)
+        reason = SATURATED if fleet.is_served(place, self._clock.now()) else FAILED
+        trip.entry = trip.escalations = (Escalation(decided, places[entered], reason),)
+        return entered_at(way, places[entered], reason)
 
     async def _perform(self, command: Command, deadline: float) -> Event | None:
         match command:
@@ -177,7 +193,6 @@ class Handling:
             case Accept():
                 await self._accept()
             case GiveUp(error):
-                await self._stop_opening()
                 raise error
             case Wake(at):
                 if self._race is not None and self._race.is_on:
@@ -223,10 +238,12 @@ class Handling:
         return event
 
     def _has_entered(self, lease: Lease | None = None) -> None:
-        """The lease of one that stood in line counts now, its place no more."""
+        """The lease of one that stood in line counts now, its place no more. None: it has taken none."""
         entered, self._entered = self._entered, ""
-        if entered:
+        if entered and lease is not None:
             self._admission.entered(entered)
+        elif entered:
+            self._admission.forgo(entered)
 
     async def _commit(self, deadline: float) -> Event | None:
         """A stream begins to flow; a plain answer is sent by Accept, which always follows at once."""
@@ -239,6 +256,7 @@ class Handling:
         if is_going_on:
             self._departures.count("continued")
         else:
+            trip.told = current.told
             await self._stop_opening()
             await self._port.begin(self._facts_now(current))
         if current.reply is not None:  # it was complete before anything could begin to flow
@@ -318,6 +336,7 @@ class Handling:
 
         Raises CancelledError again when the client is gone.
         """
+        await self._stop_opening()
         if self._was_overdue:
             self.settle(DeadlineExceeded("sending to a client that does not read", self._trip.route.deadline_s))
             self._port.abort()
@@ -356,6 +375,8 @@ class Handling:
         """Last of all: no timer and no task outlives its request."""
         self._is_over = True
         self._has_entered()
+        if self._race is not None:
+            self._race.abandon()
         for timer in (self._overdue, self._opening):
             if timer is not None:
                 timer.cancel()

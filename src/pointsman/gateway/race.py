@@ -7,12 +7,15 @@ requests that are not hedged.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from pointsman.cascade.events import Call, Event, Tick
 from pointsman.core.clock import Clock
 from pointsman.core.fleet import EndpointId
 from pointsman.gateway.dispatch import Journey
+
+_log = logging.getLogger(__name__)
 
 Ended = tuple[Journey | None, Event]
 
@@ -66,13 +69,34 @@ class Race:
         task = self._running.pop(attempt, None)
         if task is None:
             return False
-        task.cancel()
-        (ended,) = await asyncio.gather(task, return_exceptions=True)
-        if isinstance(ended, tuple) and ended[0] is not None:
-            self._discard(ended[0])
+        self._end(task)
+        await asyncio.wait((task,))
         return True
 
     async def stop(self) -> None:
-        """Ends all of them."""
-        for attempt in tuple(self._running):
-            await self.cancel(attempt)
+        """Ends all of them, and waits. Cancelled while it waits, it has ended them all the same."""
+        tasks = tuple(self._running.values())
+        self.abandon()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def abandon(self) -> None:
+        """Ends all of them without waiting."""
+        while self._running:
+            self._end(self._running.popitem()[1])
+
+    def _end(self, task: asyncio.Task[Ended]) -> None:
+        """Whoever waits for the end may be cancelled meanwhile: what the attempt still comes to is seen to by itself."""
+        if task.done():
+            self._see_to(task)
+        else:
+            task.add_done_callback(self._see_to)
+            task.cancel()
+
+    def _see_to(self, task: asyncio.Task[Ended]) -> None:
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            _log.error("an attempt that had lost its race failed inside the router", exc_info=error)
+        elif (journey := task.result()[0]) is not None:
+            self._discard(journey)

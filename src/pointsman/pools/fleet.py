@@ -5,9 +5,11 @@ A tier's pools are asked in the order of the configuration: the first that is al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from random import Random
 from typing import Any
+
+import msgspec
 
 from pointsman.core.fleet import EndpointId, Fitness
 from pointsman.core.protocols import Balancer
@@ -41,7 +43,7 @@ class Fleet:
         self._live = {name: Tier(tier, self._pools_of[name]) for name, tier in self.tiers.items()}
         for name, pool in self.pools.items():
             if name not in self._live:
-                self._live[name] = Tier(TierSettings(name, (name,)), (pool,))
+                self._live[name] = Tier(_alone(name, self.tiers), (pool,))
             pool.watchers.tiers = tuple(tier for tier in self._live.values() if pool in tier.pools)
             pool.watchers.released = self.on_release
 
@@ -185,6 +187,12 @@ class Fleet:
         for pool in pools:
             pool.count_shortage(shortage, exclude, now)
         raise shortage.error(name, now)
+
+
+def _alone(pool: str, tiers: Mapping[str, TierSettings]) -> TierSettings:
+    """A pool as a tier of its own: with the promises and limits of the tier that it is of."""
+    home = next((tier for tier in tiers.values() if pool in tier.pools), None)
+    return TierSettings(pool, (pool,)) if home is None else msgspec.structs.replace(home, name=pool, pools=(pool,))
 
 
 def _ids(pools: Iterable[Pool]) -> tuple[EndpointId, ...]:

@@ -1,4 +1,4 @@
-"""The Anthropic endpoints: a request is translated, travels as any chat, and its answer is translated back."""
+"""The Anthropic endpoints: a request travels as any chat, and its own bytes beside it for whoever speaks Messages too."""
 
 from __future__ import annotations
 

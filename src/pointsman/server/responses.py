@@ -1,6 +1,7 @@
-"""`POST /v1/responses`: OpenAI's Responses API, stateless, in front of pools that speak chat completions.
+"""`POST /v1/responses`: OpenAI's Responses API, stateless, in front of any pool.
 
-The request travels the ordinary path as a chat; only its first and last steps are this API's own.
+The request travels the ordinary path as a chat; only its first and last steps are this API's own. An endpoint that speaks
+it too gets the request, and gives the answer, as they are.
 """
 
 from __future__ import annotations

@@ -241,3 +241,52 @@ def test_only_spot_endpoints_of_engines_that_can_go_on_keep_the_text():
     assert not may_continue(a_request(stream=False), spot("small/0"))
     assert not may_continue(a_request(stream=True, native=Native("messages", b"{}", Span(0, 0), 1)), spot("small/0"))
     assert not may_continue(a_request(stream=True, choices=2), spot("small/0"))
+
+
+def counted(text: str, prompt: int, output: int) -> bytes:
+    return event(choices=[{"index": 0, "delta": {"content": text}}], usage={"prompt_tokens": prompt, "completion_tokens": output})
+
+
+def spliced_for(heard: Told, *, include_usage: bool, options: dict[str, Any], engine: str = "vllm") -> dict[str, Any]:
+    body = msgspec.json.encode({"model": "m", "messages": [], "max_tokens": 9, "stream_options": options})
+    return msgspec.json.decode(heard.counting(a_request(stream=True, include_usage=include_usage), body, engine))["stream_options"]
+
+
+def test_running_counts_are_asked_for_where_the_engine_has_them():
+    usage = {"include_usage": True}
+    counts = usage | {"continuous_usage_stats": True}
+
+    assert spliced_for(Told("small"), include_usage=True, options=usage) == counts
+    assert spliced_for(Told("small"), include_usage=True, options=usage, engine="llamacpp") == usage
+    no_thanks = usage | {"continuous_usage_stats": False}
+    assert spliced_for(Told("small"), include_usage=True, options=no_thanks) == no_thanks
+
+
+def test_a_client_that_asked_for_usage_alone_sees_no_running_counts():
+    heard, mine, theirs = Told("small"), Told("small"), counted(" two", 10, 2)
+    spliced_for(heard, include_usage=True, options={"include_usage": True})
+    spliced_for(mine, include_usage=True, options={"include_usage": True, "continuous_usage_stats": True})
+    last = event(choices=[], usage={"prompt_tokens": 10, "completion_tokens": 2})
+
+    seen = [msgspec.json.decode(data) for data in heard.hear([theirs, last])]
+    assert [("usage" in e, e["choices"] == []) for e in seen] == [(False, False), (True, True)]
+    assert mine.hear([theirs, last]) == [theirs, last]
+    heard.hand_over(Usage(10, 2))
+    assert [b'"usage"' in data for data in heard.adapted([theirs, last])] == [False, True]
+
+
+def test_an_event_of_several_tokens_counts_as_several():
+    """A busy vLLM says two words in one event: whoever counts events would let the next one say too much."""
+    heard = Told("small")
+    spliced_for(heard, include_usage=True, options={"include_usage": True})
+    heard.hear([word("One two", "x"), word(" three", "x")])
+    heard.hand_over(Usage(10, 3))
+    body = msgspec.json.encode({"model": "m", "messages": [{"role": "user", "content": "count"}], "max_tokens": 9})
+
+    assert msgspec.json.decode(heard.body(a_request(stream=True, max_tokens=9), body, "vllm"))["max_tokens"] == 6
+    heard.hear([word(" four five", "y")])
+    heard.hand_over(Usage(13, 2))
+    assert msgspec.json.decode(heard.body(a_request(stream=True, max_tokens=9), body, "vllm"))["max_tokens"] == 4
+    (last,) = heard.adapted([event(choices=[], usage={"prompt_tokens": 16, "completion_tokens": 4, "total_tokens": 20})])
+    assert msgspec.json.decode(last)["usage"] == {"prompt_tokens": 10, "completion_tokens": 9, "total_tokens": 19}
+    assert heard.usage(Usage(16, 4)) == Usage(10, 9)

@@ -7,7 +7,7 @@ import pytest
 from pointsman.cascade.ladder import CHOSEN, FAILED, FALLBACK, LAST_RESORT, Rung
 from pointsman.core.fleet import Fitness
 from pointsman.core.record import Escalation
-from pointsman.gateway.diversion import enter, entered_at, tiers_to_wait_for
+from pointsman.gateway.diversion import enter, entered_at, place_of, places_to_wait_for
 from pointsman.gateway.graph import Way
 from pointsman.pools.fleet import Fleet
 from pointsman.testing.factories import a_pool, a_settings
@@ -103,5 +103,5 @@ def test_a_pool_that_was_named_itself_is_nobodys_tier_and_entered_as_it_is():
 def test_who_waits_may_be_let_in_above_but_not_below():
     there = way(("medium", CHOSEN), ("large", FAILED), ("small", LAST_RESORT))
 
-    assert tiers_to_wait_for(there) == ("medium", "large")
+    assert places_to_wait_for(there, Told()) == {"medium": "medium", "large": "large"}
     assert tiers(entered_at(there, "large", "saturated")) == ["large", "medium", "small"]
