@@ -1,9 +1,9 @@
-"""`pointsman` with the candidate balancer in the place of `prefix`: measured over HTTP before it may serve."""
+"""`pointsman` with the candidate balancer in the place of `prefix`: compared over HTTP, too."""
 
-from candidates import Beginnings
+from candidates import Hashed
 
 from pointsman.cli.main import main
 from pointsman.pools.balancers import choice
 
-choice.BALANCERS["prefix"] = Beginnings
+choice.BALANCERS["prefix"] = Hashed
 main()

@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from candidates import Anyone, Beginnings, LeastRequests
+from candidates import Anyone, Hashed, LeastRequests
 from machines import GPU, MODEL, Machines, sla_s, usd_per_hour
 from traffic import NAMES, Arrival, at_rate, read
 
@@ -45,7 +45,7 @@ PATIENCE_S = 60.0
 """A client that has heard nothing for so long leaves."""
 
 
-BALANCERS_HERE: dict[str, Callable[[], Balancer]] = {**BALANCERS, "least_requests": LeastRequests, "random": Anyone, "beginnings": Beginnings}
+BALANCERS_HERE: dict[str, Callable[[], Balancer]] = {**BALANCERS, "least_requests": LeastRequests, "random": Anyone, "hashed": Hashed}
 
 
 @dataclass(slots=True, eq=False)
@@ -322,7 +322,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--loads", type=lambda text: [float(part) for part in text.split(",")], default=[20, 60, 90, 120, 150])
     parser.add_argument("--traces", type=lambda text: text.split(","), default=list(NAMES))
     parser.add_argument("--balancers", type=lambda text: text.split(","),
-                        default=["power_of_two", "least_loaded", "prefix", "beginnings", "round_robin", "least_requests"])
+                        default=["power_of_two", "least_loaded", "prefix", "hashed", "round_robin", "least_requests"])
     options = parser.parse_args()
     if unknown := [name for name in options.balancers if name not in BALANCERS_HERE]:
         parser.error(f"no balancer {unknown[0]!r}; there are {', '.join(BALANCERS_HERE)}")

@@ -101,9 +101,7 @@ class Admission:
         now = self._clock.now()
         line = self._lines.setdefault(tier, FairQueue())
         self._check_wait(tier, line, places, tenant, priority, max_wait_s, now)
-        slots = self.rooms.slots(places[0], now)
-        limit = settings.size if settings.size is not None else SIZE_UNKNOWN if slots is None else 2 * slots
-        if len(line) >= limit and not self._made_way(tier, line, priority, tenant, now):
+        if len(line) >= self._limit(places, settings, now) and not self._made_way(tier, line, priority, tenant, now):
             raise self._shed(tier, f"all its slots are taken and {len(line)} wait already", places[0], now)
         waiting = _Waiting(tuple(places), asyncio.get_running_loop().create_future())
         ticket = line.put(waiting, tenant=tenant, priority=priority, size=size, now=now, kind=waiting.places)
@@ -190,6 +188,13 @@ class Admission:
         ahead = line.ahead(tenant, priority, now) + sum(self.waiting(place) for place in places if place != tier)
         if (ahead + 1) / sum(rates) > max_wait_s:
             raise self._shed(tier, f"the {ahead} ahead need longer than the {max_wait_s:.3g} s it may wait", places[0], now)
+
+    def _limit(self, places: Sequence[str], settings: QueueSettings, now: float) -> int:
+        """Of the line. A tier with nothing in service has no slots: those of the first one above it that has some count."""
+        if settings.size is not None:
+            return settings.size
+        slots = next((slots for place in places if (slots := self.rooms.slots(place, now)) != 0), None)
+        return SIZE_UNKNOWN if slots is None else 2 * slots
 
     def _made_way(self, tier: str, line: FairQueue[_Waiting], priority: int, tenant: str, now: float) -> bool:
         """Somebody who would have come after the newcomer gave their place up."""

@@ -338,14 +338,25 @@ class Handling:
         """
         await self._stop_opening()
         if self._was_overdue:
-            self.settle(DeadlineExceeded("sending to a client that does not read", self._trip.route.deadline_s))
-            self._port.abort()
+            await self._cut_overdue()
         elif self._port.is_gone:
             self.settle(ClientGoneError())
             raise asyncio.CancelledError
         else:
             error = Stopped()
             self.settle(error)
+            await self._port.fail(error, self.facts())
+
+    async def _cut_overdue(self) -> None:
+        """Who has been told nothing yet did not refuse to read: it is this process that was late (a machine that stood still),
+        and the client gets its error."""
+        is_told = self._trip.committed_at is not None or self._is_open
+        phase = "sending to a client that does not read" if is_told else "waiting for an answer"
+        error = DeadlineExceeded(phase, self._trip.route.deadline_s)
+        self.settle(error)
+        if is_told:
+            self._port.abort()
+        else:
             await self._port.fail(error, self.facts())
 
     # -- the end -------------------------------------------------------------------------------------------

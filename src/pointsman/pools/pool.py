@@ -117,6 +117,10 @@ class Pool:
         """At least one endpoint is in service."""
         return any(e.vitals.open_at <= now for e in self.endpoints)
 
+    def may_be_asked(self, now: float) -> bool:
+        """Some endpoint would be, in service or as a last resort. False: all are draining, full, or have said when to come back."""
+        return self.is_fit(now) or any(_is_last_resort(e, now) for e in self.endpoints)
+
     def count_shortage(self, shortage: Shortage, exclude: Collection[EndpointId], now: float) -> None:
         """Adds this pool's endpoints to the counts."""
         for endpoint in self.endpoints:

@@ -102,18 +102,21 @@ class ListingEndpoints:
         """
         graph, now = self._gateway.graph, self._clock.now()
         missing = [name for name, pool in graph.fleet.pools.items() if not pool.is_fit(now)]
-        stuck = [
-            route.name for route in graph.settings.routes.values()
-            if all(pool in missing for tier in (*route.ladder, *route.fallbacks)
-                   for pool in graph.settings.tiers[tier].pools)
-        ]
+        pools_of = {route.name: {pool for tier in (*route.ladder, *route.fallbacks) for pool in graph.settings.tiers[tier].pools}
+                    for route in graph.settings.routes.values()}
+        stuck = [route for route, pools in pools_of.items() if pools.issubset(missing)]
         records = self._records()
+        warnings = ["records are being dropped"] if records.get("dropped") else []
+        for route in stuck:
+            asked = any(graph.fleet.pools[pool].may_be_asked(now) for pool in pools_of[route])
+            warnings.append(f"route {route!r} has no endpoint in service; " + (
+                "requests are tried at those that are out of it" if asked else "none may be asked: they drain, or said when to come back"))
         is_ready = not self._gateway.is_draining
         status = "draining" if not is_ready else "degraded" if stuck else "ready"
         body = {
             "status": status, "missing_pools": missing, "routes_without_pool": stuck,
             "generation": graph.generation, "records": records,
-            "warnings": ["records are being dropped"] if records.get("dropped") else [],
+            "warnings": warnings,
         }
         await exchange.answer(200 if is_ready else 503, msgspec.json.encode(body), [JSON])
 

@@ -20,6 +20,7 @@ from typing import Any, Self
 
 MODEL = "smollm2-135m"
 CONTEXT_OF_A_SLOT = 1024
+HTTP_THREADS = 32
 _START_TIMEOUT_S = 30.0
 
 
@@ -129,6 +130,8 @@ def serve(asked: dict[str, Any]) -> None:
     params.port = 0
     params.n_ctx, params.n_parallel = asked["context"], asked["slots"]
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = asked["threads"]
+    # Each open answer holds one of these; with the usual few, /metrics and /slots hang as soon as requests queue.
+    params.n_threads_http = HTTP_THREADS
     params.endpoint_metrics = params.endpoint_slots = params.endpoint_props = True
     params.use_jinja = params.warmup = params.offline = True
     if asked["embeddings"]:

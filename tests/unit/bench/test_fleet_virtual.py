@@ -95,7 +95,7 @@ def test_only_streams_under_way_die_with_their_endpoint() -> None:
     assert all(task.ttft_s is not None for task in outcome.tasks)
 
 
-@pytest.mark.parametrize("balancer", ["prefix", "beginnings"])
+@pytest.mark.parametrize("balancer", ["prefix", "hashed"])
 def test_affinity_finds_more_in_the_cache_than_chance(balancer: str) -> None:
     assert play(balancer, 60).hit_rate > play("power_of_two", 60).hit_rate
 

@@ -207,3 +207,148 @@ def test_a_place_that_came_when_its_client_had_left_goes_to_the_next():
         assert await next_one == "small"
 
     asyncio.run(story())
+
+
+def test_a_crowd_in_a_lower_line_does_not_keep_a_tier_from_those_who_can_go_nowhere_else():
+    async def story() -> None:
+        house = House()
+        clock = ManualClock()
+        admission = Admission(house, clock)
+        below = [asyncio.create_task(waits(admission, "small", "large")) for _ in range(2)]
+        await settle()
+        clock.advance(0.1)
+        above = asyncio.create_task(waits(admission, "large"))
+        await settle()
+        clock.advance(0.1)
+        late = asyncio.create_task(waits(admission, "small", "large"))
+        await settle()
+
+        house.free["large"] = 3
+        admission.wake()
+        await settle()
+
+        assert [task.done() for task in (*below, above, late)] == [True, True, True, False]
+        late.cancel()
+
+    asyncio.run(story())
+
+
+def test_who_was_pinned_holds_up_nobody_who_may_go_on_above():
+    async def story() -> None:
+        house = House()
+        admission = an_admission(house)
+        pinned = asyncio.create_task(waits(admission, "small"))
+        free = asyncio.create_task(waits(admission, "small", "large"))
+        await settle()
+        house.free["large"] = 1
+        admission.wake()
+
+        assert await free == "large"
+        assert not pinned.done()
+        pinned.cancel()
+
+    asyncio.run(story())
+
+
+def test_where_somebody_waits_a_newcomer_does_not_take_the_place_that_has_just_come_free():
+    async def story() -> None:
+        house = House()
+        admission = an_admission(house)
+        assert not admission.is_awaited("small")
+        waiting = asyncio.create_task(waits(admission, "small", "large"))
+        await settle()
+
+        assert admission.is_awaited("small")
+        assert admission.is_awaited("large")
+        waiting.cancel()
+        await settle()
+        assert not admission.is_awaited("large")
+
+    asyncio.run(story())
+
+
+def test_nobody_waits_for_what_is_out_of_service():
+    async def story() -> None:
+        house = House(gone={"small"})
+        admission = an_admission(house)
+        pinned, free = asyncio.create_task(waits(admission)), asyncio.create_task(waits(admission, "small", "large"))
+
+        assert await pinned == "small"
+        await settle()
+        assert not free.done(), "the tier above is only full"
+        house.gone.add("large")
+        admission.wake()
+        assert await free == "small"
+
+    asyncio.run(story())
+
+
+def test_a_high_priority_is_not_turned_away_for_a_crowd_that_would_come_after_it():
+    async def story() -> None:
+        house = House(rate=1.0, slots_=20)
+        admission = an_admission(house)
+        crowd = [asyncio.create_task(waits(admission, priority=2)) for _ in range(10)]
+        await settle()
+
+        with pytest.raises(Shed, match="10 ahead"):
+            await waits(admission, priority=2, max_wait_s=5.0)
+        high = asyncio.create_task(waits(admission, priority=0, max_wait_s=5.0))
+        await settle()
+        house.free["small"] = 1
+        admission.wake()
+
+        assert await high == "small"
+        for task in crowd:
+            task.cancel()
+
+    asyncio.run(story())
+
+
+def test_a_tenant_that_fills_the_line_makes_way_for_one_that_has_asked_for_nothing():
+    async def story() -> None:
+        admission = an_admission(House(slots_=2))
+        hog = [asyncio.create_task(waits(admission, tenant="hog")) for _ in range(4)]
+        await settle()
+        with pytest.raises(Shed, match="4 wait already"):
+            await waits(admission, tenant="hog")
+        other = asyncio.create_task(waits(admission, tenant="other"))
+        await settle()
+
+        assert isinstance(hog[3].exception(), Shed)
+        assert admission.waiting("small") == 4
+        for task in (*hog, other):
+            task.cancel()
+
+    asyncio.run(story())
+
+
+def test_those_turned_away_together_are_not_told_to_come_back_together():
+    async def story() -> None:
+        admission = an_admission(House(rate=2.0))
+        times = []
+        for _ in range(6):
+            with pytest.raises(Shed) as shed:
+                await waits(admission, settings=QueueSettings(size=0))
+            times.append(shed.value.retry_after_s)
+
+        assert times == [1.0, 1.0, 2.0, 2.0, 3.0, 3.0]
+
+    asyncio.run(story())
+
+
+def test_a_place_that_nobody_took_is_offered_at_once():
+    async def story() -> None:
+        house = House()
+        admission = an_admission(house)
+        first, second = asyncio.create_task(waits(admission)), asyncio.create_task(waits(admission))
+        await settle()
+        house.free["small"] = 1
+        admission.wake()
+        assert await first == "small"
+
+        admission.forgo("small")
+
+        async with asyncio.timeout(0.1):  # long before the lines are looked at by themselves
+            assert await second == "small"
+
+    asyncio.run(story())

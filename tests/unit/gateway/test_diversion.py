@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 import pytest
 
 from pointsman.cascade.ladder import CHOSEN, FAILED, FALLBACK, LAST_RESORT, Rung
 from pointsman.core.fleet import Fitness
 from pointsman.core.record import Escalation
+from pointsman.core.settings import TierSettings
 from pointsman.gateway.diversion import enter, entered_at, place_of, places_to_wait_for
 from pointsman.gateway.graph import Way
 from pointsman.pools.fleet import Fleet
@@ -19,12 +21,16 @@ class Told(Fleet):
     def __init__(self, unfit: dict[str, str] | None = None, p95: dict[str, float] | None = None) -> None:
         super().__init__(a_settings(*(a_pool(name) for name in ("small", "medium", "large", "spare"))))
         self.unfit, self.p95 = unfit or {}, p95 or {}
+        self.gone: set[str] = set()
 
     def fitness(self, tier, now):
         return Fitness(tier not in self.unfit, self.unfit.get(tier, ""))
 
     def diverts(self, tier, now, rng):
         return self.unfit.get(tier)
+
+    def is_served(self, tier, now):
+        return tier not in self.gone
 
     def ttft_p95(self, tier, now):
         return self.p95.get(tier)
@@ -105,3 +111,26 @@ def test_who_waits_may_be_let_in_above_but_not_below():
 
     assert places_to_wait_for(there, Told()) == {"medium": "medium", "large": "large"}
     assert tiers(entered_at(there, "large", "saturated")) == ["large", "medium", "small"]
+
+
+def test_a_dead_tier_is_no_way_around_the_line_of_the_full_one_above_it():
+    fleet = Told(dict.fromkeys(("medium", "large"), "saturated"))
+    fleet.gone.add("small")
+
+    assert enter(UP, fleet, NOW, Random(0)).is_stuck
+    fleet.unfit.pop("large")
+    assert not enter(UP, fleet, NOW, Random(0)).is_stuck, "the machine finds the way to a tier with room"
+    fleet.gone.update(("medium", "large"))
+    assert not enter(UP, fleet, NOW, Random(0)).is_stuck, "nothing is there to wait for"
+
+
+def test_where_one_pool_of_a_tier_is_left_it_is_that_pool_that_must_be_fit():
+    settings = a_settings(a_pool("qwen"), a_pool("llama"))
+    tier = TierSettings("small", ("qwen", "llama"))
+    fleet = Fleet(msgspec.structs.replace(settings, tiers={"small": tier}))
+    whole = Way((Rung("small", ("qwen/0", "llama/0"), CHOSEN),), {"small": ("qwen", "llama")})
+    part = Way((Rung("small", ("llama/0",), CHOSEN),), {"small": ("llama",)})
+
+    assert place_of(whole, whole.rungs[0], fleet) == "small"
+    assert place_of(part, part.rungs[0], fleet) == "llama"
+    assert places_to_wait_for(part, fleet) == {"llama": "small"}

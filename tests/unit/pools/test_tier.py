@@ -275,7 +275,53 @@ def test_room_is_a_free_slot_beyond_those_who_are_entering():
     small.report(9, at=0)
     assert small.tier.has_room(small.now, 0)
     assert not small.tier.has_room(small.now, 1), "an endpoint at a limit has none"
-    assert Small(slots=None).tier.has_room(1000.0, 99)
+
+
+def test_an_endpoint_of_which_nothing_is_known_lets_those_who_wait_in_one_by_one():
+    unknown = Small(slots=None).tier
+
+    assert unknown.has_room(1000.0, 0)
+    assert not unknown.has_room(1000.0, 1)
+
+
+def test_an_engine_whose_queue_has_just_cleared_has_room_for_as_many_as_may_wait_and_not_for_all_its_slots():
+    small = Small(slots=200)
+    leases = small.take(50)
+    small.report(6)
+    assert small.reason() == "waiting"
+    small.report(3)
+
+    assert small.tier.has_room(small.now, 1)
+    assert not small.tier.has_room(small.now, 2), "five may wait there, and three do"
+    leases += small.take(2)
+    assert not small.tier.has_room(small.now, 0), "sent since the report"
+    leases.pop().close("cancelled", small.now)
+    assert small.tier.has_room(small.now, 0)
+
+
+def test_slots_that_a_burst_has_taken_are_free_as_soon_as_they_are_given_back_whatever_the_last_report():
+    small = Small(slots=20)
+    small.report(0)
+    leases = small.take(20)
+    assert not small.tier.has_room(small.now, 0)
+
+    leases.pop().close("answered", small.now)
+
+    assert small.tier.has_room(small.now, 0)
+
+
+def test_the_first_line_after_a_quiet_time_moves_as_fast_as_answers_take():
+    small = Small(slots=4)
+    (lease,) = small.take()
+    small.now += 0.5
+    lease.close("answered", small.now)
+    small.now += 50.0
+    assert small.tier.drain_rate(small.now) == pytest.approx(1 / 50, rel=0.1)
+
+    small.take(4)
+
+    assert small.tier.drain_rate(small.now) == pytest.approx(8.0)
+    assert small.tier.answers_per_s(small.now) == pytest.approx(1 / 50, rel=0.1)
 
 
 def test_slots_are_those_in_service_and_unknown_when_one_is():

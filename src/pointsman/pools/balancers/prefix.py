@@ -1,124 +1,64 @@
-"""Requests that begin alike on the same endpoint, whose prefix cache then holds the beginning already.
+"""Requests that begin alike on the same endpoint, whose prefix cache then holds the beginning, as long as that is no burden.
 
-How does one key find both a system prompt that thousands share and the conversation that only its own turns share? A
-request has several beginnings: its system prompt, its first 1,000, 4,000 and 16,000 characters, all up to the end of
-its first user message. They stay what they are while the conversation grows. The key is the shortest beginning that
-one endpoint can carry alone: a rare system prompt brings all its conversations to one endpoint; one that half of the
-traffic has is only narrowed down to as many endpoints as that traffic needs, and the next beginning chooses among
-them; and so on, down to the conversation.
+Load and cache are one sum, in tokens: what is in flight on an endpoint, what it would have to compute of this prompt,
+less a bonus for the part that it is thought to have. The lowest sum is picked. So a conversation goes home, unless home
+has so much more to do than another endpoint that the bonus is used up; then the other endpoint gets it, and has the
+beginning too from then on. A beginning that everybody asks for is soon everywhere, weighs the same everywhere, and load
+alone decides.
 
-How popular a beginning is, is counted over the last few thousand requests that this process has seen. Processes need
-not agree: a difference costs a cache miss, never balance, since load stays bounded whatever the keys say
-(`rendezvous`). No tree of prompts is kept, so there is nothing to evict and nothing that an endpoint takes with it.
+Why not rendezvous hashing with bounded load, which needs no memory? It knows where a beginning should be, not where it is:
+what has spilled over the bound is never found again, and a bound of 1.25 times the mean is passed by any large prompt while
+few are in flight (ADR 11 has the figures).
+
+Each process has a memory of its own. For a beginning that nobody has, equals in load are ordered by rendezvous, so
+processes that do not talk tend to the same endpoint.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
 from random import Random
-from zlib import crc32
 
 from pointsman.core.fleet import EndpointId, EndpointView
 from pointsman.core.request import ChatRequest
-from pointsman.pools.balancers.load import tokens_of
-from pointsman.pools.balancers.power_of_two import lighter
-from pointsman.pools.balancers.rendezvous import BOUND, Bound, ranked
+from pointsman.pools.balancers.beginnings import Beginning, beginnings, conversation
+from pointsman.pools.balancers.load import is_full, tokens_of
+from pointsman.pools.balancers.memory import Memory
+from pointsman.pools.balancers.rendezvous import score
 
-LENGTHS = (1_000, 4_000, 16_000)
-"""Characters: about 250, 1,000 and 4,000 tokens; a shorter common beginning saves an engine less than a millisecond."""
-GENERATION = 2_048
-"""Popularity is counted over this many requests and up to as many again."""
-PRIOR = 8
-"""Requests per endpoint that are taken for granted before anything is popular: the first request ever is no crowd."""
-
-
-def prefixes(request: ChatRequest) -> tuple[int, ...]:
-    """Numbers of the request's beginnings, shortest first; the same in every process.
-
-    Reads 16,000 characters at most: some 15 us.
-    """
-    found: list[int] = []
-    length = crc = 0
-    edges = iter(LENGTHS)
-    edge = next(edges)
-    is_system = True
-    for message in request.messages:
-        is_lead = message.role in ("system", "developer")
-        if is_system and not is_lead:
-            is_system = False
-            if length:
-                found.append(crc)
-        text = message.text
-        crc, at = crc32(message.role.encode("utf-8", "surrogatepass"), crc), 0
-        while length + len(text) - at >= edge:
-            part = edge - length
-            crc = _crc(text[at : at + part], crc)
-            at, length = at + part, edge
-            found.append(crc)
-            following = next(edges, None)
-            if following is None:
-                return tuple(dict.fromkeys(found))
-            edge = following
-        crc = _crc(text[at:], crc)
-        length += len(text) - at
-        if message.role == "user":
-            found.append(crc)
-            break
-    return tuple(dict.fromkeys(found))
-
-
-def _crc(text: str, start: int) -> int:
-    return crc32(text.encode("utf-8", "surrogatepass"), start)
+BONUS = 16.0
+"""What a token in the cache is worth, in tokens in flight. One would be the work saved now. But most of what is in flight was
+found in the cache itself or is done but for its answer, and a second copy takes room from what others could find."""
+MOST_CREDITED = 2_000
+"""Tokens of a beginning that earn the bonus: 32,000 tokens more than elsewhere may be in flight before it spills, however
+long it is. Without this bound a document of a card's size would gather half of a pool's traffic on one endpoint."""
 
 
 class Prefix:
-    """Rendezvous hashing on the shortest beginning that one endpoint can carry, with bounded load."""
+    """Load less what is in the cache; what each endpoint was sent is remembered, within bounds, for as long as it is seen."""
 
     def __init__(self) -> None:
-        self._popularity = Popularity()
+        # By endpoint: only those of the pool's configuration, a few hundred KB each.
+        self._memories: dict[EndpointId, Memory] = {}
 
     def pick(self, request: ChatRequest, views: Sequence[EndpointView], rng: Random) -> EndpointId:
-        """One of `views` (never empty)."""
-        tokens, all_ = tokens_of(request), list(views)
-        order, among = all_, len(all_)
-        for key in prefixes(request):
-            share = self._popularity.add(key, len(all_))
-            needed = max(1, ceil(share * len(all_) * BOUND))
-            if needed < among:
-                order, among = ranked(order[:among], key) + order[among:], needed
-        self._popularity.turn()
-        bound = Bound(all_, tokens)
-        if among > 1:
-            order = _lighter_first(order, among, tokens, rng)
-        return bound.first(order, all_).id
+        """One of `views` (never empty). `rng` is not used: the same requests in the same order go the same ways."""
+        begun, tokens, home = beginnings(request), tokens_of(request), conversation(request)
+        chosen = min(views, key=lambda view: (is_full(view), self._burden(view, begun, tokens), -score(view, home))).id
+        self._memory(chosen).add(begun)
+        return chosen
 
+    def _burden(self, view: EndpointView, begun: list[Beginning], tokens: int) -> float:
+        """Tokens between this request and its answer there, less the bonus.
 
-def _lighter_first(order: list[EndpointView], among: int, tokens: int, rng: Random) -> list[EndpointView]:
-    """The lighter of two at random among those that all have the beginning goes first."""
-    i, j = int(rng.random() * among), int(rng.random() * among)
-    return [lighter(order[i], order[j], tokens), *order]
+        Only the work is divided by the weight. A bonus that grew as an endpoint slowed down would hold its requests there.
+        """
+        known = self._memory(view.id).known(begun)
+        ahead = view.in_flight_tokens + view.excess_tokens
+        return (ahead + max(tokens - known, 0)) / view.weight - BONUS * min(known, MOST_CREDITED)
 
-
-class Popularity:
-    """Which share of the latest requests has each beginning."""
-
-    __slots__ = ("_before", "_count", "_count_before", "_now")
-
-    def __init__(self) -> None:
-        self._now: dict[int, int] = {}
-        self._before: dict[int, int] = {}
-        self._count = self._count_before = 0
-
-    def add(self, key: int, endpoints: int) -> float:
-        """Counts one request with this beginning, and says what share has it."""
-        count = self._now.get(key, 0) + 1
-        self._now[key] = count
-        return (count + self._before.get(key, 0)) / (self._count + self._count_before + 1 + PRIOR * endpoints)
-
-    def turn(self) -> None:
-        """One request is counted; a full generation becomes the one before."""
-        self._count += 1
-        if self._count >= GENERATION:
-            self._before, self._now = self._now, {}
-            self._count_before, self._count = self._count, 0
+    def _memory(self, endpoint: EndpointId) -> Memory:
+        memory = self._memories.get(endpoint)
+        if memory is None:
+            memory = self._memories[endpoint] = Memory()
+        return memory

@@ -12,8 +12,8 @@ from zlib import crc32
 
 from pointsman.core.fleet import EndpointId, EndpointView
 from pointsman.core.request import Caller, ChatRequest
+from pointsman.pools.balancers.beginnings import conversation
 from pointsman.pools.balancers.load import tokens_of
-from pointsman.pools.balancers.prefix import prefixes
 from pointsman.pools.balancers.rendezvous import Bound, ranked
 
 HEADERS = ("x-session-id", "x-user-id")
@@ -41,5 +41,4 @@ def key_of(request: ChatRequest) -> int:
     )  # fmt: skip
     if name:
         return crc32(name.encode("utf-8", "surrogatepass"), crc32(request.caller.tenant.encode("utf-8", "surrogatepass")))
-    beginnings = prefixes(request)
-    return beginnings[-1] if beginnings else 0
+    return conversation(request)

@@ -1,4 +1,4 @@
-"""Requests that begin alike on the same endpoint."""
+"""Requests that begin alike on the same endpoint, as long as that is no burden."""
 
 from __future__ import annotations
 
@@ -8,123 +8,120 @@ from random import Random
 import msgspec
 
 from pointsman.core.fleet import EndpointState, EndpointView
-from pointsman.core.request import Message
-from pointsman.pools.balancers.prefix import GENERATION, Popularity, Prefix, prefixes
+from pointsman.core.request import ChatRequest, Message, Needs
+from pointsman.pools.balancers.prefix import BONUS, MOST_CREDITED, Prefix
 from pointsman.testing.factories import a_request
 
 RNG = Random(1)
 POOL = tuple(EndpointView(f"small/{n}", EndpointState.HEALTHY, 0, 0, None, key=n * 7919) for n in range(8))
 
 
-def talk(*turns: str, system: str = "") -> tuple[Message, ...]:
+def asking(*turns: str, system: str = "", out: int = 100) -> ChatRequest:
     said = [Message("system", system)] if system else []
     said += [Message("assistant" if at % 2 else "user", text) for at, text in enumerate(turns)]
-    return tuple(said)
+    size = sum(len(message.text.encode()) for message in said)
+    return a_request(messages=tuple(said), needs=Needs(context=size // 3 + out))
 
 
-def beginnings(*turns: str, system: str = "") -> tuple[int, ...]:
-    return prefixes(a_request(messages=talk(*turns, system=system)))
+def busy(endpoint: str, tokens: int, **more) -> tuple[EndpointView, ...]:
+    """The pool, with something to do at one endpoint."""
+    return tuple(
+        msgspec.structs.replace(view, in_flight=5, in_flight_tokens=tokens, **more) if view.id == endpoint else view
+        for view in POOL
+    )
 
 
-# ---------------------------------------------------------------------------------------------------------
-# Beginnings
+def serve(balancer: Prefix, requests, *, stay: int) -> Counter[str]:
+    """Each request stays while `stay` others come; how many each endpoint got."""
+    flying: list[tuple[str, int]] = []
+    load: Counter[str] = Counter()
+    began: Counter[str] = Counter()
+    for request in requests:
+        views = [
+            msgspec.structs.replace(v, in_flight=sum(name == v.id for name, _ in flying), in_flight_tokens=load[v.id])
+            for v in POOL
+        ]
+        chosen = balancer.pick(request, views, RNG)
+        began[chosen] += 1
+        load[chosen] += request.needs.context
+        flying.append((chosen, request.needs.context))
+        if len(flying) > stay:
+            name, tokens = flying.pop(0)
+            load[name] -= tokens
+    return began
 
 
-def test_a_short_request_begins_with_its_system_prompt_and_its_first_question():
-    both = beginnings("Where is my parcel?", system="You are the shop's assistant.")
-    assert len(both) == 2
-    assert both[0] == beginnings("Something else", system="You are the shop's assistant.")[0]
-    assert beginnings("Where is my parcel?")[0] not in both
+def test_a_conversation_goes_home():
+    balancer, question = Prefix(), "Where is my parcel? " * 50
+    home = balancer.pick(asking(question), POOL, RNG)
+    assert balancer.pick(asking(question, "On its way.", "When?"), busy(home, 5_000), RNG) == home
 
 
-def test_a_conversation_that_grows_keeps_all_its_beginnings():
-    turns = ["Where is my parcel?", "On its way. " * 300, "When will it come? " * 200]
-    first, third = beginnings(turns[0], system="Help."), beginnings(*turns, system="Help.")
-    assert first == third
+def test_it_leaves_home_when_home_has_more_to_do_than_its_beginning_is_worth_and_then_has_two():
+    balancer, question = Prefix(), "x" * 3_000
+    home = balancer.pick(asking(question), POOL, RNG)
+    worth = int((BONUS + 1) * 1_000)
+    assert balancer.pick(asking(question, "a", "b"), busy(home, worth - 10), RNG) == home
+    other = balancer.pick(asking(question, "a", "b"), busy(home, worth + 10), RNG)
+    assert other != home
+    assert balancer.pick(asking(question, "a", "b"), busy(home, 100), RNG) == other
 
 
-def test_a_long_text_has_beginnings_inside():
-    text = "".join(chr(97 + n % 26) for n in range(30_000))
-    found = beginnings(text)
-    assert len(found) == 3
-    assert found[:2] == beginnings(text[:5_000])[:2]
-    assert found[0] == beginnings(text[:1_000] + "another end")[0]
-    assert found[0] != beginnings("x" + text[1:1_000])[0]
+def test_questions_about_one_document_meet_although_they_part_within_a_message():
+    balancer, document = Prefix(), "".join(f"{n} " for n in range(3_000))
+    home = balancer.pick(asking(document + "Who?"), POOL, RNG)
+    assert balancer.pick(asking(document + "Where is it said that he came too late?"), busy(home, 5_000), RNG) == home
 
 
-def test_beginnings_cross_messages():
-    head = "s" * 700
-    same = beginnings("q" * 2_000, system=head), beginnings("q" * 300 + "r" * 1_700, system=head)
-    assert same[0][:2] == same[1][:2]
-    assert same[0][2:] != same[1][2:]
+def test_however_long_a_beginning_is_it_gathers_a_bounded_load():
+    balancer, book = Prefix(), "".join(f"{n} " for n in range(20_000))
+    home = balancer.pick(asking(book), POOL, RNG)
+    spills_at = int(BONUS * MOST_CREDITED + len(book.encode()) / 3) + 1
+    assert balancer.pick(asking(book), busy(home, spills_at), RNG) != home
 
 
-def test_the_role_is_part_of_what_begins():
-    assert prefixes(a_request(messages=(Message("user", "a"),))) != prefixes(a_request(messages=(Message("system", "a"),)))
+def test_what_everybody_asks_spreads_by_load():
+    began = serve(Prefix(), [asking("the same " * 300) for _ in range(2_000)], stay=200)
+    assert len(began) == 8
+    assert max(began.values()) < 1.25 * 2_000 / 8
 
 
-def test_what_comes_after_sixteen_thousand_characters_is_not_read():
-    text = "y" * 16_000
-    assert beginnings(text) == beginnings(text + "z" * 10**6)
+def test_a_system_prompt_that_everybody_has_leaves_conversations_to_load_and_each_at_home():
+    balancer, system = Prefix(), "Everybody's. " * 100
+    began = serve(balancer, [asking(f"question {n} " * 20, system=system) for n in range(800)], stay=80)
+    assert max(began.values()) < 1.25 * 100
+    late = [asking(f"question {n} " * 20, system=system) for n in range(800, 840)]
+    home = [balancer.pick(request, POOL, RNG) for request in late]
+    again = [balancer.pick(asking(f"question {n} " * 20, "answer", "and?", system=system), POOL, RNG) for n in range(800, 840)]
+    assert again == home
 
 
-def test_nothing_said_is_no_beginning():
-    assert prefixes(a_request(messages=())) == ()
-
-
-def test_lone_surrogates_begin_something():
-    request = msgspec.structs.replace(a_request(), messages=(Message("\ud800", "a"), Message("user", "\ud800" * 2_000)))
-    assert len(prefixes(request)) == 2
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Choosing
-
-
-def test_a_rare_system_prompt_brings_all_its_conversations_together():
+def test_a_free_slot_goes_before_a_full_home():
     balancer = Prefix()
-    for n in range(300):
-        balancer.pick(a_request(f"noise {n} " * 5), POOL, RNG)
-    chosen = {balancer.pick(a_request(messages=talk(f"q{n}", system="Rare." * 50)), POOL, RNG) for n in range(5)}
-    assert len(chosen) == 1
+    home = balancer.pick(asking("x" * 3_000), POOL, RNG)
+    assert balancer.pick(asking("x" * 3_000), busy(home, 10, slots=5), RNG) != home
 
 
-def test_a_system_prompt_that_everybody_has_leaves_each_conversation_an_endpoint():
+def test_a_slow_home_is_no_better_a_home_than_a_quick_one():
+    """The bonus does not grow as an endpoint slows down, and what is left to do there counts more."""
+    balancer, question = Prefix(), "x" * 3_000
+    home = balancer.pick(asking(question), POOL, RNG)
+    slow = int((BONUS + 1) * 1_000 / 4)
+    assert balancer.pick(asking(question), busy(home, slow + 100, weight=0.25), RNG) != home
+
+
+def test_a_queue_that_is_reported_repels():
     balancer = Prefix()
-
-    def pick(n: int, *more: str) -> str:
-        return balancer.pick(a_request(messages=talk(f"question {n}", *more, system="Everybody's." * 50)), POOL, RNG)
-
-    for n in range(2_000):
-        pick(n)
-    first = {n: pick(n) for n in range(3_000, 3_200)}
-    again = {n: pick(n, "answer", "and then?") for n in range(3_000, 3_200)}
-    assert len(set(first.values())) == 8
-    assert sum(first[n] == again[n] for n in first) == 200
+    home = balancer.pick(asking("x" * 3_000), POOL, RNG)
+    assert balancer.pick(asking("x" * 3_000), busy(home, 0, excess_tokens=50_000), RNG) != home
 
 
-def test_the_very_same_request_over_and_over_spreads_by_load():
-    balancer, counts = Prefix(), Counter()
-    for _ in range(2_000):
-        counts[balancer.pick(a_request("the same"), POOL, RNG)] += 1
-    assert len(counts) == 8
+def test_processes_send_a_beginning_that_nobody_has_to_the_same_endpoint_of_an_idle_pool():
+    asked = [asking(f"question {n}") for n in range(200)]
+    one, other = ([Prefix().pick(request, POOL, Random(seed)) for request in asked] for seed in (1, 2))
+    assert one == other
+    assert len(set(one)) == 8
 
 
 def test_a_request_without_text_goes_somewhere():
     assert Prefix().pick(a_request(messages=()), POOL, RNG) in {view.id for view in POOL}
-
-
-def test_popularity_is_the_share_of_the_latest_requests():
-    popularity = Popularity()
-    for _ in range(GENERATION):
-        popularity.add(1, 0)
-        popularity.turn()
-    assert popularity.add(1, 0) > 0.99
-    for _ in range(2 * GENERATION):
-        popularity.add(2, 0)
-        popularity.turn()
-    assert popularity.add(1, 0) < 0.01
-
-
-def test_the_first_request_ever_is_no_crowd():
-    assert Popularity().add(1, 8) < 0.02

@@ -1,0 +1,88 @@
+"""Numbers for the beginnings of a request."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pointsman.core.request import Message
+from pointsman.pools.balancers.beginnings import EDGES, FIRST, LAST, beginnings, conversation
+from pointsman.testing.factories import a_request
+
+
+def talk(*turns: str, system: str = "") -> tuple[Message, ...]:
+    said = [Message("system", system)] if system else []
+    said += [Message("assistant" if at % 2 else "user", text) for at, text in enumerate(turns)]
+    return tuple(said)
+
+
+def begun(*turns: str, system: str = "") -> list[tuple[int, int]]:
+    return beginnings(a_request(messages=talk(*turns, system=system)))
+
+
+def test_each_message_ends_a_beginning_and_says_how_many_tokens_it_has():
+    assert [tokens for _, tokens in begun("q" * 30, "a" * 60, system="s" * 90)] == [30, 40, 60]
+
+
+def test_the_next_turn_begins_with_all_of_the_turn_before():
+    first, third = begun("Where?", system="Help."), begun("Where?", "On its way.", "When?", system="Help.")
+    assert third[:2] == first
+
+
+def test_a_long_message_has_beginnings_inside():
+    one, other = begun("x" * 5_000 + "What is it about?"), begun("x" * 5_000 + "Who wrote it?")
+    shared = [number for number, _ in one if number in dict(other)]
+    assert len(shared) == 8, "512 to 4,096 bytes"
+    assert not set(begun("y" + "x" * 5_000)) & set(one)
+
+
+def test_places_within_the_text_do_not_depend_on_where_messages_end():
+    assert {513 // 3, EDGES[0] // 3} <= {tokens for _, tokens in begun("q" * 300, system="s" * 300)} | {171}
+    assert begun("q" * 300, system="s" * 300)[1][1] == EDGES[0] // 3
+
+
+def test_a_message_that_ends_at_such_a_place_is_counted_once():
+    assert [tokens for _, tokens in begun("q" * 512)] == [170]
+
+
+def test_the_role_is_part_of_what_begins():
+    assert beginnings(a_request(messages=(Message("user", "a"),))) != beginnings(a_request(messages=(Message("system", "a"),)))
+
+
+def test_bytes_are_counted_not_characters():
+    assert begun("é" * 300)[0][1] == 512 // 3
+
+
+def test_beyond_the_last_place_nothing_is_read():
+    text = "y" * EDGES[-1]
+    assert begun(text) == begun(text + "z" * 10**6)
+    assert begun(text) == begun(text, "answer")
+    assert len(begun(text)) == len(EDGES)
+
+
+def test_of_hundreds_of_messages_the_first_and_the_latest_count():
+    turns = [f"turn {n}" for n in range(300)]
+    before, after = begun(*turns), begun(*turns, "and now?")
+    assert len(before) == len(after) == FIRST + LAST
+    assert before[:FIRST] == after[:FIRST]
+    assert before[-1] in after
+
+
+def test_nothing_said_is_no_beginning():
+    assert beginnings(a_request(messages=())) == []
+    assert conversation(a_request(messages=())) == 0
+
+
+def test_lone_surrogates_begin_something():
+    request = msgspec.structs.replace(a_request(), messages=(Message("\ud800", "a"), Message("user", "\ud800" * 2_000)))
+    assert len(beginnings(request)) > 2
+    assert conversation(request)
+
+
+def test_all_turns_of_a_conversation_have_one_number_and_others_have_another():
+    first = conversation(a_request(messages=talk("Where?", system="Help.")))
+    assert conversation(a_request(messages=talk("Where?", "Here.", "When?", system="Help."))) == first
+    assert conversation(a_request(messages=talk("When?", system="Help."))) != first
+
+
+def test_numbers_are_the_same_in_every_process_and_release():
+    assert begun("Where is my parcel?", system="Help.") == [(1955105106, 1), (2443937396, 8)]
