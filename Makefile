@@ -83,6 +83,12 @@ bench-autoscale: $(VENV)/.learn ## a day of machines: dollars at the same promis
 soak: $(VENV)/.dev ## the router for minutes under bad days: memory, leases, records (ARGS="--minutes 10 --write")
 	@$(BIN)/python bench/soak/run.py $(ARGS)
 
+.PHONY: test-real
+test-real: $(VENV)/.dev ## the router before a real vLLM on this machine's cores: ten minutes, and 3 GB the first time (ARGS="--write", "-k killed")
+	@$(BIN)/python tests/real/home.py
+	@POINTSMAN_TEST_REAL=1 POINTSMAN_WRITE=$(findstring --write,$(ARGS)) \
+	  $(BIN)/python -m pytest tests/real -p no:randomly --timeout 600 $(filter-out --write,$(ARGS))
+
 .PHONY: matrix
 matrix: $(VENV)/.dev ## every fault of endpoints, lines, clients and the process, and the scorecard (ARGS="--quick", "--only U41", "--write")
 	@$(BIN)/python bench/matrix/run.py $(ARGS)
@@ -107,4 +113,4 @@ lock: ## resolve requirements again (needs uv and npm)
 	  (cd $$f && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --silent); done
 
 clean: ## remove .venv and what runs left behind
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pointsman .rivals
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pointsman .rivals .engines

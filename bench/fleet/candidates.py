@@ -5,12 +5,13 @@ A balancer is measured here before it may serve. `Hashed` served as `prefix` unt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil
 from random import Random
 from zlib import crc32
 
 from pointsman.core.fleet import EndpointView
+from pointsman.core.protocols import Balancer
 from pointsman.core.request import ChatRequest
 from pointsman.pools.balancers.load import tokens_of
 from pointsman.pools.balancers.power_of_two import lighter
@@ -36,6 +37,16 @@ class Anyone:
 
     def pick(self, request: ChatRequest, views: Sequence[EndpointView], rng: Random) -> str:
         return views[int(rng.random() * len(views))].id
+
+
+class Processes:
+    """Several that do not talk: what each request says is heard by one of them. How much is in flight all see at once."""
+
+    def __init__(self, count: int, make: Callable[[], Balancer]) -> None:
+        self._balancers = [make() for _ in range(count)]
+
+    def pick(self, request: ChatRequest, views: Sequence[EndpointView], rng: Random) -> str:
+        return self._balancers[int(rng.random() * len(self._balancers))].pick(request, views, rng)
 
 
 def _prefixes(request: ChatRequest) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """A fleet in virtual time: the simulator's engine and the router's pools and balancers, without sockets or a clock.
 
-`python bench/fleet/virtual.py [DATA] [--seeds 5] [--loads 20,60,100,150] [--balancers power_of_two,round_robin]`
+`python bench/fleet/virtual.py [DATA] [--seeds 5] [--loads 20,60,100,150] [--balancers power_of_two,round_robin]
+[--first-seed 3] [--processes 4]`
 
 A heap of moments instead of an event loop: hundreds of simulated seconds pass in one, and the same seed gives the same
 figures. What is real: `pools.pool.Pool` with its balancers, health and leases; `testing.engine`; polls every 2 s. What is
@@ -20,7 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from candidates import Anyone, Hashed, LeastRequests
+from candidates import Anyone, Hashed, LeastRequests, Processes
 from machines import GPU, MODEL, Machines, sla_s, usd_per_hour
 from traffic import NAMES, Arrival, at_rate, read
 
@@ -284,11 +285,11 @@ def main() -> None:
     for name in options.traces:
         for load in options.loads:
             rows: dict[str, list[tuple[float, ...]]] = {}
-            for seed in range(options.seeds):
+            for seed in range(options.first_seed, options.first_seed + options.seeds):
                 machines = Machines(options.endpoints, options.seconds, is_healthy=options.healthy)
                 tasks, arrivals = workload(name, options.data, machines, load, seed)
                 for balancer in options.balancers:
-                    rows.setdefault(balancer, []).append(_row(machines, balancer, fresh(tasks, arrivals), seed))
+                    rows.setdefault(balancer, []).append(_row(machines, balancer, options.processes, fresh(tasks, arrivals), seed))
             for balancer, found in rows.items():
                 p50, p95, p99, sla, hits, errors, preempted, usd, real = (statistics.fmean(column) for column in zip(*found, strict=True))
                 print(f"{name:9} {load:4.0f}% {balancer:15} {p50:6.2f} {p95:6.2f} {p99:6.2f} {sla:6.1%} {hits:6.1%} {errors:7.1f} "
@@ -304,9 +305,10 @@ def workload(name: str, data: Path | None, machines: Machines, load: float, seed
     return tasks_of(arrivals), arrivals
 
 
-def _row(machines: Machines, balancer: str, tasks: list[Task], seed: int) -> tuple[float, ...]:
+def _row(machines: Machines, balancer: str, processes: int, tasks: list[Task], seed: int) -> tuple[float, ...]:
     began = time.perf_counter()
-    outcome = VirtualFleet(machines, BALANCERS_HERE[balancer](), seed=seed).play(tasks)
+    make = BALANCERS_HERE[balancer]
+    outcome = VirtualFleet(machines, make() if processes == 1 else Processes(processes, make), seed=seed).play(tasks)
     ttfts = outcome.ttfts()
     return (quantile(ttfts, 0.5), quantile(ttfts, 0.95), quantile(ttfts, 0.99), outcome.attained, outcome.hit_rate, outcome.errors,
             outcome.preemptions, outcome.busy_s / 3600 * usd_per_hour(), time.perf_counter() - began)
@@ -316,6 +318,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", type=Path, help="folder with the traces; absent: synthetic ones")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, help="0 to 2 are what `prefix` was tuned on")
+    parser.add_argument("--processes", type=int, default=1, help="each with a balancer of its own; a request comes to any of them")
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--endpoints", type=int, default=8)
     parser.add_argument("--healthy", action="store_true", help="nothing is wrong with any endpoint")

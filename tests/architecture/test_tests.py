@@ -7,7 +7,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "tests" / "unit"
 SOURCE = ROOT / "src" / "pointsman"
-FOLDERS = {"unit", "properties", "integration", "acceptance", "architecture", "docs", "fixtures"}
+FOLDERS = {"unit", "properties", "integration", "acceptance", "architecture", "docs", "fixtures", "real"}
 ELSEWHERE = {
     "bench/test_throughput_figures.py": "bench/throughput/figures.py",  # benches are no part of the package
     "bench/test_environment.py": "bench/environment.py",

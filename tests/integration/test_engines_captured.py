@@ -20,6 +20,7 @@ router over sockets. What a capture cannot show is in `tests/real`.
 | SGLang: errors are not wrapped | the_engines_own_reason_reaches_the_client |
 | SGLang: array body 500 in plain text | the_status_matrix |
 | SGLang, llama.cpp: any model name is answered | an_answer_to_whatever_was_asked... |
+| SGLang: only /v1/responses refuses an unknown name | a_name_that_only_one_of_its_apis_refuses_is_no_missing_api |
 | SGLang: /health generates; gauges lag, /v1/loads does not | sglang_is_asked_for_its_loads... (and unit: load_report/test_sglang) |
 | SGLang: SIGTERM drains, new connections hang | an_engine_that_accepts_and_never_answers..., a_stream_that_drains_to_its_end... |
 | SGLang: `reasoning_content: null` first, finish_reason in an empty delta | the_first_word_is_the_first_content... |
@@ -349,6 +350,24 @@ def test_an_answer_to_whatever_was_asked_is_recorded_under_our_name_of_the_model
     assert answer.body == captured(name)[2]
     assert (record.model_id, record.attempts[0].model) == ("small-model", "test-model")
     assert record.usage.input_tokens == answer.json["usage"]["prompt_tokens"]
+
+
+@pytest.mark.parametrize(("path", "name"), [("responses", "sglang_err_responses_bad"), ("messages", "sglang_err_messages_bad")])
+def test_a_name_that_only_one_of_its_apis_refuses_is_no_missing_api(client, path, name):
+    """SGLang echoes any name in chats and messages, and refuses it in responses: the next endpoint is asked in the same API."""
+    async def story():
+        async with Engine(name) as first, Engine("sglang_" + path) as other, client() as c:
+            specs = tuple(an_endpoint(f"small/{i}", e.url, engine="sglang", dialects=("chat", path)) for i, e in enumerate((first, other)))
+            route = RouteSettings("auto", ladder=("small",), default_tier="small", pipeline=("pinned:small",))
+            async with RunningRouter(a_settings(a_pool("small", endpoints=specs, balancer="round_robin"), route=route)) as router:
+                body = {"model": "auto", "max_tokens": 8, "messages": [{"role": "user", "content": "x"}]}
+                answer = await c.post(f"{router.url}/{path}", {"model": "auto", "input": "x"} if path == "responses" else body)
+                assert answer.status == 200
+                (record,) = router.records()
+                assert {seen.path for seen in first.seen + other.seen} == {f"/v1/{path}"}
+                assert len(record.attempts) == (2 if path == "responses" else 1)
+
+    asyncio.run(story())
 
 
 def test_the_model_is_always_named_and_the_request_id_is_ours_whatever_an_engine_makes_of_it(client):

@@ -126,6 +126,28 @@ def test_a_context_that_nobody_configured_is_asked_for(client):
     asyncio.run(story())
 
 
+def test_readiness_warns_of_a_route_whose_endpoints_are_all_out_of_service_and_whether_they_are_still_asked(client):
+    async def story():
+        async with ModelServer() as small, ModelServer() as large, at(small, large) as router, client() as c:
+            async def warned():
+                heard = await c.get(f"{router.root}/health/readiness")
+                return heard.status, [warning for warning in heard.json["warnings"] if "'cheap'" in warning]
+
+            pool, now = router.service.gateway.graph.fleet.pools["small"], asyncio.get_running_loop().time()
+            assert await warned() == (200, [])
+            pool.mark("small/0", False, "refused", now)
+            status, (warning,) = await warned()
+            assert status == 200
+            assert "tried at those that are out of it" in warning
+            assert (await c.chat(router.url, model="cheap")).status == 200, "the last way to answer is never closed"
+            pool.drain("small/0")
+            status, (warning,) = await warned()
+            assert status == 200
+            assert "none may be asked" in warning
+
+    asyncio.run(story())
+
+
 def test_readiness_says_which_pool_is_missing(client):
     async def story():
         async with ModelServer() as small, ModelServer() as large, at(small, large) as router, client() as c:

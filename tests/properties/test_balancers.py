@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from pointsman.core.fleet import EndpointState, EndpointView, LoadReport
 from pointsman.core.request import Message, Needs
+from pointsman.pools.balancers.beginnings import FIRST, LAST, read
 from pointsman.pools.balancers.choice import BALANCERS
 from pointsman.pools.balancers.load import cost
-from pointsman.pools.balancers.prefix import Prefix, prefixes
+from pointsman.pools.balancers.memory import MOST, Memory
+from pointsman.pools.balancers.prefix import BONUS, MOST_CREDITED, Prefix
 from pointsman.pools.balancers.rendezvous import BOUND, FREE, Bound, ranked
 from pointsman.pools.balancers.session import Session
 from pointsman.pools.fleet import Fleet
@@ -74,11 +76,90 @@ def test_whatever_the_crowd_load_stays_within_the_bound(count, seed):
        st.lists(st.tuples(st.sampled_from(["user", "assistant"]), st.text(max_size=300)), max_size=4))  # fmt: skip
 def test_a_conversation_that_grows_keeps_its_beginnings(turns, more):
     def begun(said):
-        return prefixes(a_request(messages=tuple(Message(role, text) for role, text in said)))
+        return read(a_request(messages=tuple(Message(role, text) for role, text in said)))
 
     turns = [("system", "Be brief."), *turns, ("user", "Well?")]
-    before = begun(turns)
-    assert begun([*turns, *more])[: len(before)] == before
+    before, after = begun(turns), begun([*turns, *more])
+    assert after.parts[: len(before.parts)] == before.parts
+    assert after.conversation == before.conversation
+
+
+@given(st.text(max_size=8_000), st.text(max_size=50), st.text(max_size=50))
+def test_what_begins_alike_has_numbers_in_common_for_all_of_it_but_an_eighth(shared, one, other):
+    def begun(text):
+        return read(a_request(messages=(Message("user", text),))).parts
+
+    common = set(begun(shared + "1" + one)) & set(begun(shared + "2" + other))
+    size = len(shared.encode())
+    assert max((tokens for _, tokens in common), default=0) >= (size - max(512, size / 4)) // 3 - 1
+
+
+@given(st.lists(st.lists(st.tuples(keys, st.integers(1, 10**5)), max_size=FIRST + LAST), max_size=40), st.integers(1, 100))
+def test_a_memory_never_holds_more_than_its_bound_and_knows_nothing_it_was_not_told(sent, most):
+    memory, told = Memory(most), set()
+    for parts in sent:
+        memory.add(parts)
+        told.update(number for number, _ in parts)
+        assert len(memory) <= most
+    assert memory.known([(2**32 + 1, 7)]) == 0
+    assert all(number in told for number in range(1000) if number in memory)
+
+
+prompts = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 3)), min_size=1, max_size=40)
+"""(conversation, turns so far)."""
+
+
+def a_turn(conversation: int, turns: int):
+    said = [Message("system", "Be brief. " * 30), Message("user", f"conversation {conversation} " * 40)]
+    for turn in range(turns):
+        said += [Message("assistant", f"answer {turn}"), Message("user", f"question {turn}")]
+    return a_request(messages=tuple(said), needs=Needs(context=sum(len(m.text) for m in said) // 3 + 50))
+
+
+@given(views, prompts, st.integers(0, 9), st.integers(0, 9))
+def test_the_same_requests_in_the_same_order_go_the_same_ways(views, prompts, seed, another):
+    def ways(seed: int) -> list[str]:
+        balancer, rng = Prefix(), Random(seed)
+        return [balancer.pick(a_turn(*prompt), views, rng) for prompt in prompts]
+
+    assert ways(seed) == ways(another)
+
+
+@given(st.sets(keys, min_size=2, max_size=8), prompts, st.integers(0, 7))
+def test_when_an_endpoint_leaves_only_its_own_conversations_move(endpoints, prompts, which):
+    """And when it is back, what it was sent before comes home."""
+    pool = [a_view(key) for key in sorted(endpoints)]
+    gone = pool[which % len(pool)]
+    rest = [view for view in pool if view is not gone]
+    balancer, at = Prefix(), {}
+    for conversation, turns in prompts:
+        at[conversation] = balancer.pick(a_turn(conversation, turns), pool, Random(0))
+    for conversation, home in at.items():
+        now = balancer.pick(a_turn(conversation, 3), rest, Random(0))
+        assert now == home or home == gone.id
+
+
+@given(st.integers(2, 8), st.integers(1, 60), st.integers(0, 99), st.integers(10, 60_000))
+def test_whatever_the_crowd_one_text_gathers_a_bounded_load_and_leases_return_to_zero(count, held, seed, tokens):
+    fleet = Fleet(a_settings(a_pool("small", *(f"http://h{i}-{seed}/v1" for i in range(count)), balancer="prefix")))
+    request = a_request("the same " * (tokens // 3), needs=Needs(context=tokens))
+    leases = []
+    for _ in range(held):
+        leases.append(fleet.lease("small", request, (), 1000.0, Random(seed)))
+        loads = [view.in_flight_tokens for view in fleet.pools["small"].views(1000.0)]
+        assert max(loads) - min(loads) <= BONUS * MOST_CREDITED + 2 * tokens
+    for lease in leases:
+        lease.close("answered", 1001.0)
+    assert [(v.in_flight, v.in_flight_tokens) for v in fleet.pools["small"].views(1001.0)] == [(0, 0)] * count
+
+
+@given(st.lists(st.tuples(st.text(max_size=2_000), st.integers(0, 3)), max_size=30))
+def test_a_balancer_remembers_a_bounded_number_of_beginnings_of_each_endpoint(asked):
+    balancer = Prefix()
+    pool = [a_view(key) for key in (1, 2)]
+    for text, turns in asked:
+        balancer.pick(a_request(messages=tuple(Message("user", text + str(n)) for n in range(turns * 40))), pool, Random(0))
+    assert all(len(memory) <= MOST for memory in balancer._memories.values())
 
 
 @given(st.integers(2, 8), st.integers(0, 50))
@@ -116,10 +197,10 @@ class Engine:
         return LoadReport(len(self.jobs) - running, running, None, at=now)
 
 
-def share_of_the_first(load: float, lie, *, count: int, seed: int) -> tuple[int, int]:
+def share_of_the_first(load: float, lie, *, count: int, seed: int, balancer: str = "power_of_two") -> tuple[int, int]:
     """Requests that the first endpoint got of all, when it says `lie(honest report)`; in virtual time."""
     rng, now = Random(seed), 1000.0
-    fleet = Fleet(a_settings(a_pool("small", *(f"http://h{i}/v1" for i in range(count)))))
+    fleet = Fleet(a_settings(a_pool("small", *(f"http://h{i}/v1" for i in range(count)), balancer=balancer)))
     engines = {id_: Engine() for id_ in fleet.endpoints_of("small")}
     per_s, arrives, got = load * count * 400.0 / 155.0, now, 0
     asked = dict.fromkeys(engines, 0.0)
@@ -128,7 +209,8 @@ def share_of_the_first(load: float, lie, *, count: int, seed: int) -> tuple[int,
         now += 0.05
         while arrives <= now:
             output = rng.expovariate(1 / 150) + 5
-            lease = fleet.lease("small", a_request(needs=Needs(context=int(output) + 300)), (), now, rng)
+            request = a_request(f"conversation {rng.randrange(200)} " * 30, needs=Needs(context=int(output) + 300))
+            lease = fleet.lease("small", request, (), now, rng)
             engines[lease.endpoint.id].jobs.append([lease, output])
             got += lease.endpoint.id == "small/0"
             total += 1
@@ -151,9 +233,10 @@ LIES = {
 
 @pytest.mark.parametrize(("count", "load"), [(2, 1.4), (4, 0.9), (4, 1.1)])
 @pytest.mark.parametrize("lie", LIES)
-def test_a_liar_attracts_at_most_a_twentieth_more_than_when_it_is_honest(lie, count, load):
+@pytest.mark.parametrize("balancer", ["power_of_two", "prefix"])
+def test_a_liar_attracts_at_most_a_twentieth_more_than_when_it_is_honest(balancer, lie, count, load):
     def got(says) -> float:
-        runs = [share_of_the_first(load, says, count=count, seed=seed) for seed in range(6)]
+        runs = [share_of_the_first(load, says, count=count, seed=seed, balancer=balancer) for seed in range(6)]
         return sum(first for first, _ in runs) / sum(total for _, total in runs)
 
     assert got(LIES[lie]) <= 1.05 * max(1 / count, got(lambda report: report)), "what chance gave it, it may have"

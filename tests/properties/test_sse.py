@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pointsman.testing.factories import a_request
 from pointsman.upstream.formats.openai_stream import StreamReader
-from pointsman.upstream.sse import Decoder
+from pointsman.upstream.sse import Decoder, NoEvents
 
 LINES = st.sampled_from([
     b"data: {\"a\":1}", b"data:{}", b"data", b"data: ", b": comment", b"event: x", b"id: 1", b"retry: 2", b"", b"", b"foo",
@@ -25,13 +25,17 @@ def cut(draw: st.DrawFn, streams: st.SearchStrategy[bytes]) -> tuple[bytes, list
     return whole, [whole[a:b] for a, b in itertools.pairwise(edges)]
 
 
-def decode(chunks: list[bytes]) -> list[tuple[bytes, bytes]]:
+def decode(chunks: list[bytes]) -> list[tuple[bytes, bytes]] | None:
     decoder = Decoder(named=True)
-    return [pair for chunk in chunks for pair in zip(decoder.feed(chunk), decoder.names, strict=True)]
+    try:
+        return [pair for chunk in chunks for pair in zip(decoder.feed(chunk), decoder.names, strict=True)]
+    except NoEvents:
+        return None
 
 
-def by_the_book(stream: bytes) -> list[tuple[bytes, bytes]]:
-    """WHATWG HTML §9.2.6, read slowly."""
+def by_the_book(stream: bytes) -> list[tuple[bytes, bytes]] | None:
+    """WHATWG HTML §9.2.6, read slowly; None for a field that is not ASCII, which the standard ignores and we do not: it was a
+    data line before its first byte was spoiled."""
     events, data, name = [], [], b""
     text = stream.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     for line in text.split(b"\n")[:-1]:
@@ -45,6 +49,8 @@ def by_the_book(stream: bytes) -> list[tuple[bytes, bytes]]:
             data.append(value)
         elif field == b"event":
             name = value
+        elif not field.isascii():
+            return None
     return events
 
 

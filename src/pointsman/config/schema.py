@@ -339,7 +339,8 @@ class Pool(Section):
     """When endpoints of this pool are ejected."""
     balancer: BalancerName = "power_of_two"
     """Which endpoint serves: `power_of_two`, `least_loaded`, `round_robin`, `session` (each session on one endpoint), or `prefix`
-    (requests that begin alike on one endpoint, for its prefix cache). `power_of_two` is even without knowing anything."""
+    (the least loaded, less what its prefix cache should hold of the prompt: for conversations, long system prompts, shared
+    documents). `power_of_two` is even without knowing anything."""
 
 
 class Tier(Section):

@@ -40,7 +40,7 @@ from pointsman.errors import DeadlineExceeded, PointsmanError, Shed, Stopped
 from pointsman.gateway.admission import Admission
 from pointsman.gateway.departures import Departures
 from pointsman.gateway.dispatch import Dispatch, Journey
-from pointsman.gateway.diversion import Entry, enter, entered_at, places_to_wait_for
+from pointsman.gateway.diversion import enter, entered_at, places_to_wait_for
 from pointsman.gateway.graph import Graph, Way
 from pointsman.gateway.names import Meaning
 from pointsman.gateway.port import Facts, Port
@@ -126,7 +126,7 @@ class Handling:
         entry = enter(way, self._graph.fleet, trip.arrived, self._rng, ttft_slo_s=trip.request.limits.ttft_slo_s)
         must_queue = entry.is_stuck or self._admission.is_awaited(entry.place)
         if must_queue:
-            way = await self._stand_in_line(way, entry, deadline)
+            way = await self._stand_in_line(way, deadline)
         elif entry.escalation is not None:
             way, trip.escalations = entry.way, (entry.escalation,)
             trip.entry = trip.escalations
@@ -148,7 +148,7 @@ class Handling:
             commands = machine.on(event)
             trip.escalations = trip.entry + machine.escalations
 
-    async def _stand_in_line(self, way: Way, entry: Entry, deadline: float) -> Way:
+    async def _stand_in_line(self, way: Way, deadline: float) -> Way:
         """Waits until the decided tier, or one above it, has room. Raises Shed, DeadlineExceeded."""
         trip, request, admission, fleet = self._trip, self._trip.request, self._admission, self._graph.fleet
         places = places_to_wait_for(way, fleet)

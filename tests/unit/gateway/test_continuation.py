@@ -290,3 +290,15 @@ def test_an_event_of_several_tokens_counts_as_several():
     (last,) = heard.adapted([event(choices=[], usage={"prompt_tokens": 16, "completion_tokens": 4, "total_tokens": 20})])
     assert msgspec.json.decode(last)["usage"] == {"prompt_tokens": 10, "completion_tokens": 9, "total_tokens": 19}
     assert heard.usage(Usage(16, 4)) == Usage(10, 9)
+
+
+def test_an_answer_of_an_endpoint_that_is_not_spot_does_not_go_on_in_the_pool_of_the_attempt_before_it():
+    """The first attempt was on a spot machine and failed; the second one, of another model, is not kept for going on."""
+    settings = a_settings(a_pool("small", endpoints=(spot("small/0"),)),
+                          a_pool("large", endpoints=(an_endpoint("large/0", engine="vllm"),)), route=ROUTE)
+    teller = Teller(lost(-1, "small/0") | lost(3, "large/0"))
+    gateway, port, record = told(teller, settings)
+
+    assert [endpoint for endpoint, _ in teller.bodies] == ["small/0", "large/0"]
+    assert isinstance(port.error, errors.ConnectionLost)
+    assert (record.outcome, gateway.departures.outcomes["continued"]) == ("failed", 0)

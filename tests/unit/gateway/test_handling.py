@@ -1,61 +1,63 @@
-"""Ends that come from outside: the deadline of a request that nothing else has ended."""
-
 from __future__ import annotations
 
 import asyncio
 from random import Random
 
-import pytest
+import msgspec
 
 from pointsman.core.clock import SystemClock
-from pointsman.core.settings import RouteSettings
-from pointsman.errors import DeadlineExceeded
-from pointsman.gateway import handling
+from pointsman.core.settings import QueueSettings, RouteSettings, TierSettings
+from pointsman.errors import PointsmanError, Shed
 from pointsman.gateway.gateway import Gateway
-from pointsman.testing.factories import a_pool, a_request, a_settings
+from pointsman.gateway.port import Facts
+from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
 from pointsman.testing.ports import HeardPort, ListSink
 from pointsman.testing.upstream import Play, ScriptedUpstream
 from pointsman.wiring import build_graph
 
-ROUTE = RouteSettings("auto", ladder=("small",), default_tier="small", pipeline=("pinned:small",), deadline_s=0.02)
+ROUTE = RouteSettings("auto", ladder=("small",), default_tier="small", pipeline=("pinned:small",), open_after_s=0.01)
+SETTINGS = msgspec.structs.replace(
+    a_settings(a_pool("small", endpoints=(an_endpoint(slots=1),)), route=ROUTE),
+    tiers={"small": TierSettings("small", ("small",), queue=QueueSettings(max_wait_s=0.03))})
 
 
-class Unread(HeardPort):
-    """A client that takes nothing once its answer has begun."""
+class SlowToHear(HeardPort):
+    """A client that takes its time to read the error."""
 
-    async def begin(self, facts):
-        await super().begin(facts)
-        await asyncio.get_running_loop().create_future()
+    async def fail(self, error: PointsmanError, facts: Facts) -> None:
+        await super().fail(error, facts)
+        await asyncio.sleep(0.05)
 
 
-def overdue(monkeypatch, port: HeardPort, play: Play, *, stream: bool):
-    """One request that is still there when its deadline has passed: the upstream's own timers are not asked."""
-    monkeypatch.setattr(handling, "OVERDUE_S", 0.0)
+def test_no_keep_alive_follows_the_error_of_a_stream_that_waited_in_vain():
+    async def story() -> None:
+        sink, port, busy = ListSink(), SlowToHear(), HeardPort()
+        gateway = Gateway(build_graph(SETTINGS), ScriptedUpstream([Play(waits=True)]), sink, SystemClock(), Random(1))
+        running = asyncio.ensure_future(gateway.handle(a_request(), busy))
+        await asyncio.sleep(0)
 
-    async def story():
-        sink = ListSink()
-        gateway = Gateway(build_graph(a_settings(a_pool("small"), route=ROUTE)), ScriptedUpstream([play]), sink, SystemClock(), Random(1))
-        await asyncio.gather(gateway.handle(a_request(stream=stream), port), return_exceptions=True)
-        assert gateway.graph.fleet.in_flight == 0
+        await gateway.handle(a_request(stream=True), port)
+
+        assert isinstance(port.error, Shed)
+        assert port.said[0] == "open"
+        assert port.said[-1] == "fail"
         (record,) = sink.records
-        return record
+        assert (record.outcome, record.error, record.attempts) == ("rejected", "overloaded", ())
+        assert record.queued_s is not None
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert (gateway.in_flight, gateway.graph.fleet.in_flight, len(asyncio.all_tasks())) == (0, 0, 1)
 
-    return asyncio.run(story())
-
-
-@pytest.mark.parametrize("stream", [False, True])
-def test_who_has_been_told_nothing_gets_the_error_and_not_a_cut_connection(monkeypatch, stream):
-    port = HeardPort(is_gone=False)
-    record = overdue(monkeypatch, port, Play(waits=True), stream=stream)
-
-    assert isinstance(port.error, DeadlineExceeded)
-    assert (port.said, port.is_aborted) == (["fail"], False)
-    assert (record.error, record.status) == ("deadline_exceeded", 504)
+    asyncio.run(story())
 
 
-def test_who_does_not_read_is_cut(monkeypatch):
-    port = Unread(is_gone=False)
-    overdue(monkeypatch, port, Play(), stream=True)
+def test_who_found_a_slot_free_is_not_recorded_as_having_waited():
+    async def story() -> None:
+        sink, port = ListSink(), HeardPort()
+        gateway = Gateway(build_graph(SETTINGS), ScriptedUpstream(), sink, SystemClock(), Random(1))
 
-    assert port.is_aborted
-    assert port.error is None
+        await gateway.handle(a_request(stream=True), port)
+
+        assert [record.queued_s for record in sink.records] == [None]
+
+    asyncio.run(story())

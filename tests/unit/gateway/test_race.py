@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from random import Random
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from pointsman import errors
+from pointsman.cascade.events import Call
 from pointsman.core.clock import SystemClock
 from pointsman.core.settings import HedgeSettings, RouteSettings, TierSettings
 from pointsman.gateway.gateway import Gateway
+from pointsman.gateway.race import Ended, Race
 from pointsman.testing.factories import a_pool, a_request, a_settings
 from pointsman.testing.ports import HeardPort, ListSink
 from pointsman.testing.upstream import Play, ScriptedUpstream
@@ -75,3 +79,75 @@ def test_a_hedge_that_fails_leaves_the_first_alone():
 
     assert record.outcome == "cancelled"
     assert {a.outcome for a in record.attempts} == {"cancelled", "failed"}
+
+
+class Journeys:
+    """Attempts of a race that take their time to end, and what is discarded of them."""
+
+    def __init__(self) -> None:
+        self.ended: list[int] = []
+        self.discarded: list[object] = []
+        self.race = Race(SystemClock(), self.discarded.append)
+
+    async def perform(self, call: Call) -> Ended:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await asyncio.sleep(0)
+            self.ended.append(call.attempt)
+        raise AssertionError("it waits for ever")
+
+    async def answers_when_cancelled(self, call: Call) -> Ended:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.get_running_loop().create_future()
+        return cast(Any, (f"journey {call.attempt}", None))
+
+
+def test_a_race_that_is_stopped_twice_leaves_nobody_running():
+    """The client leaves, and before both sockets are closed the process is told to stop at once."""
+    async def story() -> None:
+        journeys = Journeys()
+        for attempt in (1, 2):
+            journeys.race.start(Call(attempt, "small"), journeys.perform)
+        waiting = asyncio.create_task(journeys.race.next())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await asyncio.sleep(0.01)
+
+        assert sorted(journeys.ended) == [1, 2]
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(story())
+
+
+def test_what_a_loser_came_to_is_discarded_even_when_nobody_waits_for_it_any_more():
+    async def story() -> None:
+        journeys = Journeys()
+        journeys.race.start(Call(1, "small"), journeys.answers_when_cancelled)
+        await asyncio.sleep(0)
+        cancelling = asyncio.create_task(journeys.race.cancel(1))
+        await asyncio.sleep(0)
+        cancelling.cancel()
+        await asyncio.gather(cancelling, return_exceptions=True)
+        await asyncio.sleep(0.01)
+
+        assert journeys.discarded == ["journey 1"]
+
+    asyncio.run(story())
+
+
+def test_a_race_that_is_abandoned_ends_by_itself():
+    async def story() -> None:
+        journeys = Journeys()
+        journeys.race.start(Call(1, "small"), journeys.perform)
+        journeys.race.start(Call(2, "small"), journeys.answers_when_cancelled)
+        await asyncio.sleep(0)
+        journeys.race.abandon()
+        await asyncio.sleep(0.01)
+
+        assert (journeys.race.is_on, journeys.ended, journeys.discarded) == (False, [1], ["journey 2"])
+
+    asyncio.run(story())

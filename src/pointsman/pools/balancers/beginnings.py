@@ -9,9 +9,10 @@ not recognised costs little). Equal numbers mean equal text up to there, roles i
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from zlib import crc32
 
-from pointsman.core.request import ChatRequest, Message
+from pointsman.core.request import ChatRequest
 
 EDGES = (
     *range(512, 4_096, 512), *range(4_096, 16_384, 1_024), *range(16_384, 65_536, 4_096), *range(65_536, 131_073, 16_384)
@@ -23,49 +24,65 @@ FIRST, LAST = 16, 48
 BYTES_PER_TOKEN = 3
 """As `Needs.context` estimates."""
 
+ROLE = 64
+"""Bytes of a role that count: roles are words."""
+
 Beginning = tuple[int, int]
-"""(number, estimated tokens up to there). A plain tuple: there are dozens a request."""
+"""(number, estimated tokens up to there)."""
 
 
-def beginnings(request: ChatRequest) -> list[Beginning]:
+class Beginnings(NamedTuple):
+    """What `read` finds. Plain tuples: there are dozens a request."""
+
+    parts: list[Beginning]
     """Shortest first, 64 at most; none for a request without text."""
-    found: list[Beginning] = []
+    conversation: int
+    """The number at the end of the first user message: what all turns of a conversation have in common."""
+
+    @property
+    def tokens(self) -> int:
+        """Of all that was read."""
+        return self.parts[-1][1] if self.parts else 0
+
+
+def read(request: ChatRequest) -> Beginnings:
+    """The numbers of one request."""
+    parts: list[Beginning] = []
     crc = size = place = 0
+    conversation: int | None = None
     for message in request.messages:
-        data, crc = _text(message, EDGES[-1] - size), _role(message, crc)
-        at, end = 0, len(data)
-        while size + end - at >= EDGES[place]:
-            until = at + EDGES[place] - size
-            crc, at, size = crc32(data[at:until], crc), until, EDGES[place]
-            found.append((crc, size // BYTES_PER_TOKEN))
-            place += 1
-            if place == len(EDGES):
-                return _few(found)
-        if at < end:
-            crc, size = crc32(data[at:], crc), size + end - at
-            found.append((crc, size // BYTES_PER_TOKEN))
-    return _few(found)
-
-
-def conversation(request: ChatRequest) -> int:
-    """The number of everything up to the end of the first user message: what all turns of a conversation have in common."""
-    crc, left = 0, EDGES[-1]
-    for message in request.messages:
-        data = _text(message, left)
-        crc, left = crc32(data, _role(message, crc)), left - len(data)
-        if message.role == "user" or not left:
+        data = _bytes(message.text, EDGES[-1] - size)
+        crc, end = crc32(_bytes(message.role, ROLE), crc), size + len(data)
+        if end < EDGES[place]:
+            crc = crc32(data, crc)
+        else:
+            crc, place = _across(parts, memoryview(data), crc, size, place)
+        if end > size and not (parts and parts[-1][0] == crc):  # a place may be where the message ends
+            parts.append((crc, end // BYTES_PER_TOKEN))
+        size = end
+        if conversation is None and message.role == "user" and parts:
+            conversation = parts[-1][0]
+        if place == len(EDGES):
             break
-    return crc
+    if conversation is None:
+        conversation = parts[-1][0] if parts else 0
+    return Beginnings(parts if len(parts) <= FIRST + LAST else [*parts[:FIRST], *parts[-LAST:]], conversation)
 
 
-def _text(message: Message, most: int) -> memoryview:
+def _across(parts: list[Beginning], data: memoryview, crc: int, size: int, place: int) -> tuple[int, int]:
+    """Adds the places that lie within one message; the number at its end, and the next place."""
+    at, end = 0, size + len(data)
+    while place < len(EDGES) and end >= EDGES[place]:
+        until = EDGES[place] - size
+        crc, at = crc32(data[at:until], crc), until
+        parts.append((crc, EDGES[place] // BYTES_PER_TOKEN))
+        place += 1
+    return crc32(data[at:], crc), place
+
+
+def _bytes(text: str, most: int) -> bytes:
     """The first `most` bytes; no more of a long text is encoded."""
-    return memoryview(message.text[:most].encode("utf-8", "surrogatepass"))[:most]
-
-
-def _role(message: Message, crc: int) -> int:
-    return crc32(message.role.encode("utf-8", "surrogatepass"), crc)
-
-
-def _few(found: list[Beginning]) -> list[Beginning]:
-    return found if len(found) <= FIRST + LAST else [*found[:FIRST], *found[-LAST:]]
+    if len(text) > most:
+        text = text[:most]
+    data = text.encode() if text.isascii() else text.encode("utf-8", "surrogatepass")
+    return data if len(data) <= most else data[:most]

@@ -29,6 +29,9 @@ class Memory:
     def __len__(self) -> int:
         return len(self._numbers)
 
+    def __contains__(self, number: int) -> bool:
+        return number in self._numbers
+
     def known(self, beginnings: Sequence[Beginning]) -> int:
         """Tokens of the longest beginning that was sent there; 0 = none was."""
         numbers = self._numbers

@@ -12,7 +12,7 @@ from zlib import crc32
 
 from pointsman.core.fleet import EndpointId, EndpointView
 from pointsman.core.request import Caller, ChatRequest
-from pointsman.pools.balancers.beginnings import conversation
+from pointsman.pools.balancers.beginnings import read
 from pointsman.pools.balancers.load import tokens_of
 from pointsman.pools.balancers.rendezvous import Bound, ranked
 
@@ -41,4 +41,4 @@ def key_of(request: ChatRequest) -> int:
     )  # fmt: skip
     if name:
         return crc32(name.encode("utf-8", "surrogatepass"), crc32(request.caller.tenant.encode("utf-8", "surrogatepass")))
-    return conversation(request)
+    return read(request).conversation

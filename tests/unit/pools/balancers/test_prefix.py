@@ -123,5 +123,18 @@ def test_processes_send_a_beginning_that_nobody_has_to_the_same_endpoint_of_an_i
     assert len(set(one)) == 8
 
 
+def test_where_conversations_come_back_unknown_unknown_text_draws_to_one_endpoint():
+    """Another process has seen the earlier turns; from then on both choose the same endpoint, load or not."""
+    alone, beside = Prefix(), Prefix()
+    for n in range(60):
+        alone.pick(asking(f"mine {n}"), POOL, RNG)
+        alone.pick(asking(f"mine {n}", "answer", "and?"), POOL, RNG)
+        beside.pick(asking(f"another's {n}", "answer", "and?"), POOL, RNG)
+    question = asking("x" * 3_000)
+    home = Prefix().pick(question, POOL, RNG)
+    assert beside.pick(question, busy(home, 4_000), RNG) == home
+    assert alone.pick(question, busy(home, 4_000), RNG) != home
+
+
 def test_a_request_without_text_goes_somewhere():
     assert Prefix().pick(a_request(messages=()), POOL, RNG) in {view.id for view in POOL}
