@@ -14,8 +14,6 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
 
-import msgspec
-
 from pointsman import __version__
 from pointsman.classify.decider import build_decider
 from pointsman.config.difference import NEEDS_RESTART, plain

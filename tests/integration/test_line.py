@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import sys
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
@@ -534,5 +537,65 @@ def test_whatever_way_the_request_came_in_its_leaving_is_noticed(path):
                     await asyncio.gather(*tasks, return_exceptions=True)
                     await holds(lambda: is_clean(router), 0.5)
                 assert {record.outcome for record in router.records()} == {"cancelled"}
+
+    asyncio.run(story())
+
+
+WORKERS = """
+server: {{port: 0, workers: 2}}
+admin: {{port: 0, token: "file:token"}}
+records: {{path: records/records.db}}
+tiers:
+  small:
+    model: small-model
+    queue: {{size: 40, max_wait: 20s}}
+    endpoints: [{{url: "{url}", slots: 2, poll: off, usd_per_million: {{input: 1, output: 2}}}}]
+"""
+
+
+class Counting(days.Day):
+    """Answers after a moment, and counts how many it has at once."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+
+    async def serve(self, exchange: days.Exchange) -> None:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await days.Answer("small", first_token_after=0.02).serve(exchange)
+        finally:
+            self.now -= 1
+
+
+def test_two_workers_have_a_line_each_and_share_the_slots(client, tmp_path):
+    async def story():
+        engine = Counting()
+        async with ModelServer(engine) as small:
+            (tmp_path / "token").write_text("admin-token-of-the-test")
+            (tmp_path / "router.yaml").write_text(WORKERS.format(url=small.url))
+            router = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "pointsman", "serve", "-c", "router.yaml", "--no-watch", "--no-log-requests", cwd=tmp_path,
+                stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, env=os.environ | {"COLUMNS": "500", "NO_COLOR": "1"})
+            try:
+                async with asyncio.timeout(30):
+                    while (found := re.search(rb"serving on (\S+)/v1", line := await router.stderr.readline())) is None:
+                        assert line, "it ended"
+                root = found[1].decode()
+                async with client() as c:
+                    heard = await asyncio.gather(*(c.chat(f"{root}/v1", model="small") for _ in range(40)))
+                    assert {answer.status for answer in heard} == {200}
+                    assert engine.most <= 4, "two slots, and one that each worker may begin in the same moment"
+                    waited = 0.0
+                    async with asyncio.timeout(5):
+                        while not waited:
+                            page = (await c.get(f"{root}/metrics")).body.decode()
+                            waited = sum(float(line.rpartition(" ")[2]) for line in page.splitlines()
+                                         if line.startswith("pointsman_queue_seconds_count"))
+                            await asyncio.sleep(0.02)
+                    assert waited > 10
+            finally:
+                router.terminate()
+                await router.communicate()
 
     asyncio.run(story())

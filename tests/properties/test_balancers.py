@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.core.fleet import EndpointState, EndpointView, LoadReport
@@ -61,6 +61,7 @@ def test_affinity_never_goes_beyond_the_bound_while_another_endpoint_is_within_i
     assert chosen.in_flight < FREE or cost(chosen, tokens) <= BOUND * mean * (1 + 1e-9)
 
 
+@settings(deadline=None)  # shared machines pause
 @given(st.integers(2, 10), st.integers(0, 99))
 def test_whatever_the_crowd_load_stays_within_the_bound(count, seed):
     """Everybody asks in one session: the worst that affinity can do."""
@@ -72,6 +73,7 @@ def test_whatever_the_crowd_load_stays_within_the_bound(count, seed):
         assert most <= max(FREE, BOUND * held / count + 1)
 
 
+@settings(deadline=None)  # shared machines pause
 @given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "tool"]), st.text(max_size=3_000)), max_size=6),
        st.lists(st.tuples(st.sampled_from(["user", "assistant"]), st.text(max_size=300)), max_size=4))  # fmt: skip
 def test_a_conversation_that_grows_keeps_its_beginnings(turns, more):
@@ -84,6 +86,7 @@ def test_a_conversation_that_grows_keeps_its_beginnings(turns, more):
     assert after.conversation == before.conversation
 
 
+@settings(deadline=None)  # shared machines pause
 @given(st.text(max_size=8_000), st.text(max_size=50), st.text(max_size=50))
 def test_what_begins_alike_has_numbers_in_common_for_all_of_it_but_an_eighth(shared, one, other):
     def begun(text):
@@ -94,6 +97,7 @@ def test_what_begins_alike_has_numbers_in_common_for_all_of_it_but_an_eighth(sha
     assert max((tokens for _, tokens in common), default=0) >= (size - max(512, size / 4)) // 3 - 1
 
 
+@settings(deadline=None)  # shared machines pause
 @given(st.lists(st.lists(st.tuples(keys, st.integers(1, 10**5)), max_size=FIRST + LAST), max_size=40), st.integers(1, 100))
 def test_a_memory_never_holds_more_than_its_bound_and_knows_nothing_it_was_not_told(sent, most):
     memory, told = Memory(most), set()
@@ -116,6 +120,7 @@ def a_turn(conversation: int, turns: int):
     return a_request(messages=tuple(said), needs=Needs(context=sum(len(m.text) for m in said) // 3 + 50))
 
 
+@settings(deadline=None)  # shared machines pause
 @given(views, prompts, st.integers(0, 9), st.integers(0, 9))
 def test_the_same_requests_in_the_same_order_go_the_same_ways(views, prompts, seed, another):
     def ways(seed: int) -> list[str]:
@@ -125,6 +130,7 @@ def test_the_same_requests_in_the_same_order_go_the_same_ways(views, prompts, se
     assert ways(seed) == ways(another)
 
 
+@settings(deadline=None)  # shared machines pause
 @given(st.sets(keys, min_size=2, max_size=8), prompts, st.integers(0, 7))
 def test_when_an_endpoint_leaves_only_its_own_conversations_move(endpoints, prompts, which):
     """And when it is back, what it was sent before comes home."""
@@ -139,6 +145,7 @@ def test_when_an_endpoint_leaves_only_its_own_conversations_move(endpoints, prom
         assert now == home or home == gone.id
 
 
+@settings(deadline=None)  # shared machines pause
 @given(st.integers(2, 8), st.integers(1, 60), st.integers(0, 99), st.integers(10, 60_000))
 def test_whatever_the_crowd_one_text_gathers_a_bounded_load_and_leases_return_to_zero(count, held, seed, tokens):
     fleet = Fleet(a_settings(a_pool("small", *(f"http://h{i}-{seed}/v1" for i in range(count)), balancer="prefix")))
@@ -153,6 +160,7 @@ def test_whatever_the_crowd_one_text_gathers_a_bounded_load_and_leases_return_to
     assert [(v.in_flight, v.in_flight_tokens) for v in fleet.pools["small"].views(1001.0)] == [(0, 0)] * count
 
 
+@settings(deadline=None)  # shared machines pause
 @given(st.lists(st.tuples(st.text(max_size=2_000), st.integers(0, 3)), max_size=30))
 def test_a_balancer_remembers_a_bounded_number_of_beginnings_of_each_endpoint(asked):
     balancer = Prefix()
@@ -162,6 +170,7 @@ def test_a_balancer_remembers_a_bounded_number_of_beginnings_of_each_endpoint(as
     assert all(len(memory) <= MOST for memory in balancer._memories.values())
 
 
+@settings(deadline=None)  # shared machines pause
 @given(st.integers(2, 8), st.integers(0, 50))
 def test_turns_of_rare_conversations_stay_when_another_endpoint_leaves(count, seed):
     pool = [a_view(Random(f"{seed}-{n}").getrandbits(32)) for n in range(count + 1)]

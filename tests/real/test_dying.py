@@ -21,6 +21,8 @@ from pointsman.testing.router import RunningRouter
 
 STALL_S = 5.0
 WORDS = 400
+LONGEST = 900
+"""More than an engine says within the five seconds that it is given to stop."""
 PATIENT = {"deadline_s": 240.0, "ttft_timeout_s": 120.0, "answer_timeout_s": 200.0, "stall_timeout_s": STALL_S}
 
 
@@ -31,13 +33,13 @@ def mortal(engines: dict[str, Vllm]) -> Iterator[Vllm]:
         yield engine
 
 
-async def on_both(client: Client, router: RunningRouter) -> dict[str, list]:
+async def on_both(client: Client, router: RunningRouter, words: int = WORDS) -> dict[str, list]:
     """Four streams that can go on elsewhere, four that cannot and two plain requests, begun in turn so that each engine has half."""
     kinds = {"plain text": {"stream": True}, "log-probabilities": {"stream": True, "logprobs": True}, "unstreamed": {}}
     begun: dict[str, list] = {}
     for kind, fields in kinds.items():
         for _ in range(2 if kind == "unstreamed" else 4):
-            answer, task = client.begin(router.url, max_tokens=WORDS, **fields)
+            answer, task = client.begin(router.url, max_tokens=words, **fields)
             begun.setdefault(kind, []).append((answer, task))
             if fields.get("stream"):
                 await answer.has(5)
@@ -46,15 +48,15 @@ async def on_both(client: Client, router: RunningRouter) -> dict[str, list]:
     return begun
 
 
-def whole(answer) -> bool:
-    return answer.is_done and answer.error is None and answer.text == counted(WORDS) and len(answer.ids) == 1
+def whole(answer, words: int = WORDS) -> bool:
+    return answer.is_done and answer.error is None and answer.text == counted(words) and len(answer.ids) == 1
 
 
 def honest_end(answer) -> bool:
     """One error frame at the end, no [DONE], and a beginning that was right."""
     last = answer.chunks[-1]
     return (not answer.is_done and bool(last.get("error")) and last["choices"][0]["finish_reason"] == "error"
-            and counted(WORDS).startswith(answer.text))
+            and counted(LONGEST).startswith(answer.text))
 
 
 async def seen(client: Client, router: RunningRouter, calamity) -> dict[str, list]:
@@ -112,7 +114,7 @@ def test_a_machine_that_vanishes_costs_nobody_an_answer_that_could_be_had(calm, 
 def test_an_engine_that_is_told_to_stop_stalls_its_streams_and_the_router_does_not_wait_for_ever(calm, mortal, measured):
     async def story():
         async with RunningRouter(two(mortal, calm), polls=True) as router, Client() as client:
-            begun = await on_both(client, router)
+            begun = await on_both(client, router, LONGEST)
             mortal.ask_to_stop()
             told = time.monotonic()
             while await asyncio.to_thread(mortal.status, "/health") is None and time.monotonic() - told < 5:
@@ -123,13 +125,16 @@ def test_an_engine_that_is_told_to_stop_stalls_its_streams_and_the_router_does_n
             assert {(answer.status, answer.text) for answer in new} == {(200, counted(20))}
             answers = {kind: list(await asyncio.gather(*(task for _, task in stories))) for kind, stories in begun.items()}
             took = time.monotonic() - told
-            assert all(whole(answer) for answer in answers["plain text"])
-            assert all(whole(answer) or honest_end(answer) for answer in answers["log-probabilities"])
-            assert all(answer.text == counted(WORDS) for answer in answers["unstreamed"])
+            assert all(whole(answer, LONGEST) for answer in answers["plain text"])
+            assert all(whole(answer, LONGEST) or honest_end(answer) for answer in answers["log-probabilities"])
+            assert all(answer.text == counted(LONGEST) for answer in answers["unstreamed"])
             assert router.leases == 0
             continued = [r for r in router.records() if r.attempts[-1].reason == "continued"]
+            assert continued
+            errors = {r.attempts[0].error for r in continued}
+            ended = {answer.error["code"] for answer in answers["log-probabilities"] if answer.error}
             measured(f"after SIGTERM /health says {health}, a new request gets {direct.status or direct.broke}; 8 new requests answered elsewhere, "
-                     f"{len(continued)} stalled streams went on elsewhere, all over {took:.0f} s later")
+                     f"{len(continued)} streams went on elsewhere ({', '.join(sorted(errors))}), others ended with {', '.join(sorted(ended))}; all over {took:.0f} s later")
 
     asyncio.run(story())
 

@@ -181,12 +181,17 @@ class Admission:
 
     def _check_wait(self, tier: str, line: FairQueue[_Waiting], places: Sequence[str], tenant: str, priority: int,
                     max_wait_s: float, now: float) -> None:
-        """Raises Shed when those ahead need longer than that."""
+        """Raises Shed when those ahead need longer than that.
+
+        Not where there is room for all of them: how fast places are given back says nothing about those that are free.
+        """
         rates = [rate for place in places if (rate := self.rooms.drain_rate(place, now))]
         if not rates:
             return
         ahead = line.ahead(tenant, priority, now) + sum(self.waiting(place) for place in places if place != tier)
-        if (ahead + 1) / sum(rates) > max_wait_s:
+        if (ahead + 1) / sum(rates) <= max_wait_s:
+            return
+        if not any(self.rooms.has_room(place, now, self._entering.get(place, 0) + ahead) for place in places):
             raise self._shed(tier, f"the {ahead} ahead need longer than the {max_wait_s:.3g} s it may wait", places[0], now)
 
     def _limit(self, places: Sequence[str], settings: QueueSettings, now: float) -> int:

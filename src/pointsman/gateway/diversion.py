@@ -71,7 +71,7 @@ def _is_crowded(way: Way, fleet: Fleet, now: float) -> bool:
     """The decided tier is out of service, and those above it that are not are full: it would be their queue."""
     above = [place_of(way, rung, fleet) for rung in way.rungs[1:] if _is_above(rung)]
     served = [place for place in above if fleet.is_served(place, now)]
-    return bool(served) and not any(fleet.fitness(place, now).is_fit for place in served)
+    return bool(served) and not any(fleet.has_room(place, now) for place in served)
 
 
 def _is_above(rung: Rung) -> bool:

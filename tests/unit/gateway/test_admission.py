@@ -352,3 +352,15 @@ def test_a_place_that_nobody_took_is_offered_at_once():
             assert await second == "small"
 
     asyncio.run(story())
+
+
+def test_a_slow_pace_turns_nobody_away_from_a_place_that_is_free():
+    """Few answers that took long give back few places; those that nobody holds need not be given back."""
+    async def story() -> None:
+        admission = an_admission(House({"large": 1}, rate=0.1))
+
+        assert await waits(admission, "small", "large", max_wait_s=1.0) == "large"
+        with pytest.raises(Shed, match="0 ahead"):
+            await waits(admission, "small", "large", max_wait_s=1.0)
+
+    asyncio.run(story())

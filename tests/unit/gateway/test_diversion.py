@@ -29,6 +29,9 @@ class Told(Fleet):
     def diverts(self, tier, now, rng):
         return self.unfit.get(tier)
 
+    def has_room(self, tier, now, entering=0):
+        return self.unfit.get(tier) != "saturated"
+
     def is_served(self, tier, now):
         return tier not in self.gone
 
@@ -118,7 +121,7 @@ def test_a_dead_tier_is_no_way_around_the_line_of_the_full_one_above_it():
     fleet.gone.add("small")
 
     assert enter(UP, fleet, NOW, Random(0)).is_stuck
-    fleet.unfit.pop("large")
+    fleet.unfit["large"] = "sla"
     assert not enter(UP, fleet, NOW, Random(0)).is_stuck, "the machine finds the way to a tier with room"
     fleet.gone.update(("medium", "large"))
     assert not enter(UP, fleet, NOW, Random(0)).is_stuck, "nothing is there to wait for"
