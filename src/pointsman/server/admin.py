@@ -216,9 +216,16 @@ def _notice(body: bytes, unix_s: float) -> Leaving:
 
 
 async def _small_body(request: Request) -> bytes:
-    body = await request.body()
-    if len(body) > MAX_NOTICE:
-        raise BodyTooLarge(f"a notice has at most {MAX_NOTICE} bytes")
+    """Read before anybody knows who asks, and so never further than a notice goes. Read once, asked for twice."""
+    known: bytes | None = getattr(request.state, "notice", None)
+    if known is not None:
+        return known
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_NOTICE:
+            raise BodyTooLarge(f"a notice has at most {MAX_NOTICE} bytes")
+    request.state.notice = body
     return body
 
 

@@ -128,6 +128,14 @@ def test_a_wrong_signature_is_refused_and_so_is_none_at_all():
     assert service.left == []
 
 
+def test_a_stranger_cannot_make_it_read_more_than_a_notice():
+    service, body = Told(), b" " * 5000
+
+    status, answer = ask(service, body=body, **{HEADER: sign("wrong", "POST", PATH, body, NOW)})
+
+    assert (status, answer["error"]["code"], service.left) == (413, "body_too_large", [])
+
+
 def test_without_a_notice_key_only_the_token_will_do():
     service = Told()
     service.notice_key = None
