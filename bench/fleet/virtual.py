@@ -1,11 +1,15 @@
 """A fleet in virtual time: the simulator's engine and the router's pools and balancers, without sockets or a clock.
 
 `python bench/fleet/virtual.py [DATA] [--seeds 5] [--loads 20,60,100,150] [--balancers power_of_two,round_robin]
-[--first-seed 3] [--processes 4]`
+[--first-seed 3] [--processes 4] [--promise no,sla,slots]`
 
 A heap of moments instead of an event loop: hundreds of simulated seconds pass in one, and the same seed gives the same
 figures. What is real: `pools.pool.Pool` with its balancers, health and leases; `testing.engine`; polls every 2 s. What is
-left out: the router's own time, HTTP, tiers, admission queues and hedges (`run.py` has them).
+left out: the router's own time, HTTP and hedges (`run.py` has them). `cache_aware` is a model of sglang-router's policy
+(`candidates.CacheAware`), not the program.
+
+`--promise`: what the tier is told. `no`: nothing. `sla`: a p95 of 2 s to the first token, so that it turns away whom it cannot
+serve in time (`line.py` stands for `gateway.admission`). `slots`: that, and how many requests each endpoint runs.
 """
 
 from __future__ import annotations
@@ -21,17 +25,19 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from candidates import Anyone, Hashed, LeastRequests, Processes
+from candidates import Anyone, CacheAware, Hashed, LeastRequests, Processes
+from line import Line
 from machines import GPU, MODEL, Machines, sla_s, usd_per_hour
 from traffic import NAMES, Arrival, at_rate, read
 
 from pointsman.core.fleet import EndpointSpec, LoadReport
 from pointsman.core.protocols import Balancer
 from pointsman.core.request import ChatRequest, Kind
-from pointsman.core.settings import PoolSettings
+from pointsman.core.settings import PoolSettings, QueueSettings, Settings, SlaSettings, TierSettings
 from pointsman.errors import ConnectFailed, ConnectionLost, NoEndpoint, UpstreamError
 from pointsman.pools.balancers.choice import BALANCERS
-from pointsman.pools.pool import Lease, Pool
+from pointsman.pools.fleet import Fleet
+from pointsman.pools.pool import Lease
 from pointsman.server.body import parse
 from pointsman.testing import gpu_models
 from pointsman.testing.engine import Engine, Sequence, Step
@@ -46,7 +52,18 @@ PATIENCE_S = 60.0
 """A client that has heard nothing for so long leaves."""
 
 
-BALANCERS_HERE: dict[str, Callable[[], Balancer]] = {**BALANCERS, "least_requests": LeastRequests, "random": Anyone, "hashed": Hashed}
+BALANCERS_HERE: dict[str, Callable[[], Balancer]] = {**BALANCERS, "least_requests": LeastRequests, "random": Anyone, "hashed": Hashed,
+                                                "cache_aware": CacheAware, "cache_aware_tuned": lambda: CacheAware(8, 1.2)}
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What the tier is told, in the rows where it is told anything: see `routers.PROMISED_S`."""
+
+    ttft_p95_s: float = 2.0
+    max_wait_s: float = 0.4
+    slots: int | None = None
+    """Of each endpoint; None = not declared."""
 
 
 @dataclass(slots=True, eq=False)
@@ -103,12 +120,17 @@ class Outcome:
 class VirtualFleet:
     """Plays arrivals over simulated engines behind a real pool."""
 
-    def __init__(self, machines: Machines, balancer: Balancer, *, seed: int = 0) -> None:
+    def __init__(self, machines: Machines, balancer: Balancer, *, promise: Promise | None = None, seed: int = 0) -> None:
         gpu, model = gpu_models.gpu_named(GPU), gpu_models.model_named(MODEL)
         timing = gpu_models.timing(gpu, model)
-        specs = tuple(EndpointSpec(f"fleet/{i}", "fleet", f"http://10.0.0.{i}:8000/v1", MODEL, engine="vllm", slots=gpu.slots)
-                      for i in range(machines.endpoints))
-        self.pool = Pool(PoolSettings("fleet", MODEL, specs), balancer)
+        specs = tuple(EndpointSpec(f"fleet/{i}", "fleet", f"http://10.0.0.{i}:8000/v1", MODEL, engine="vllm",
+                                   slots=gpu.slots if promise is None else promise.slots) for i in range(machines.endpoints))
+        sla = SlaSettings() if promise is None else SlaSettings(ttft_p95_max_s=promise.ttft_p95_s)
+        queue = QueueSettings() if promise is None else QueueSettings(max_wait_s=promise.max_wait_s)
+        tier = TierSettings("fleet", ("fleet",), sla, queue=queue)
+        self.fleet = Fleet(Settings({"fleet": tier}, {"fleet": PoolSettings("fleet", MODEL, specs)}, {}), lambda: balancer)
+        self.pool = self.fleet.pools["fleet"]
+        self.line = None if promise is None else Line(self.fleet, queue)
         self.machines = {
             spec.id: Machine(Engine(timing.slowed(trouble.slow), slots=gpu.slots, kv_tokens=gpu_models.kv_tokens(gpu, model)),
                              trouble, timing.front_s)
@@ -118,6 +140,7 @@ class VirtualFleet:
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = 0
         self._open = 0
+        self._now = 0.0
 
     def play(self, tasks: list[Task]) -> Outcome:
         """Runs until every request has ended."""
@@ -133,6 +156,7 @@ class VirtualFleet:
         now = 0.0
         while self._open and self._heap:
             now, _, act, arguments = heapq.heappop(self._heap)
+            self._now = now
             act(now, *arguments)
         engines = [machine.engine for machine in self.machines.values()]
         queries = sum(e.prefix_queries for e in engines)
@@ -148,6 +172,29 @@ class VirtualFleet:
     def _send(self, now: float, task: Task) -> None:
         if task.error:
             return
+        if self.line is not None and not task.tried:
+            self._enter(now, task, self.line)
+        else:
+            self._lease(now, task)
+
+    def _enter(self, now: float, task: Task, line: Line) -> None:
+        """Its first attempt: at once, after a wait in line, or never."""
+        if not line.must_wait(now, self.rng):
+            self._lease(now, task)
+        elif (until := line.join(task, now)) is None:
+            self._end(task, "shed")
+        else:
+            self._at(until, self._look)
+
+    def _look(self, now: float) -> None:
+        """Whoever stands in line goes on, stands on, or has stood long enough."""
+        if self.line is not None:
+            while (task := self.line.next(now)) is not None:
+                self._lease(now, task)
+            for task in self.line.late(now):
+                self._end(task, "shed")
+
+    def _lease(self, now: float, task: Task) -> None:
         try:
             task.lease = self.pool.lease(task.request, task.tried, now, self.rng, desperate=True)
         except NoEndpoint:
@@ -178,7 +225,7 @@ class VirtualFleet:
         if task.ttft_s is not None or len(task.tried) >= MOST_ATTEMPTS:
             self._end(task, type(error).__name__)
         else:
-            self._send(now, task)
+            self._lease(now, task)
 
     def _leave(self, now: float, task: Task) -> None:
         if task.ttft_s is not None or task.error:
@@ -194,6 +241,8 @@ class VirtualFleet:
     def _end(self, task: Task, error: str = "") -> None:
         task.error = error
         self._open -= 1
+        if self.line is not None and self._open:
+            self._at(self._now, self._look)
 
     # -- what happens to a machine
 
@@ -229,6 +278,7 @@ class VirtualFleet:
             engine = machine.engine
             waiting, running, kv = (0, 0, 0.0) if machine.trouble.lies else (len(engine.waiting), len(engine.running), engine.kv_usage)
             self.pool.observe(name, LoadReport(waiting, running, kv, now))
+        self._look(now)
         if self._open:
             self._at(now + POLL_S, self._poll)
 
@@ -280,19 +330,22 @@ def quantile(values: list[float], share: float) -> float:
 
 def main() -> None:
     options = _options()
-    print(f"{'trace':9} {'load':>5} {'balancer':15} {'p50':>6} {'p95':>6} {'p99':>6} {'SLA':>6} {'hits':>6} {'errors':>7} "
+    print(f"{'trace':9} {'load':>5} {'promise':7} {'balancer':17} {'p50':>6} {'p95':>6} {'p99':>6} {'SLA':>6} {'hits':>6} {'shed':>6} {'errors':>7} "
           f"{'preempt':>7} {'busy $':>7} {'real s':>6}   (means over {options.seeds} seeds; {options.seconds:g} s of arrivals)")
     for name in options.traces:
         for load in options.loads:
-            rows: dict[str, list[tuple[float, ...]]] = {}
+            rows: dict[tuple[str, str], list[tuple[float, ...]]] = {}
             for seed in range(options.first_seed, options.first_seed + options.seeds):
                 machines = Machines(options.endpoints, options.seconds, is_healthy=options.healthy)
                 tasks, arrivals = workload(name, options.data, machines, load, seed)
-                for balancer in options.balancers:
-                    rows.setdefault(balancer, []).append(_row(machines, balancer, options.processes, fresh(tasks, arrivals), seed))
-            for balancer, found in rows.items():
-                p50, p95, p99, sla, hits, errors, preempted, usd, real = (statistics.fmean(column) for column in zip(*found, strict=True))
-                print(f"{name:9} {load:4.0f}% {balancer:15} {p50:6.2f} {p95:6.2f} {p99:6.2f} {sla:6.1%} {hits:6.1%} {errors:7.1f} "
+                for promise in options.promise:
+                    told = promised(promise, tasks, machines)
+                    for balancer in options.balancers:
+                        row = _row(machines, balancer, options, told, fresh(tasks, arrivals), seed)
+                        rows.setdefault((promise, balancer), []).append(row)
+            for (promise, balancer), found in rows.items():
+                p50, p95, p99, sla, hits, shed, errors, preempted, usd, real = (statistics.fmean(column) for column in zip(*found, strict=True))
+                print(f"{name:9} {load:4.0f}% {promise:7} {balancer:17} {p50:6.2f} {p95:6.2f} {p99:6.2f} {sla:6.1%} {hits:6.1%} {shed:6.1%} {errors:7.1f} "
                       f"{preempted:7.1f} {usd:7.4f} {real:6.2f}")
 
 
@@ -305,13 +358,29 @@ def workload(name: str, data: Path | None, machines: Machines, load: float, seed
     return tasks_of(arrivals), arrivals
 
 
-def _row(machines: Machines, balancer: str, processes: int, tasks: list[Task], seed: int) -> tuple[float, ...]:
+PROMISES = ("no", "sla", "slots")
+
+
+def promised(kind: str, tasks: list[Task], machines: Machines) -> Promise | None:
+    """What the tier is told."""
+    match kind:
+        case "sla":
+            return Promise()
+        case "slots":
+            return Promise(slots=slots_in_time(tasks, machines))
+    return None
+
+
+def _row(machines: Machines, name: str, options: argparse.Namespace, promise: Promise | None, tasks: list[Task],
+         seed: int) -> tuple[float, ...]:
     began = time.perf_counter()
-    make = BALANCERS_HERE[balancer]
-    outcome = VirtualFleet(machines, make() if processes == 1 else Processes(processes, make), seed=seed).play(tasks)
+    make = BALANCERS_HERE[name]
+    balancer = make() if options.processes == 1 else Processes(options.processes, make, strangers=options.strangers)
+    outcome = VirtualFleet(machines, balancer, promise=promise, seed=seed).play(tasks)
     ttfts = outcome.ttfts()
-    return (quantile(ttfts, 0.5), quantile(ttfts, 0.95), quantile(ttfts, 0.99), outcome.attained, outcome.hit_rate, outcome.errors,
-            outcome.preemptions, outcome.busy_s / 3600 * usd_per_hour(), time.perf_counter() - began)
+    shed = sum(task.error == "shed" for task in tasks)
+    return (quantile(ttfts, 0.5), quantile(ttfts, 0.95), quantile(ttfts, 0.99), outcome.attained, outcome.hit_rate,
+            shed / len(tasks), outcome.errors - shed, outcome.preemptions, outcome.busy_s / 3600 * usd_per_hour(), time.perf_counter() - began)
 
 
 def _options() -> argparse.Namespace:
@@ -320,16 +389,20 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0, help="0 to 2 are what `prefix` was tuned on")
     parser.add_argument("--processes", type=int, default=1, help="each with a balancer of its own; a request comes to any of them")
+    parser.add_argument("--strangers", action="store_true", help="they tell each other nothing, as routers on several machines")
+    parser.add_argument("--promise", type=lambda text: text.split(","), default=["no"], help="no, sla, slots")
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--endpoints", type=int, default=8)
     parser.add_argument("--healthy", action="store_true", help="nothing is wrong with any endpoint")
     parser.add_argument("--loads", type=lambda text: [float(part) for part in text.split(",")], default=[20, 60, 90, 120, 150])
     parser.add_argument("--traces", type=lambda text: text.split(","), default=list(NAMES))
     parser.add_argument("--balancers", type=lambda text: text.split(","),
-                        default=["power_of_two", "least_loaded", "prefix", "hashed", "round_robin", "least_requests"])
+                        default=["power_of_two", "least_loaded", "prefix", "hashed", "round_robin", "least_requests", "cache_aware"])
     options = parser.parse_args()
     if unknown := [name for name in options.balancers if name not in BALANCERS_HERE]:
         parser.error(f"no balancer {unknown[0]!r}; there are {', '.join(BALANCERS_HERE)}")
+    if unknown := [name for name in options.promise if name not in PROMISES]:
+        parser.error(f"no promise {unknown[0]!r}; there are {', '.join(PROMISES)}")
     return options
 
 

@@ -48,6 +48,60 @@ class ConfigError(PointsmanError):
 
 
 # ---------------------------------------------------------------------------------------------------------
+# Trained classifiers
+
+
+class DataRefused(PointsmanError):
+    """Data for training or measuring that cannot be read as what it should be."""
+
+    code = "data_refused"
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path, self.why = path, why
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.why}"
+
+
+class ArtifactRefused(PointsmanError):
+    """An artifact that cannot be used: not one, damaged, or made for something else."""
+
+    code = "artifact_refused"
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path, self.why = path, why
+
+    def __str__(self) -> str:
+        return f"artifact {self.path}: {self.why}"
+
+
+class ArtifactOfAnotherVersion(ArtifactRefused):
+    """The artifact was made for another version of something than the one that runs here."""
+
+    code = "artifact_version"
+
+    def __init__(self, path: str, what: str, theirs: object, ours: object) -> None:
+        super().__init__(path, f"its {what} is {theirs!r}, this Pointsman has {ours!r}; train it again with this version, "
+                               "or run the version that made it")
+        self.what, self.theirs, self.ours = what, theirs, ours
+
+
+class ArtifactUnwritable(PointsmanError):
+    """The artifact could not be written; what was there before is untouched."""
+
+    code = "artifact_unwritable"
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path, self.why = path, why
+
+    def __str__(self) -> str:
+        return f"artifact {self.path} cannot be written: {self.why}"
+
+
+# ---------------------------------------------------------------------------------------------------------
 # The client's side
 
 

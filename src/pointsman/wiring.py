@@ -15,17 +15,22 @@ from random import Random
 from typing import Any, ClassVar
 
 from pointsman import __version__
+from pointsman.classify.classifier import Classifier, classifier_of
+from pointsman.classify.columns import columns_of
 from pointsman.classify.decider import build_decider
+from pointsman.classify.embedding import Embedding
 from pointsman.config.difference import NEEDS_RESTART, plain
 from pointsman.core.clock import SystemClock
 from pointsman.core.fleet import EndpointId, EndpointSpec, Readiness, Sighting
-from pointsman.core.protocols import Sink
+from pointsman.core.protocols import ConsultingStage, RungVerifications, Sink
 from pointsman.core.record import Record
 from pointsman.core.settings import Settings
+from pointsman.gateway.cache_follower import CacheFollower
 from pointsman.gateway.gateway import Gateway
-from pointsman.gateway.graph import Graph
+from pointsman.gateway.graph import Graph, Learned
 from pointsman.gateway.meter import Meter
 from pointsman.gateway.monitor import Monitor
+from pointsman.gateway.sentences import Sentences, SentenceStage
 from pointsman.gateway.traffic import Traffic
 from pointsman.pools.fleet import Fleet
 from pointsman.pools.pool import Pool
@@ -43,21 +48,62 @@ from pointsman.server.responses import ResponsesEndpoints
 from pointsman.server.route import RouteEndpoints
 from pointsman.telemetry.logs import LogSink
 from pointsman.telemetry.metrics import Metrics
+from pointsman.upstream.cache_events import follow
 from pointsman.upstream.client import HttpUpstream
 from pointsman.upstream.contexts import Contexts
 from pointsman.upstream.load_report.reader import HttpLoadReader
+from pointsman.upstream.tokens import Tokens
+from pointsman.verification.rungs import Means as VerificationMeans
+from pointsman.verification.rungs import Rungs, commands_of
 
 _log = logging.getLogger(__name__)
 
 
-def build_graph(settings: Settings, old: Graph | None = None, generation: int = 1) -> Graph:
-    """The live objects of one configuration; endpoints that stay keep their health and their leases."""
+def build_graph(settings: Settings, old: Graph | None = None, generation: int = 1, *, learned: Learned | None = None,
+                verifications: RungVerifications | None = None) -> Graph:
+    """The live objects of one configuration; endpoints that stay keep their health and their leases.
+
+    `learned`: what `learned_of` has made of these settings already. Raises ConfigError for what only building shows.
+    """
+    clock = SystemClock()
+    if learned is None:
+        learned = old.learned if old is not None and old.generation == generation else learned_of(settings, old)
+    deciders = {}
+    for name in settings.routes:
+        priors = old.deciders[name].priors if old is not None and name in old.deciders else None
+        deciders[name] = build_decider(settings, name, clock.now, classifier=learned.classifier, priors=priors,
+                                       consulting=_consulting(settings, name, learned))
     fleet = Fleet(settings)
     if old is not None:
         fleet.adopt(old.fleet)
-    clock = SystemClock()
-    deciders = {name: build_decider(settings, name, clock.now) for name in settings.routes}
-    return Graph(settings, fleet, deciders, generation, old.sessions if old is not None else None)
+    return Graph(settings, fleet, deciders, generation, old.sessions if old is not None else None,
+                 old.conversations if old is not None else None, learned=learned, verifications=verifications)
+
+
+def learned_of(settings: Settings, old: Graph | None = None, *, decides: bool = True) -> Learned:
+    """What trained stages go by, read from disk: takes up to a second. Raises ConfigError. What did not change is kept."""
+    known = Learned() if old is None else old.learned
+    classifier = classifier_of(settings, known.classifier, with_sentence=decides)
+    return Learned(classifier, _sentences(settings, classifier, known.sentences))
+
+
+def _sentences(settings: Settings, classifier: Classifier | None, old: Sentences | None) -> Sentences | None:
+    if classifier is None or classifier.sentence is None:
+        return None
+    share = settings.classifier.sentence_cpu
+    if old is not None and (old.digest, old.cpu_share) == (classifier.sentence.digest, share):
+        return old
+    return Sentences(classifier.sentence, SystemClock().now, share)
+
+
+def _consulting(settings: Settings, route: str, learned: Learned) -> tuple[ConsultingStage, ...]:
+    """Who may be asked about a route's open decisions."""
+    classifier, sentences = learned.classifier, learned.sentences
+    if classifier is None or sentences is None or Embedding.name not in settings.routes[route].pipeline:
+        return ()
+    columns = columns_of(settings, settings.routes[route].ladder, classifier.models)
+    embedding = Embedding(classifier.scorer, columns, is_generic=classifier.is_generic)
+    return (SentenceStage(embedding, sentences, settings.classifier.sentence_deadline_s),)
 
 
 class Service:
@@ -93,8 +139,12 @@ class Service:
             sinks.append(self._log_sink)
         self._sinks = Fanout(*sinks)
         self._upstream = HttpUpstream()
-        self.gateway = Gateway(build_graph(settings), self._upstream, self._sinks, self._clock, Random(seed))
+        self._verifying = VerificationMeans(self._upstream.post, Random(seed))
+        graph = build_graph(settings, learned=learned_of(settings, decides=self.serves), verifications=Rungs(settings, self._verifying))
+        self.gateway = Gateway(graph, self._upstream, self._sinks, self._clock, Random(seed))
         self.gateway.departures.counted = lambda how: self._metrics.count("pointsman_spot_interruptions_total", how)
+        # Loaded for the next swap, off the event loop.
+        self._learned_anew: Learned | None = None
         self._front = Front(settings)
         self._contexts = Contexts()
         self._reader = HttpLoadReader()
@@ -103,6 +153,9 @@ class Service:
             answers=self._traffic.of, learned=self._learned, count=self._metrics.count)
         self._meter = Meter(self._clock, settings=lambda: self.gateway.graph.settings, fleet=lambda: self.gateway.graph.fleet,
                             tokens=self._tokens_of, waiting=self._waiting_for)
+        self._tokens = Tokens()
+        self._follower = CacheFollower(follow, self._tokens, clock=self._clock)
+        self._following: asyncio.Task[None] | None = None
         self._metering: asyncio.Task[None] | None = None
         self._listeners: list[Listener] = []
         self._watching: asyncio.Task[None] | None = None
@@ -125,6 +178,7 @@ class Service:
                 self._listeners.append(admin)
                 self.admin_port = admin.port
             self._journal.start()
+            await self._ready_for_commands(self.settings)
             for listener in self._listeners:
                 await listener.start()
         except BaseException:
@@ -134,8 +188,16 @@ class Service:
             self._monitor.watch(self._contexts.filled(self.settings))
             self._watching = asyncio.get_running_loop().create_task(self._monitor.run())
             self._metering = asyncio.get_running_loop().create_task(self._meter.run())
+        self._follow_caches()
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be visited again
+
+    def _follow_caches(self) -> None:
+        """Every process that serves follows for itself: what it learns is about what it has sent."""
+        if self.serves:
+            self._follower.watch(self.gateway.graph.fleet)
+            if self._follower.follows and self._following is None:
+                self._following = asyncio.get_running_loop().create_task(self._follower.run())
 
     def _front_listener(self) -> Listener:
         return Listener(self._app(), self.settings.server.host, self.settings.server.port)
@@ -153,9 +215,29 @@ class Service:
             AnthropicEndpoints(self.gateway, front, self._count_dropped),
             ResponsesEndpoints(self.gateway, front, self._count_dropped),
             RouteEndpoints(self.gateway, front, lambda: self._metrics.count("pointsman_classify_no_body_total")),
-            ListingEndpoints(self.gateway, front, self._clock, self.page, self._journal.health),
+            ListingEndpoints(self.gateway, front, self._clock, self.page, self._journal.health, self._without_isolation),
             lambda code: self._metrics.count("pointsman_refused_total", code),
         )
+
+    async def _ready_for_commands(self, settings: Settings) -> None:
+        """Verifiers' helper process is there before a request could want it, never because one does."""
+        if self.serves and commands_of(settings):
+            self._verifying.keeper.begin()
+            await self._verifying.keeper.ready()
+
+    def _without_isolation(self) -> list[str]:
+        """What readiness says about commands that are run on answers."""
+        keeper, commands = self._verifying.keeper, commands_of(self.gateway.graph.settings)
+        if not commands or not self.serves:
+            return []
+        if not keeper.is_up:
+            return ["the helper process for command checks is not there: they abstain"]
+        if keeper.isolation == "namespaces":
+            return []
+        loose = [command.name for command in commands if command.accepts_no_isolation]
+        held = [command.name for command in commands if not command.accepts_no_isolation]
+        said = [f"command check {name!r} runs without isolation ({keeper.why_not})" for name in loose]
+        return said + [f"command check {name!r} abstains: there is no isolation here ({keeper.why_not})" for name in held]
 
     def _count_dropped(self, tool: str) -> None:
         self._metrics.count("pointsman_tools_dropped_total", tool)
@@ -180,15 +262,17 @@ class Service:
         """
         if linger:
             self.drain()
-        running = [task for task in (self._watching, self._metering) if task is not None]
-        self._watching = self._metering = None
+        running = [task for task in (self._watching, self._metering, self._following) if task is not None]
+        self._watching = self._metering = self._following = None
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         await asyncio.gather(*(listener.stop(at_once=at_once, linger=linger) for listener in self._listeners))
         self._listeners.clear()
-        await asyncio.gather(self._upstream.aclose(), self._reader.aclose())
+        await asyncio.gather(self._upstream.aclose(), self._reader.aclose(), self._tokens.aclose(), self._verifying.keeper.aclose())
         await asyncio.to_thread(self._journal.stop)
+        if (sentences := self.gateway.graph.learned.sentences) is not None:
+            sentences.close()
         if self._log_sink is not None:
             self._log_sink.close()
 
@@ -199,18 +283,28 @@ class Service:
         if self._load is None:
             return {"reloaded": False, "why": "this router was started without a file"}
         settings = await asyncio.to_thread(self._load)
+        old = self.gateway.graph
+        self._learned_anew = await asyncio.to_thread(lambda: learned_of(settings, old, decides=self.serves))
         fixed = [name for name in NEEDS_RESTART if _at(self._started, name) != _at(settings, name)]
         self._swap(settings, self.gateway.graph.generation + 1)
         _log.info("configuration reloaded, generation %d", self.gateway.graph.generation)
         return {"reloaded": True, "generation": self.gateway.graph.generation, "needs_restart": fixed}
 
     def _swap(self, settings: Settings, generation: int) -> None:
+        learned, self._learned_anew = self._learned_anew, None
+        filled, old = self._contexts.filled(settings), self.gateway.graph
+        if learned is None and generation != old.generation:
+            learned = learned_of(settings, old, decides=self.serves)
+        if self.serves and commands_of(filled):
+            self._verifying.keeper.begin()
+        graph, front = build_graph(filled, old, generation, learned=learned, verifications=Rungs(filled, self._verifying)), Front(filled)
         self.settings = settings
-        filled = self._contexts.filled(settings)
-        graph, front = build_graph(filled, self.gateway.graph, generation), Front(filled)
+        if old.learned.sentences is not None and old.learned.sentences is not graph.learned.sentences:
+            old.learned.sentences.close()
         self._front = front
         self._metrics.configure(filled)
         self.gateway.graph = graph
+        self._follow_caches()
         if self.keeps_house:
             self._monitor.watch(filled)
         self._reader.forget({(e.id, e.url) for pool in filled.pools.values() for e in pool.endpoints})
@@ -223,6 +317,7 @@ class Service:
             "in_flight": self.in_flight, "source": graph.settings.source,
             "pools": {name: pool.status(now) for name, pool in graph.fleet.pools.items()},
             "watched": self._monitor.status(),
+            "caches": self._follower.status(),
             "routes": {name: {"ladder": route.ladder, "quality": route.quality, "pipeline": route.pipeline}
                        for name, route in graph.settings.routes.items()},
             "records": self._journal.health(),

@@ -11,7 +11,7 @@ import pytest
 
 import pointsman
 
-OPTIONAL = {"sklearn", "numpy", "pyarrow", "xllamacpp"}
+OPTIONAL = {"sklearn", "pyarrow", "xllamacpp"}
 """Libraries of the offline half and of test engines: a module that needs them may be absent here."""
 
 WATCH = """

@@ -53,6 +53,8 @@ class Verified(msgspec.Struct, frozen=True, gc=False):
 
     attempt: int
     score: float | None
+    now: float | None = None
+    """None = verifying took no time worth telling."""
 
 
 class ClientGone(msgspec.Struct, frozen=True, gc=False):
@@ -75,7 +77,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     """Make one attempt on `tier`, at none of the endpoints in `exclude`, until `until`.
 
     `hold` None: pass the answer on as it comes. n: keep the first n tokens back and report `Held`.
-    `until` bounds a streamed attempt to its first content-bearing event, a plain one to its last byte.
+    `until` bounds a streamed attempt to its first content-bearing event, a plain one to its last byte. An answer that ends
+    before `hold` tokens are there is reported as `Replied`.
     """
 
     attempt: int
@@ -83,6 +86,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     exclude: frozenset[EndpointId] = frozenset()
     hold: int | None = None
     until: float = float("inf")
+    hold_s: float = float("inf")
+    """Report `Held` no later than so many seconds after the first content-bearing event."""
 
 
 class Cancel(msgspec.Struct, frozen=True, gc=False):

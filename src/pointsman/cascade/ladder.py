@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator, Mapping
 
 import msgspec
 
+from pointsman.cascade.deferral import Deferral
 from pointsman.cascade.hedge import HedgePlan
 from pointsman.core.fleet import EndpointId
 
@@ -46,6 +47,8 @@ class Plan(msgspec.Struct, frozen=True):
     max_sent: int = MAX_SENT
     hedge: HedgePlan | None = None
     """None: the first attempt is not hedged."""
+    deferral: Deferral | None = None
+    """When a request climbs because of what its answer is worth. None: never, or by the rungs' `accept_at`."""
 
 
 def plan_rungs(

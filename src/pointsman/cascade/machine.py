@@ -18,8 +18,15 @@ With `plan.hedge` the first attempt may get a second one beside it, on the same 
 `Tick` brings another `Call` while the first still runs. The first of the two that brings an answer leads from there, and
 the other gets a `Cancel`; one that fails is forgotten as long as the other runs.
 
-A rung with `accept_at` commits nothing before its verifier has spoken: a streamed answer is then held back whole by
-the caller, who may be told to commit an earlier attempt than the last.
+With `plan.deferral` (or a rung's `accept_at`) nothing of a judged rung is committed before its verifier has spoken. A
+plain answer is judged when it is there, a streamed one when its first `Call.hold` tokens are (`Held`) or it ended before. An answer
+that is not worth giving is left for a higher rung: a stream that is still going on gets a `Cancel`, a whole answer stays in hand,
+and is what the client gets when nothing above works out. The caller may so be told to commit an earlier attempt than the last.
+A rung that was left is not judged when the way leads back to it.
+
+With `deferral.beside_after_s` the higher rung starts beside a first one that is silent for so long, or whose beginning is
+doubtful; then no `Cancel` comes, and the caller goes on holding until the answer ends. The first good one leads, and the
+higher one is good as it comes.
 """
 
 from __future__ import annotations
@@ -29,7 +36,10 @@ from random import Random
 from typing import Literal, assert_never
 
 from pointsman import errors
+from pointsman.cascade.answers import Answers
+from pointsman.cascade.benefit import Judgement
 from pointsman.cascade.budget import Budget, pool_of
+from pointsman.cascade.deferral import Deferral, by_threshold
 from pointsman.cascade.events import (
     Accept,
     Began,
@@ -52,6 +62,7 @@ from pointsman.cascade.hedge import HEDGE, Pair
 from pointsman.cascade.ladder import FAILED, Plan, Rung
 from pointsman.cascade.losses import Losses, is_load
 from pointsman.cascade.trail import CONTINUED, RETRY, SATURATED, VERIFIER, Trail
+from pointsman.cascade.tried import Tried
 from pointsman.core.fleet import EndpointId
 from pointsman.core.record import Escalation
 from pointsman.errors import DeadlineExceeded, NoEndpoint, UpstreamError
@@ -62,8 +73,6 @@ BACKOFF_MAX_S = 2.0
 TIMER_SLACK_S = 0.001
 """Timers of event loops are that coarse: what ends this close before the deadline ended at the deadline."""
 
-_NOT_REPEATABLE = (errors.UpstreamTimeout, errors.RateLimited, errors.CredentialRefused, errors.Misconfigured)
-
 _State = Literal["new", "calling", "committed", "verifying", "waiting", "done"]
 
 
@@ -71,10 +80,9 @@ class Machine:
     """One request's way over the ladder, from `start()` to exactly one `Accept` or `GiveUp`."""
 
     __slots__ = (
-        "_attempt", "_best", "_budget", "_dead", "_dead_desperate", "_excluded", "_failed_rungs", "_is_continuing",
-        "_losses", "_now",
-        "_pair", "_paying", "_plan", "_repeatable", "_repeating", "_repeats", "_rng", "_rung", "_rungs", "_sent", "_state",
-        "_trail", "_wake_at", "is_desperate",
+        "_answers", "_attempt", "_budget", "_deferral", "_is_continuing", "_is_partial", "_judged", "_later", "_losses", "_now",
+        "_pair", "_paying", "_plan", "_repeats", "_rng", "_rung", "_rungs", "_sent", "_state", "_trail", "_tried",
+        "_wake_at", "is_desperate",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, budget: Budget, rng: Random) -> None:
@@ -89,13 +97,7 @@ class Machine:
         self._sent = 0
         self._trail = Trail()
         self._losses = Losses()
-        self._excluded: frozenset[EndpointId] = frozenset()
-        self._dead: set[int] = set()
-        self._dead_desperate: set[int] = set()
-        self._failed_rungs: set[int] = set()
-        # Endpoint -> rung, of passing failures, latest last: what may be asked once more at the very end.
-        self._repeatable: dict[EndpointId, int] = {}
-        self._repeating: EndpointId | None = None
+        self._tried = Tried(plan.rungs)
         self._repeats = 0
         self._wake_at = 0.0
         self._pair = Pair()
@@ -103,8 +105,14 @@ class Machine:
         self._is_continuing = False
         # The pool whose budget carries the running retry; paid back exactly once.
         self._paying: str | None = None
-        # Score and attempt of the best answer that a verifier found too weak.
-        self._best: tuple[float, int] | None = None
+        self._deferral = _deferral_of(plan)
+        self._answers = Answers()
+        # Attempts whose answers wait for a verdict.
+        self._judged: set[int] = set()
+        # Of the answer that is being verified only the beginning is there.
+        self._is_partial = False
+        # What the attempt beside did while the leading one was verified.
+        self._later: list[Event] = []
 
     # -----------------------------------------------------------------------------------------------------
     # The dialogue
@@ -133,7 +141,10 @@ class Machine:
         if event.attempt != self._attempt:
             if event.attempt != self._pair.other:
                 return ()
-            self._attempt, self._pair.other = event.attempt, self._attempt
+            if self._state == "verifying":
+                self._later.append(event)
+                return ()
+            self._swap()
         match event:
             case Began():
                 return self._began(event)
@@ -144,7 +155,7 @@ class Machine:
             case Verified():
                 return self._verified(event)
             case Held():
-                return ()  # nothing is called with `hold`
+                return self._held(event)
         assert_never(event)
 
     @property
@@ -176,11 +187,19 @@ class Machine:
             return ()
         if self._is_late(event.now):
             return self._stop(self._phase(None))
-        if self._rungs[self._rung].accept_at is not None:
-            return ()
+        return () if self._attempt in self._judged else self._committed()
+
+    def _committed(self) -> tuple[Command, ...]:
         self._state = "committed"
         self._pay_back(sent=True)
         return (*self._lone(), Commit(self._attempt))
+
+    def _held(self, event: Held) -> tuple[Command, ...]:
+        if self._state != "calling" or not self._plan.stream or self._attempt not in self._judged:
+            return ()
+        if self._is_late(event.now):
+            return self._stop(self._phase(None))
+        return self._verify(event.now, partial=True)
 
     def _replied(self, event: Replied) -> tuple[Command, ...]:
         if self._state == "committed":
@@ -188,27 +207,31 @@ class Machine:
             return self._end(Accept(self._attempt))
         if self._state != "calling":
             return ()
-        self._now = event.now
         self._sent += 1
         self._pay_back(sent=True)
-        if self._rungs[self._rung].accept_at is None or self._is_late(event.now):
+        if self._attempt not in self._judged or self._is_late(event.now):
+            self._now = event.now
             return self._end(*self._lone(), Commit(self._attempt), Accept(self._attempt))
-        self._state = "verifying"
-        return (*self._lone(), Verify(self._attempt))
+        return self._verify(event.now, partial=False)
+
+    def _verify(self, now: float, *, partial: bool) -> tuple[Command, ...]:
+        self._now, self._state, self._is_partial = now, "verifying", partial
+        self._pair.due_at = None
+        other = self._pair.other
+        # A higher rung beside goes on; another endpoint of this rung has lost.
+        lost = self._lone() if other is not None and self._trail.rung_of(other) == self._rung else ()
+        return (*lost, Verify(self._attempt))
 
     def _verified(self, event: Verified) -> tuple[Command, ...]:
-        if self._state != "verifying":
+        if self._state != "verifying" or self._deferral is None:
             return ()
-        attempt, score, accept_at = self._attempt, event.score, self._rungs[self._rung].accept_at
-        if score is None or accept_at is None or score >= accept_at:
-            return self._end(Commit(attempt), Accept(attempt))
-        if self._best is None or score >= self._best[0]:
-            self._best = (score, attempt)
-        if self._sent < self._plan.max_sent:
-            for i in range(self._rung + 1, len(self._rungs)):
-                if self._rungs[i].reason == FAILED and self._offers(i, self._dead):
-                    return self._call(i, VERIFIER)
-        return self._finish()
+        self._now = self._now if event.now is None else event.now
+        if self._is_late(self._now):
+            return self._stop(self._phase(None))
+        sure = event.score is not None and 0.0 <= event.score <= 1.0  # what is no score is an abstention
+        self._answers.add(self._attempt, Judgement(self._rungs[self._rung].tier, event.score if sure else None))
+        to = self._climbs_to(self._deferral)
+        return self._given() if to is None else self._left(to)
 
     def _failed(self, event: Failed) -> tuple[Command, ...]:
         error = event.error
@@ -228,8 +251,7 @@ class Machine:
         if self._is_late(event.now):
             return self._end_with_best() or self._end(*self._lone(), GiveUp(self._deadline_exceeded(self._phase(error))))
         if self._pair.other is not None:
-            self._attempt, self._pair.other = self._pair.other, None
-            return ()
+            return self._follow_other()
         self._pair.due_at = None
         return self._next(error)
 
@@ -238,12 +260,12 @@ class Machine:
             return self._stop("waiting to retry" if self._state == "waiting" else self._phase(None))
         if self._state == "calling" and self._pair.due_at is not None:
             return self._call_beside(now) if self._pair.is_due(now, TIMER_SLACK_S) else (Wake(self._pair.due_at),)
-        if self._state != "waiting" or self._repeating is None:
+        if self._state != "waiting" or self._tried.repeating is None:
             return ()
         if now < self._wake_at - TIMER_SLACK_S:
             return (Wake(self._wake_at),)
         self._now = now
-        return self._call(self._repeatable[self._repeating], RETRY, desperate=True)
+        return self._call(self._tried.repeatable[self._tried.repeating], RETRY, desperate=True)
 
     def _client_gone(self) -> tuple[Command, ...]:
         gone = GiveUp(errors.ClientGone())
@@ -258,17 +280,16 @@ class Machine:
         """The next attempt after a failure, or the end."""
         if self._sent >= self._plan.max_sent:
             return self._finish()
-        refused = False
-        passes = ((False, self._dead),) if self._best else ((False, self._dead), (True, self._dead_desperate))
-        for desperate, dead in passes:
+        refused, in_hand, tried = False, self._best is not None, self._tried
+        for desperate in (False,) if in_hand else (False, True):
             for i in self._order(0 if desperate else self._rung):
-                if not self._offers(i, dead):
+                if not tried.offers(i, desperate=desperate) or (in_hand and not self._is_affordable(i)):
                     continue
-                if self._pays(self._untried(i)):
+                if self._pays(tried.untried(i)):
                     return self._call(i, self._why(i, error), desperate=desperate)
                 refused = True
-        if self._best is None and not refused and self._repeatable:
-            endpoint = next(reversed(self._repeatable))
+        if not in_hand and not refused and tried.repeatable:
+            endpoint = next(reversed(tried.repeatable))
             if self._pays((endpoint,)):
                 return self._repeat(endpoint)
             refused = True
@@ -283,14 +304,8 @@ class Machine:
             return iter((self._rung,))
         ring = (*range(here, count), *range(here))
         if self._plan.max_sent - self._sent == 1:
-            return iter(sorted(ring, key=lambda i: i in self._failed_rungs))
+            return iter(sorted(ring, key=lambda i: i in self._tried.failed_rungs))
         return iter(ring)
-
-    def _offers(self, rung: int, dead: set[int]) -> bool:
-        return rung not in dead and any(e not in self._excluded for e in self._rungs[rung].endpoints)
-
-    def _untried(self, rung: int) -> tuple[EndpointId, ...]:
-        return tuple(e for e in self._rungs[rung].endpoints if e not in self._excluded)
 
     def _why(self, rung: int, error: UpstreamError) -> str:
         if self._trail.has_visited(rung):
@@ -301,39 +316,150 @@ class Machine:
             return VERIFIER
         return SATURATED if is_load(error) else FAILED
 
-    def _call(self, rung: int, reason: str, *, desperate: bool = False) -> tuple[Command, ...]:
+    def _call(self, rung: int, reason: str, *, desperate: bool = False, is_beside: bool = False) -> tuple[Command, ...]:
         self._attempt = self._trail.add(rung, reason)
         self._rung, self._state, self.is_desperate = rung, "calling", desperate
-        exclude = self._excluded if self._repeating is None else self._excluded - {self._repeating}
-        return (Call(self._attempt, self._rungs[rung].tier, exclude, None, self._until()),)
+        tier, exclude, until = self._rungs[rung].tier, self._tried.exclude, self._until()
+        if self._deferral is None or is_beside or not self._is_judged(self._deferral, rung):
+            return (Call(self._attempt, tier, exclude, None, until),)
+        self._judged.add(self._attempt)
+        if not self._plan.stream:
+            return (Call(self._attempt, tier, exclude, None, until),)
+        hold = self._deferral.holds[tier]
+        return (Call(self._attempt, tier, exclude, hold.tokens, until, hold.for_s),)
 
     def _continued(self, event: Failed) -> tuple[Command, ...]:
         """The endpoint went away in the middle of the answer, and what has been told can go on: on this rung or not at all."""
         self._now, self._is_continuing = event.now, True
         self._remember(event.error, sent=True)
-        if self._is_late(event.now) or not self._offers(self._rung, set()):
+        if self._is_late(event.now) or not self._tried.has_untried(self._rung):
             return self._end(GiveUp(event.error))
         return self._call(self._rung, CONTINUED)
+
+    # -----------------------------------------------------------------------------------------------------
+    # Is the answer good enough?
+
+    def _is_judged(self, deferral: Deferral, rung: int) -> bool:
+        """Its answer waits for a verdict: not where it was left before, nor where nothing could come of it."""
+        if self._rungs[rung].tier not in deferral.holds or rung in self._answers.weak or self._is_continuing:
+            return False
+        return self._answers.climbs < deferral.max_climbs or self._best is not None
+
+    def _climbs_to(self, deferral: Deferral) -> int | None:
+        """The rung to climb to from the answer that was just judged."""
+        other = self._pair.other
+        if other is not None:
+            above = [self._trail.rung_of(other)]
+        elif self._sent + self._is_partial >= self._plan.max_sent:
+            return None
+        else:
+            above = [i for i in range(self._rung + 1, len(self._rungs)) if self._is_climb(i)]
+        tiers = {self._rungs[i].tier: i for i in above}
+        # What runs beside is paid for, and counted, already.
+        tried = [self._rungs[i].tier for i in (self._trail.visits if other is None else self._trail.visits[:-1])]
+        climbs = self._answers.climbs - (other is not None)
+        tier = deferral.next(self._answers.judgements, tuple(tiers), tried, climbs, self._plan.deadline - self._now)
+        return None if tier is None else tiers[tier]
+
+    def _is_climb(self, rung: int) -> bool:
+        return self._rungs[rung].reason == FAILED and self._tried.offers(rung)
+
+    def _is_affordable(self, rung: int) -> bool:
+        tried = [self._rungs[i].tier for i in self._trail.visits]
+        return self._deferral is None or self._deferral.is_affordable(self._rungs[rung].tier, tried)
+
+    def _given(self) -> tuple[Command, ...]:
+        """No climb: the best answer in hand is the one. One that is still coming goes on."""
+        accepted = self._deferral is not None and self._deferral.is_accepted(self._answers.judgements[-1])
+        best = self._attempt if accepted else self._best or self._attempt
+        if best == self._attempt and self._is_partial:
+            return self._committed()
+        broken_off = (Cancel(self._attempt),) if self._is_partial else ()
+        return self._end(*self._lone(), *broken_off, *self._answer_with(best))
+
+    def _left(self, to: int) -> tuple[Command, ...]:
+        """The answer is not worth giving: on to rung `to`, where an attempt may be running already."""
+        left, is_beside = self._attempt, self._pair.other is not None
+        self._answers.weak.add(self._rung)
+        goes_on = self._is_partial and not is_beside and self._goes_beside
+        broken_off: tuple[Command, ...] = ()
+        if self._is_partial and not goes_on:
+            self._answers.drop(left)
+            self._sent += 1
+            self._pay_back(sent=True)
+            broken_off = (Cancel(left),)
+        if is_beside:
+            return broken_off + self._follow_other()
+        self._answers.climbs += 1
+        call = self._call(to, VERIFIER, is_beside=goes_on)
+        if goes_on:
+            self._answers.drop(left)  # until it is whole, and judged again
+            self._pair.other = left
+        return broken_off + call
+
+    @property
+    def _goes_beside(self) -> bool:
+        return self._deferral is not None and self._deferral.beside_after_s is not None and self._sent + 1 < self._plan.max_sent
+
+    def _swap(self) -> None:
+        """The attempt beside leads now."""
+        other = self._pair.other
+        if other is not None:
+            self._attempt, self._pair.other = other, self._attempt
+            self._rung = self._trail.rung_of(other)
+
+    def _follow_other(self) -> tuple[Command, ...]:
+        """The leading attempt is over; the one beside goes on alone, and is heard with what it has done meanwhile."""
+        self._swap()
+        self._pair.other, self._state = None, "calling"
+        later, self._later = self._later, []
+        return tuple(command for event in later for command in self.on(event))
+
+    @property
+    def _best(self) -> int | None:
+        """The attempt with the best answer in hand."""
+        return None if self._deferral is None else self._answers.best(self._deferral)
 
     # -----------------------------------------------------------------------------------------------------
     # A second attempt beside the first
 
     def _hedged_later(self, rung: Rung) -> tuple[Command, ...]:
         hedge = self._plan.hedge
-        if hedge is None or len(rung.endpoints) < 2 or self._plan.max_sent < 2:
+        if self._goes_beside and self._attempt in self._judged and self._higher_beside() is not None:
+            self._pair.due_at = self._now + (self._deferral.beside_after_s or 0.0 if self._deferral else 0.0)
+        elif hedge is None or len(rung.endpoints) < 2 or self._plan.max_sent < 2:
             return ()
-        self._pair.due_at = self._now + hedge.after_s
+        else:
+            self._pair.due_at = self._now + hedge.after_s
         return (Wake(self._pair.due_at),)
 
+    def _higher_beside(self) -> int | None:
+        """The rung whose answer is worth most beside one of which nothing is known yet."""
+        if self._deferral is None or self._answers.climbs >= self._deferral.max_climbs:
+            return None
+        tiers = {self._rungs[i].tier: i for i in range(self._rung + 1, len(self._rungs)) if self._is_climb(i)}
+        tried = [self._rungs[i].tier for i in self._trail.visits]
+        tier = self._deferral.beside(tuple(tiers), tried, self._plan.deadline - self._now)
+        return None if tier is None else tiers[tier]
+
     def _call_beside(self, now: float) -> tuple[Command, ...]:
-        """The time has come: another endpoint of the same rung, if the hedges of its pool are not used up."""
+        """The time has come: a higher rung for an answer that is judged, else another endpoint of the same rung, if the
+        hedges of its pool are not used up."""
         self._pair.due_at = None
         self._now = now
-        hedge, rung = self._plan.hedge, self._rungs[self._rung]
-        if hedge is None or not self._budget.open_hedge(pool_of(rung.endpoints[0]), hedge.share, now):
+        first, hedge, rung = self._attempt, self._plan.hedge, self._rungs[self._rung]
+        if self._goes_beside and first in self._judged:
+            to = self._higher_beside()
+            if to is None:
+                return ()
+            self._answers.climbs += 1
+            call = self._call(to, HEDGE, is_beside=True)
+        elif hedge is None or not self._budget.open_hedge(pool_of(rung.endpoints[0]), hedge.share, now):
             return ()
-        self._pair.other = self._attempt
-        return self._call(self._rung, HEDGE)
+        else:
+            call = self._call(self._rung, HEDGE)
+        self._pair.other = first
+        return call
 
     def _lone(self) -> tuple[Command, ...]:
         """From here on one attempt leads alone; the one beside it has reached an engine in vain."""
@@ -341,6 +467,8 @@ class Machine:
         if other is None:
             return ()
         self._sent += 1
+        if other > self._attempt and self._trail.rung_of(other) != self._rung:
+            self._trail.mark_vain(other)
         return (Cancel(other),)
 
     def _until(self) -> float:
@@ -349,17 +477,8 @@ class Machine:
         remaining = plan.deadline - now
         left = plan.max_sent - self._sent
         if remaining < timeout * left:
-            timeout = min(timeout, remaining / max(1, self._ways(left)))
+            timeout = min(timeout, remaining / max(1, self._tried.ways(left)))
         return min(now + timeout, plan.deadline)
-
-    def _ways(self, enough: int) -> int:
-        """How many endpoints could still be tried, this one included; counts no further than `enough`."""
-        ways: set[EndpointId] = set()
-        for i in range(len(self._rungs)):
-            ways.update(self._untried(i))
-            if len(ways) >= enough:
-                return enough
-        return len(ways)
 
     def _repeat(self, endpoint: EndpointId) -> tuple[Command, ...]:
         """Full jitter: a pause between nothing and a bound that doubles, so that the many do not come back as one."""
@@ -368,30 +487,18 @@ class Machine:
             self._pay_back(sent=False)
             return self._finish()
         self._repeats += 1
-        self._state, self._repeating, self._wake_at = "waiting", endpoint, self._now + pause
+        self._state, self._tried.repeating, self._wake_at = "waiting", endpoint, self._now + pause
         return (Wake(self._wake_at),)
 
     # -----------------------------------------------------------------------------------------------------
     # What has been
 
     def _remember(self, error: UpstreamError, sent: bool) -> None:
-        """After each failure an endpoint is excluded or a rung is dead: so there is an end."""
-        rung, endpoint, repeated = self._rung, error.endpoint, self._repeating
-        self._repeating = None
-        if repeated is not None:
-            del self._repeatable[repeated]
         self._losses.add(error, sent=sent)
-        if sent:
-            self._sent += 1
-            self._failed_rungs.add(rung)
+        self._sent += sent
         if isinstance(error, NoEndpoint):
-            self._trail.mark_empty()
-        if endpoint in self._rungs[rung].endpoints and (endpoint == repeated or endpoint not in self._excluded):
-            self._excluded |= {endpoint}
-            if sent and error.should_retry is not False and not isinstance(error, _NOT_REPEATABLE):
-                self._repeatable[endpoint] = rung
-        elif repeated is None:  # nothing there, or nobody says which endpoint it was
-            (self._dead_desperate if self.is_desperate else self._dead).add(rung)
+            self._trail.mark_vain(self._attempt)
+        self._tried.remember(self._rung, error, sent=sent, desperate=self.is_desperate)
 
     def _pays(self, endpoints: tuple[EndpointId, ...]) -> bool:
         """Nothing that was sent has failed: free. Else some pool's retry budget must carry it."""
@@ -414,10 +521,12 @@ class Machine:
         self._state = "done"
         return commands
 
+    def _answer_with(self, attempt: int) -> tuple[Command, ...]:
+        return Commit(attempt), Accept(attempt)
+
     def _end_with_best(self) -> tuple[Command, ...]:
-        if self._best is None:
-            return ()
-        return self._end(Commit(self._best[1]), Accept(self._best[1]))
+        best = self._best
+        return () if best is None else self._end(*self._lone(), *self._answer_with(best))
 
     def _finish(self, *, refused: bool = False) -> tuple[Command, ...]:
         """Nothing is left to try. `refused`: only because retry budgets said no."""
@@ -429,11 +538,14 @@ class Machine:
 
     def _stop(self, phase: str) -> tuple[Command, ...]:
         """The deadline is here. An answer in hand, verified or not, beats an error."""
-        if self._state == "verifying":
-            return self._end(Commit(self._attempt), Accept(self._attempt))
-        running = (*self._lone(), Cancel(self._attempt)) if self._state in ("calling", "committed") else ()
-        if self._best is not None and self._state != "committed":
-            return self._end(*running, Commit(self._best[1]), Accept(self._best[1]))
+        if self._state == "verifying" and not self._is_partial:
+            return self._end(*self._lone(), *self._answer_with(self._attempt))
+        running: tuple[Command, ...] = ()
+        if self._state in ("calling", "committed", "verifying"):
+            running = (*self._lone(), Cancel(self._attempt))
+        best = self._best
+        if best is not None and self._state != "committed":
+            return self._end(*running, *self._answer_with(best))
         return self._end(*running, GiveUp(self._deadline_exceeded(phase)))
 
     def _is_late(self, now: float) -> bool:
@@ -450,3 +562,10 @@ class Machine:
             return "streaming the answer"
         return "waiting for the first token" if self._plan.stream else "waiting for the answer"
 
+
+
+def _deferral_of(plan: Plan) -> Deferral | None:
+    if plan.deferral is not None:
+        return plan.deferral
+    accept_at = {rung.tier: rung.accept_at for rung in plan.rungs if rung.accept_at is not None}
+    return by_threshold(accept_at) if accept_at else None

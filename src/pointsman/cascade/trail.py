@@ -14,13 +14,13 @@ SATURATED = "saturated"
 class Trail:
     """Attempts in order; number 1 is the first."""
 
-    __slots__ = ("_empty", "_reasons", "_visits")
+    __slots__ = ("_reasons", "_vain", "_visits")
 
     def __init__(self) -> None:
         self._visits: list[int] = []
         self._reasons: list[str] = []
-        # Attempts that found no endpoint to lease: they are no steps on the ladder.
-        self._empty: set[int] = set()
+        # Attempts that found no endpoint to lease, or ran beside the one that won: they are no steps on the ladder.
+        self._vain: set[int] = set()
 
     def add(self, rung: int, reason: str) -> int:
         """One more attempt; its number."""
@@ -28,22 +28,30 @@ class Trail:
         self._reasons.append(reason)
         return len(self._visits)
 
-    def mark_empty(self) -> None:
-        """The latest attempt found nobody."""
-        self._empty.add(len(self._visits))
+    def mark_vain(self, attempt: int) -> None:
+        """The attempt found nobody, or ran beside another that won."""
+        self._vain.add(attempt)
 
     def has_visited(self, rung: int) -> bool:
         """Some endpoint of the rung was tried."""
-        return any(seen == rung and n not in self._empty for n, seen in enumerate(self._visits, 1))
+        return any(seen == rung and n not in self._vain for n, seen in enumerate(self._visits, 1))
+
+    def rung_of(self, attempt: int) -> int:
+        return self._visits[attempt - 1]
+
+    @property
+    def visits(self) -> tuple[int, ...]:
+        """The rung of each attempt."""
+        return tuple(self._visits)
 
     def reason_of(self, attempt: int) -> str:
         return self._reasons[attempt - 1]
 
     def escalations(self, rungs: tuple[Rung, ...]) -> tuple[Escalation, ...]:
-        """The climbs. Attempts that found no endpoint are no steps; fallbacks and last resorts are no climbs."""
+        """The climbs. Attempts in vain are no steps; fallbacks and last resorts are no climbs."""
         climbs, at = [], 0
         for attempt, (rung, reason) in enumerate(zip(self._visits, self._reasons, strict=True), 1):
-            if attempt in self._empty:
+            if attempt in self._vain:
                 continue
             if rung != at and rungs[rung].reason == FAILED and reason != RETRY:
                 climbs.append(Escalation(rungs[at].tier, rungs[rung].tier, reason))

@@ -2,67 +2,173 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from math import inf
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from pointsman.classify import gate as gates
 from pointsman.classify.fixed import Pinned, RandomSplit
 from pointsman.classify.heuristic import Heuristic
 from pointsman.classify.pipeline import Outcome, Pipeline
-from pointsman.classify.policy import choose, nearest
-from pointsman.classify.prices import tier_usd
+from pointsman.classify.policy import candidates, choose, nearest
+from pointsman.classify.prices import are_always_in_one_order, input_tokens, output_tokens, tariff, tier_usd
+from pointsman.classify.priors import Priors
 from pointsman.classify.published import Published
 from pointsman.classify.rules import Rules
-from pointsman.core.decision import Decide, Decision, GateView, Refine, Target
-from pointsman.core.protocols import Stage
+from pointsman.classify.seen import Seen
+from pointsman.classify.targets import QualityTarget, target_of
+from pointsman.core.decision import Candidate, Decide, Decision, GateView, Refine, Scores, StageResult, StageView, Target
+from pointsman.core.protocols import ConsultingStage, Stage
 from pointsman.core.request import ChatRequest
 from pointsman.core.settings import PoolSettings, RouteSettings, Settings
 from pointsman.errors import ConfigError, UnknownModel
 
-STAGES = ("rules", "heuristic", "published", "largest", "pinned:<tier>", "random:<share>")
+if TYPE_CHECKING:
+    from pointsman.classify.classifier import Classifier
+
+STAGES = ("rules", "heuristic", "embedding", "published", "largest", "pinned:<tier>", "random:<share>")
 """What may stand in a route's `pipeline`."""
+FOREIGN = "out_of_distribution"
+"""The reason of a decision by default when the request is unlike all that the classifier was trained on."""
+
+
+class Terms(msgspec.Struct, frozen=True, gc=False):
+    """What is asked of one decision beside the request itself."""
+
+    target: QualityTarget
+    allowed: Collection[str] | None = None
+    """Names of the pools the caller may use; None = all."""
+    held: str = ""
+    """The tier whose prompt cache holds the conversation so far; "" = none that we know of."""
+    ttft_s: Mapping[str, float | None] = {}
+    """Tier -> seconds to the first token, lately; only where the route prices them."""
 
 
 class Decider:
     """Decides for one route. Pure but for `now`, which only measures."""
 
     def __init__(self, route: RouteSettings, settings: Settings, now: Callable[[], float],
-                 stages: Sequence[Stage] | None = None) -> None:
-        """`stages` replaces the ones that `route.pipeline` names. Raises ConfigError for an unknown name or pattern."""
-        built = [a_stage(name, route) for name in route.pipeline] if stages is None else list(stages)
+                 stages: Sequence[Stage] | None = None, *, classifier: Classifier | None = None,
+                 consulting: Sequence[ConsultingStage] = (), priors: Priors | None = None) -> None:
+        """`stages` replaces the ones that `route.pipeline` names; `classifier` is what `embedding` goes by; `consulting` may
+        be asked about what is left open. Raises ConfigError for an unknown name or pattern."""
+        self._seen = Seen()
+        built = [a_stage(name, route, settings, classifier, self._seen) for name in route.pipeline] if stages is None else list(stages)
         self.route, self.pipeline = route, Pipeline(built, now)
+        self.target = target_of(route)
         self.prices = {tier: tier_usd(settings, tier) for tier in route.ladder}
+        self.consulting = tuple(consulting)
+        self.priors = Priors() if priors is None else priors
+        self._tariffs = {tier: tariff(settings, tier) for tier in route.ladder}
+        self._is_one_order = are_always_in_one_order(self._tariffs.values())
         self._settings, self._now = settings, now
         self._rungs = {tier: rung for rung, tier in enumerate(route.ladder, 1)}
         tiers = tuple(settings.tiers[name] for name in route.ladder)
         self._gate = gates.Memory((settings.pools[name] for tier in tiers for name in tier.pools), lambda needs, allowed: tuple(
             gates.check(needs, tier, settings.pools, allowed) for tier in tiers))
         self._splits = {stage.name: stage for stage in built if isinstance(stage, RandomSplit)}
+        self._terms = Terms(self.target)
+        self._not_asked = {stage.name: StageView(stage.name, "skipped", "no score near the bar", 0.0) for stage in self.consulting}
 
-    def decide(self, request: ChatRequest, quality: float | None = None,
-               allowed: Collection[str] | None = None) -> Decision:
-        """The Decision, with every stage's and the gate's view.
+    def decide(self, request: ChatRequest, quality: float | None = None, allowed: Collection[str] | None = None,
+               terms: Terms | None = None) -> Decision:
+        """The Decision of the synchronous stages, with every stage's and the gate's view.
 
-        `quality` overrides the route's target for this request; `allowed` names the pools the caller may use.
-        Raises NothingFits, and nothing else.
+        `quality` overrides the route's target for this request; `allowed` names the pools the caller may use; `terms` are
+        these and more, instead of both. Raises NothingFits, and nothing else.
         """
+        if terms is None:
+            terms = self.terms(quality, allowed)
         started = self._now()
-        views = self._gate(request.needs, allowed)
+        views = self._gate(request.needs, terms.allowed)
         said = self.pipeline.run(request)
+        self._seen.forget()
+        decision = self._settled(request, said, views, terms, started)
+        if self.consulting and not all(self.asks(stage, decision) for stage in self.consulting):
+            skipped = [self._not_asked[stage.name] for stage in self.consulting if not self.asks(stage, decision)]
+            decision = msgspec.structs.replace(decision, stages=(*decision.stages, *skipped))
+        return decision
+
+    def terms(self, quality: float | None = None, allowed: Collection[str] | None = None) -> Terms:
+        if quality is None and allowed is None:
+            return self._terms
+        target = self.target if quality is None else msgspec.structs.replace(self.target, quality=quality)
+        return Terms(target, allowed)
+
+    def asks(self, stage: ConsultingStage, decision: Decision) -> bool:
+        """The decision hangs on so little that this stage may change it."""
+        return decision.margin is not None and decision.margin <= stage.band
+
+    def reconsidered(self, request: ChatRequest, decision: Decision, said: StageResult, view: StageView, terms: Terms) -> Decision:
+        """The decision with what a consulting stage said of it; `None` only adds its view."""
+        views = (*decision.stages, view)
+        if said is None:
+            return msgspec.structs.replace(decision, stages=views, duration_s=decision.duration_s + view.duration_s)
+        refined = said if isinstance(said, Refine) else last_refined(decision)
+        started = self._now() - decision.duration_s - view.duration_s
+        return self._settled(request, Outcome(said, view.stage, views, refined), decision.gate, terms, started)
+
+    def candidates(self, request: ChatRequest, decision: Decision, terms: Terms | None = None) -> tuple[Candidate, ...]:
+        """Every tier with its numbers, as the policy saw them. Not for the path."""
+        terms = self._terms if terms is None else terms
+        refined = last_refined(decision)
+        scores = None if refined is None else self._with_priors(refined.scores, request)
+        usd = self._usd(request, scores, terms, is_exact=True)
+        return candidates(scores, decision.gate, terms.target, usd, self.route.default_tier, self._with_waiting(usd, terms))
+
+    def _settled(self, request: ChatRequest, said: Outcome, views: tuple[GateView, ...], terms: Terms, started: float) -> Decision:
+        """What the stages' last word comes to."""
+        margin: float | None = None
+        dominated: tuple[str, ...] = ()
         match said.result:
             case Decide():
-                tier, by, reason, pool = self._directed(said.result, said.by, request, views, allowed)
+                tier, by, reason, pool = self._directed(said.result, said.by, request, views, terms.allowed)
                 confidence = _score(said.refined, tier)
+            case Refine(scores=scores) if scores.is_foreign:
+                tier, by, reason, pool = self._default(views, FOREIGN)
+                confidence, margin = _score(said.refined, tier), 0.0
             case Refine(scores=scores):
-                target = self.route.quality if quality is None else quality
-                choice = choose(scores, views, target, self.prices, self.route.name)
+                scores = self._with_priors(scores, request)
+                usd = self._usd(request, scores, terms)
+                cost = self._with_waiting(usd, terms) if terms.ttft_s else usd
+                choice = choose(scores, views, terms.target, usd, self.route.name, self.route.default_tier, cost)
                 tier, reason, confidence, pool = choice.tier, choice.reason, choice.confidence, None
+                margin, dominated = (choice.margin if choice.margin < inf else None), choice.dominated
                 by = "policy"
                 if choice.is_only and len(views) > 1:
                     by, reason = "gate", f"the only tier that fits; {reason}"
             case _:
                 tier, by, reason, pool = self._default(views, "abstained")
                 confidence = 0.0
-        return self._decision(said, views, tier, by, reason, pool, confidence, started)
+        return self._decision(said, views, tier, by, reason, pool, confidence, started, margin, dominated)
+
+    def _with_priors(self, scores: Scores, request: ChatRequest) -> Scores:
+        if not len(self.priors):
+            return scores
+        return self.priors.applied(scores, request.caller.tenant, request.caller.name)
+
+    def _usd(self, request: ChatRequest, scores: Scores | None, terms: Terms, *, is_exact: bool = False) -> Mapping[str, float | None]:
+        """What this request is expected to cost on each tier; typical prices where no length would change their order."""
+        tokens = {} if scores is None else scores.tokens
+        if self._is_one_order and not is_exact and not tokens and not terms.held and terms.target.max_usd is None and not terms.ttft_s:
+            return self.prices
+        given, made = input_tokens(request), output_tokens(request)
+        usd: dict[str, float | None] = {}
+        for tier, found in self._tariffs.items():
+            if found is None:
+                usd[tier] = None
+                continue
+            expected = tokens.get(tier)
+            out = made if expected is None else expected if request.max_tokens is None else min(expected, request.max_tokens)
+            usd[tier] = found.usd(given, out, held_tokens(request, given) if tier == terms.held else 0.0)
+        return usd
+
+    def _with_waiting(self, usd: Mapping[str, float | None], terms: Terms) -> Mapping[str, float | None]:
+        """Dollars, and what the wait for the first token is worth. A tier that nobody has measured must be tried to be known."""
+        worth = self.route.usd_per_second
+        return {tier: None if cost is None else cost + worth * (terms.ttft_s.get(tier) or 0.0) for tier, cost in usd.items()}
 
     def _directed(
         self, said: Decide, by: str, request: ChatRequest, views: tuple[GateView, ...], allowed: Collection[str] | None
@@ -105,8 +211,8 @@ class Decider:
         tier = nearest(wanted, views, self.route.name)
         return tier, "default", reason if tier == wanted else f"{reason}; {wanted} does not fit", None
 
-    def _decision(self, said: Outcome, views: tuple[GateView, ...], tier: str, by: str, reason: str,
-                  pool: str | None, confidence: float, started: float) -> Decision:
+    def _decision(self, said: Outcome, views: tuple[GateView, ...], tier: str, by: str, reason: str, pool: str | None,
+                  confidence: float, started: float, margin: float | None, dominated: tuple[str, ...]) -> Decision:
         decided = said.result if isinstance(said.result, Decide) else None
         scores = said.refined.scores if said.refined is not None else None
         split = self._splits.get(by)
@@ -115,18 +221,32 @@ class Decider:
             confidence=confidence, calibrated=scores is not None and scores.calibrated, pool=pool,
             system=decided.system if decided is not None else None,
             propensity=split.propensity(tier) if split is not None else 1.0,
-            duration_s=self._now() - started, stages=said.views, gate=views,
+            duration_s=self._now() - started, stages=said.views, gate=views, margin=margin, dominated=dominated,
         )
 
 
-def a_stage(name: str, route: RouteSettings) -> Stage:
+def held_tokens(request: ChatRequest, given: int) -> float:
+    """Of the prompt's tokens, those before the last message: what the tier that answered last has in its cache."""
+    whole = sum(len(message.text) for message in request.messages)
+    return given * (1 - len(request.messages[-1].text) / whole) if whole else 0.0
+
+
+def last_refined(decision: Decision) -> Refine | None:
+    """The scores that a decision was made by; None when no stage gave any."""
+    return next((Refine(view.scores, view.reason) for view in reversed(decision.stages) if view.scores is not None), None)
+
+
+def a_stage(name: str, route: RouteSettings, settings: Settings | None = None, classifier: Classifier | None = None,
+            seen: Seen | None = None) -> Stage:
     """The stage a pipeline entry names. Raises ConfigError."""
     kind, _, argument = name.partition(":")
     match kind, argument:
         case "rules", "":
             return Rules(route.rules)
         case "heuristic", "":
-            return Heuristic(route.ladder)
+            return Heuristic(route.ladder, seen=seen)
+        case "embedding", "":
+            return _embedding(route, settings, classifier, seen)
         case "published", "":
             return Published(route.ladder)
         case "largest", "":
@@ -142,12 +262,28 @@ def a_stage(name: str, route: RouteSettings) -> Stage:
             raise ConfigError((f"route {route.name!r}: no stage is called {name!r}; there are {', '.join(STAGES)}",))
 
 
-def build_decider(settings: Settings, route_name: str, now: Callable[[], float]) -> Decider:
-    """The decider of a configured route. Raises UnknownModel when there is no such route."""
+def _embedding(route: RouteSettings, settings: Settings | None, classifier: Classifier | None, seen: Seen | None) -> Stage:
+    from pointsman.classify.columns import columns_of
+    from pointsman.classify.embedding import Embedding
+
+    if settings is None or classifier is None:
+        raise ConfigError((f"route {route.name!r}: the stage embedding needs an artifact; see `classifier.artifact`",))
+    columns = columns_of(settings, route.ladder, classifier.models)
+    if not columns:
+        raise ConfigError((f"route {route.name!r}: the artifact {classifier.version} knows none of its tiers; it knows "
+                           f"{', '.join(classifier.models)}: say which is which under classifier.models, as in {{{route.ladder[0]}: "
+                           f"{classifier.models[0]}}}",))
+    return Embedding(classifier.scorer, columns, is_generic=classifier.is_generic, seen=seen)
+
+
+def build_decider(settings: Settings, route_name: str, now: Callable[[], float], *, classifier: Classifier | None = None,
+                  consulting: Sequence[ConsultingStage] = (), priors: Priors | None = None) -> Decider:
+    """The decider of a configured route. Raises UnknownModel when there is no such route, ConfigError for a stage that
+    cannot be built."""
     route = settings.routes.get(route_name)
     if route is None:
         raise UnknownModel(route_name, tuple(settings.routes))
-    return Decider(route, settings, now)
+    return Decider(route, settings, now, classifier=classifier, consulting=consulting, priors=priors)
 
 
 def _model_names(pool: PoolSettings) -> set[str]:

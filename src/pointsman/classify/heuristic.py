@@ -20,8 +20,8 @@ from operator import itemgetter
 
 import msgspec
 
-from pointsman.classify.features import NAMES, Features, read
-from pointsman.classify.subject import subject
+from pointsman.classify.features import NAMES, Features
+from pointsman.classify.seen import Seen
 from pointsman.core.decision import Refine, Scores, StageResult, TierScore
 from pointsman.core.request import ChatRequest
 
@@ -67,16 +67,17 @@ class Heuristic:
 
     name = "heuristic"
 
-    def __init__(self, ladder: Sequence[str], table: Table | None = None) -> None:
+    def __init__(self, ladder: Sequence[str], table: Table | None = None, seen: Seen | None = None) -> None:
+        """`seen` is shared with the other stages of its pipeline, so that nothing is read twice."""
         self._table = shipped_table() if table is None else table
+        self._seen = seen
         self._rungs = tuple(zip(ladder, _offsets(self._table, len(ladder)), strict=True))
 
     def classify(self, request: ChatRequest, so_far: StageResult) -> StageResult:
         """Refine with a score per tier, or None."""
-        about = subject(request)
-        if not about.text:
+        seen = (Seen() if self._seen is None else self._seen).of(request)[1]
+        if seen is None:
             return None
-        seen = read(request, about)
         hard = self.difficulty(seen)
         scores, evidence = {}, self._table.evidence
         for tier, offset in self._rungs:

@@ -1,18 +1,25 @@
 """Scores and prices to a choice: the cheapest fitting tier that clears the quality target.
 
-Prices order the tiers only when every fitting tier has one; a single unknown price would be a guess, and then the
-ladder's own order is the order of cost. When none clears, the best fitting tier serves, the highest rung on ties.
+A tier clears when the *lower bound* of its score reaches the bar: little evidence counts as little ability. Prices order
+the tiers only when every fitting tier has one; a single unknown price would be a guess, and then the ladder's own order
+is the order of cost. When none clears, the best fitting score serves; on ties the highest rung, or the cheapest where
+scores are calibrated. Whoever is dearer and not better is passed over, and named.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from math import inf
 
 import msgspec
 
-from pointsman.core.decision import GateView, Scores
+from pointsman.classify.targets import QualityTarget
+from pointsman.core.decision import Candidate, GateView, Scores, TierScore
 from pointsman.errors import NothingFits
+
+Dollars = Mapping[str, float | None]
+"""Tier -> what this request is expected to cost there; None or absent = unknown."""
 
 
 class Choice(msgspec.Struct, frozen=True, gc=False):
@@ -23,34 +30,144 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
     confidence: float
     is_only: bool = False
     """Nothing else fits."""
+    margin: float = inf
+    """By how much a score would have to be wrong for another tier to be chosen; infinite when none could be."""
+    dominated: tuple[str, ...] = ()
+    """Fitting tiers that cost no less than another and score no more."""
+
+
+class Bar(msgspec.Struct, frozen=True, gc=False):
+    """What a lower bound must reach."""
+
+    height: float
+    reference: str = ""
+    """The tier whose score the height was taken from: it clears by definition. "" = the height is absolute."""
+
+    def clears(self, tier: str, score: TierScore) -> bool:
+        return score.lower >= self.height or tier == self.reference
 
 
 def choose(
-    scores: Scores, gate: Sequence[GateView], quality: float, prices: Mapping[str, float | None], route: str = ""
+    scores: Scores, gate: Sequence[GateView], target: QualityTarget, usd: Dollars, route: str = "", reference: str = "",
+    cost: Dollars | None = None,
 ) -> Choice:
-    """The cheapest fitting tier whose p reaches `quality`. Raises NothingFits when no tier passes the gate.
+    """The cheapest fitting tier whose lower bound reaches the target. Raises NothingFits when no tier passes the gate.
 
-    `gate` has one view per tier in ladder order; a tier without a score counts as p = 0.
+    `gate` has one view per tier in ladder order; a tier without a score never clears. `reference` is the tier that a
+    relative target is relative to; when it does not fit or has no score, the best that fits takes its place. `cost` orders
+    the tiers where more than dollars counts; None = dollars do.
     """
     fitting = [view.tier for view in gate if view.fits]
     if not fitting:
         raise nothing_fits(route, gate)
     by_tier = scores.by_tier
-    for tier in _by_price(fitting, prices):
-        score = by_tier.get(tier)
-        p = score.p if score is not None else 0.0
-        if p >= quality:
-            return Choice(tier, _clears(round(p, 2), quality), p, len(fitting) == 1)
-    known = {tier: by_tier[tier].p if tier in by_tier else 0.0 for tier in fitting}
-    best = max(reversed(fitting), key=known.__getitem__)
-    reason = f"no fitting tier reaches {quality:g}; {best} has the best score, {known[best]:.2f}"
-    return Choice(best, reason, known[best], len(fitting) == 1)
+    known = [tier for tier in by_price(fitting, usd if cost is None else cost) if tier in by_tier]
+    is_only = len(fitting) == 1
+    if not known:
+        tier = nearest(reference, gate, route)
+        return Choice(tier, "the classifier knows no tier that fits", 0.0, is_only)
+    dominated = _dominated(known, by_tier)
+    within = known if target.max_usd is None else [tier for tier in known if _costs_at_most(tier, usd, target.max_usd)]
+    if not within:
+        return _cheapest(known, by_tier, target, is_only, dominated)
+    if target.wants_best:
+        return _best(within, scores, fitting, "asked for the best", target, is_only, dominated)
+    bar = bar_of(scores, known, target, reference)
+    margin = inf
+    for tier in within:
+        score = by_tier[tier]
+        lower = score.lower
+        if tier != bar.reference:
+            margin = min(margin, abs(lower - bar.height))
+        if lower >= bar.height or tier == bar.reference:
+            reason = _clears(round(score.p, 2), round(lower, 2), target.quality, bar.reference, tier == bar.reference)
+            return Choice(tier, reason if target.max_usd is None else reason + _within(target.max_usd), score.p, is_only, margin, dominated)
+    why = f"no fitting tier reaches {target.quality:g}"
+    if bar.reference:
+        why = f"no fitting tier reaches {target.quality:g} of {bar.reference}"
+    choice = _best(within, scores, fitting, why, target, is_only, dominated)
+    return msgspec.structs.replace(choice, margin=min(margin, choice.margin))
 
 
-@lru_cache(maxsize=1024)
-def _clears(p: float, quality: float) -> str:
-    """Kept: writing two floats costs as much as choosing."""
-    return f"cheapest tier with P(acceptable) {p:.2f} >= {quality:g}"
+def bar_of(scores: Scores, known: Sequence[str], target: QualityTarget, reference: str) -> Bar:
+    """What these scores must reach. `known`: fitting tiers with a score, cheapest first; never empty."""
+    if not target.is_relative(scores.calibrated):
+        return Bar(target.quality)
+    by_tier = scores.by_tier
+    if reference not in known:
+        reference = max(known, key=lambda tier: by_tier[tier].p)
+    return Bar(target.quality * by_tier[reference].p, reference)
+
+
+def candidates(scores: Scores | None, gate: Sequence[GateView], target: QualityTarget, usd: Dollars, reference: str,
+               cost: Dollars) -> tuple[Candidate, ...]:
+    """Every tier of the ladder as `choose` saw it, in ladder order. Not for the path."""
+    by_tier = {} if scores is None else scores.by_tier
+    known = [tier for tier in by_price([view.tier for view in gate if view.fits], cost) if tier in by_tier]
+    bar = bar_of(scores, known, target, reference) if scores is not None and known else None
+    beaten = _dominated(known, by_tier)
+    return tuple(_candidate(view, by_tier.get(view.tier), bar, usd, target, view.tier in beaten) for view in gate)
+
+
+def _candidate(view: GateView, score: TierScore | None, bar: Bar | None, usd: Dollars, target: QualityTarget, is_beaten: bool) -> Candidate:
+    tier = view.tier
+    is_affordable = target.max_usd is None or _costs_at_most(tier, usd, target.max_usd)
+    asked = bar is not None and score is not None and tier != bar.reference
+    clears = view.fits and is_affordable and bar is not None and score is not None and bar.clears(tier, score)
+    return Candidate(
+        tier, view.fits, None if score is None else score.p, None if score is None else score.lower,
+        bar.height if bar is not None and asked else None, usd.get(tier), 0 if score is None else score.evidence, clears, is_beaten)
+
+
+def _best(within: list[str], scores: Scores, fitting: list[str], why: str, target: QualityTarget, is_only: bool,
+          dominated: tuple[str, ...]) -> Choice:
+    """The best score of those within the budget. Ties: the cheapest of calibrated scores, else the highest rung."""
+    by_tier = scores.by_tier
+    order = within if scores.calibrated else [tier for tier in reversed(fitting) if tier in within]
+    best = max(order, key=lambda tier: by_tier[tier].p)
+    p = by_tier[best].p
+    margin = min((p - by_tier[tier].p for tier in order if tier != best), default=inf)
+    limit = "" if target.max_usd is None else _within(target.max_usd)
+    return Choice(best, f"{why}; {best} has the best score, {p:.2f}{limit}", p, is_only, margin, dominated)
+
+
+def _cheapest(known: list[str], by_tier: Mapping[str, TierScore], target: QualityTarget, is_only: bool, dominated: tuple[str, ...]) -> Choice:
+    tier = known[0]
+    return Choice(tier, f"no tier is known to stay within ${target.max_usd:g} a request; {tier} is the cheapest", by_tier[tier].p,
+                  is_only, inf, dominated)
+
+
+def _dominated(known: list[str], by_tier: Mapping[str, TierScore]) -> tuple[str, ...]:
+    """Of tiers in the order of price, those that no higher score follows from paying for."""
+    beaten: list[str] = []
+    best = -1.0
+    for tier in known:
+        p = by_tier[tier].p
+        if p > best:
+            best = p
+        else:
+            beaten.append(tier)
+    return tuple(beaten)
+
+
+def _costs_at_most(tier: str, usd: Dollars, most: float) -> bool:
+    cost = usd.get(tier)
+    return cost is not None and cost <= most
+
+
+@lru_cache(maxsize=4096)
+def _clears(p: float, lower: float, quality: float, reference: str, is_reference: bool) -> str:
+    """Kept: writing floats costs as much as choosing."""
+    if is_reference:
+        return f"nothing cheaper surely reaches {quality:g} of {reference}, the reference, whose P(acceptable) is {p:.2f}"
+    bound = f" (at least {lower:.2f})" if lower < p else ""
+    if reference:
+        return f"cheapest tier with P(acceptable) {p:.2f}{bound} >= {quality:g} of {reference}'s"
+    return f"cheapest tier with P(acceptable) {p:.2f}{bound} >= {quality:g}"
+
+
+def _within(most: float) -> str:
+    return f", within ${most:g} a request"
 
 
 def nearest(wanted: str, gate: Sequence[GateView], route: str = "") -> str:
@@ -73,12 +190,12 @@ def nothing_fits(route: str, gate: Sequence[GateView]) -> NothingFits:
                        "ask for less or add a tier that can", param="model")
 
 
-def _by_price(tiers: list[str], prices: Mapping[str, float | None]) -> list[str]:
+def by_price(tiers: list[str], usd: Dollars) -> list[str]:
     """Cheapest first; sorting is stable, so that the ladder breaks ties."""
     known: list[tuple[float, int, str]] = []
     for place, tier in enumerate(tiers):
-        if (price := prices.get(tier)) is None:
+        if (cost := usd.get(tier)) is None:
             return tiers
-        known.append((price, place, tier))
+        known.append((cost, place, tier))
     known.sort()
     return [tier for _, _, tier in known]

@@ -126,7 +126,8 @@ def _hash(*parts: str) -> bytes:
     return digest.digest()
 
 
-def kept(pin: Pin, decision: Decision, settings: Settings, request: ChatRequest) -> Decision:
+def kept(pin: Pin, decision: Decision, settings: Settings, request: ChatRequest,
+         why: str = "a tool's result: the turn goes on where it began") -> Decision:
     """The decision as the turn under way wants it: its own tier, else the next one above that fits, else as decided."""
     tier = settings.tiers.get(pin.tier)
     allowed = request.caller.pools
@@ -144,7 +145,7 @@ def kept(pin: Pin, decision: Decision, settings: Settings, request: ChatRequest)
     said = "" if decision.tier == name else f"; {decision.decided_by} said {decision.tier or decision.pool}"
     return msgspec.structs.replace(
         decision, tier=name, rung=ladder.index(name) + 1 if name in ladder else 0, pool=pool, decided_by="session",
-        reason=f"a tool's result: the turn goes on where it began, on {pin.tier}{said}", confidence=_score(decision, name),
+        reason=f"{why}, on {pin.tier}{said}", confidence=_score(decision, name),
         propensity=1.0)
 
 

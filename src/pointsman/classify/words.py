@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pointsman.core.decision import Decision, Scores, StageView
+from pointsman.core.decision import Candidate, Decision, Scores, StageView
 
 _BAR = 20
 
 
 def words(decision: Decision, prices: Mapping[str, float | None] | None = None, quality: float | None = None) -> str:
-    """Several lines: the choice, every stage's view, scores with bars, the gate.
+    """Several lines: the choice, every stage's view, scores with bars (or the table of candidates, when the decision has
+    one), the gate.
 
     `prices`: tier -> dollars per typical request (`Decider.prices`); None = not shown. `quality`: the target, marked
     beside the scores.
     """
-    return "\n".join((*_choice(decision, prices or {}), "", *_stages(decision), *_scores(decision, prices or {}, quality),
+    scores = _candidates(decision, quality) if decision.candidates else _scores(decision, prices or {}, quality)
+    return "\n".join((*_choice(decision, prices or {}), "", *_stages(decision), *scores,
                       *_gate(decision), "", f"decided in {_micros(decision.duration_s)}"))
 
 
@@ -58,6 +60,49 @@ def _scores(decision: Decision, prices: Mapping[str, float | None], quality: flo
         cost = "" if price is None else f"  {_thousand(price)} per 1K"
         chosen = "  <- chosen" if tier == decision.tier else ""
         yield f"  {tier:<{width}}  {'█' * filled}{'░' * (_BAR - filled)}  {score.p:.2f}{cost}{chosen}"
+
+
+def _candidates(decision: Decision, quality: float | None) -> Iterator[str]:
+    scores = _last_scores(decision)
+    if scores is None:
+        return
+    note = "calibrated on your labels" if scores.calibrated else "fitted on public outcome data, not on your traffic"
+    target = "" if quality is None else f", target {quality:g}"
+    yield f"candidates: P(acceptable){target}; {note}"
+    width = max(len(candidate.tier) for candidate in decision.candidates)
+    for candidate in decision.candidates:
+        chosen = "  <- chosen" if candidate.tier == decision.tier else ""
+        yield f"  {candidate.tier:<{width}}  {_bar(candidate.p)}  {_numbers(candidate)}  {_verdict(candidate, scores)}{chosen}".rstrip()
+    evidence = max(candidate.evidence for candidate in decision.candidates)
+    is_near = next(view.stage for view in reversed(decision.stages) if view.scores is not None) != "heuristic"
+    yield f"  evidence: about {evidence:,} labelled prompts {'like this one' if is_near else 'in all, none of them yours'}"
+
+
+def _bar(p: float | None) -> str:
+    filled = round((p or 0.0) * _BAR)
+    return "█" * filled + "░" * (_BAR - filled)
+
+
+def _numbers(candidate: Candidate) -> str:
+    p = " -  " if candidate.p is None else f"{candidate.p:.2f}"
+    lower = "" if candidate.lower is None or candidate.lower == candidate.p else f", at least {candidate.lower:.2f}"
+    return f"{p}{lower}  {'price unknown' if candidate.usd is None else _thousand(candidate.usd) + ' per 1K like this'}"
+
+
+def _verdict(candidate: Candidate, scores: Scores) -> str:
+    """Why it is in or out, in a few words."""
+    if not candidate.fits:
+        return "does not fit"
+    if candidate.p is None:
+        return "unknown to the classifier"
+    if scores.is_foreign:
+        return "the classifier does not know such requests"
+    beaten = ", dearer and not better" if candidate.is_dominated else ""
+    if candidate.clears:
+        return ("clears" if candidate.needs is not None else "the reference") + beaten
+    if candidate.needs is not None and (candidate.lower or 0.0) < candidate.needs:
+        return f"misses {candidate.needs:.2f}{beaten}"
+    return f"too dear{beaten}"
 
 
 def _last_scores(decision: Decision) -> Scores | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,12 +35,14 @@ def check(
 
     Exits 0 when it can be served (and, with --live, every endpoint answers and lists its model), else 1.
     """
+    from pointsman.cli.knowledge import as_data, knowledge_of
     from pointsman.config.load import find, load_with_warnings
     from pointsman.errors import ConfigError
 
     path = find(file)
     try:
         loaded = load_with_warnings(path)
+        knowledge = knowledge_of(loaded.settings)
     except ConfigError as exc:
         _print_problems(exc.problems, path, as_json)
         raise typer.Exit(1) from exc
@@ -49,9 +52,9 @@ def check(
 
         probes = asyncio.run(probe_all(loaded.settings, timeout))
     if as_json:
-        typer.echo(json.dumps(described(loaded, probes, is_live=live), indent=2))
+        typer.echo(json.dumps(described(loaded, probes, is_live=live) | {"classifier": as_data(knowledge)}, indent=2))
     else:
-        _print_summary(loaded, probes, is_live=live)
+        _print_summary(loaded, probes, is_live=live, classifier=knowledge.in_words() if knowledge else [])
     if not all(probe.is_good for probe in probes):
         raise typer.Exit(1)
 
@@ -112,7 +115,7 @@ def price_in_words(endpoint: EndpointSpec) -> str:
             return "unpriced"
 
 
-def _print_summary(loaded: Loaded, probes: tuple[Probe, ...], *, is_live: bool) -> None:
+def _print_summary(loaded: Loaded, probes: tuple[Probe, ...], *, is_live: bool, classifier: Sequence[str] = ()) -> None:
     from rich.console import Console
     from rich.text import Text
     from rich.tree import Tree
@@ -129,6 +132,10 @@ def _print_summary(loaded: Loaded, probes: tuple[Probe, ...], *, is_live: bool) 
         for rung, tier in enumerate(route.ladder, start=1):
             mark = " (default)" if tier == route.default_tier else ""
             branch.add(Text(f"{rung}. tier {tier}{mark}: {', '.join(settings.tiers[tier].pools)}"))
+    if classifier:
+        branch = tree.add(Text(classifier[0], style="bold magenta"))
+        for line in classifier[1:]:
+            branch.add(Text(line))
     for pool in settings.pools.values():
         words = f"pool {pool.name}: {pool.model}{' (embeddings)' if pool.embeddings else ''}"
         branch = tree.add(Text(words, style="bold green"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -12,16 +12,18 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from pointsman.classify.decider import Decider, build_decider
 from pointsman.classify.words import words
 from pointsman.cli.options import ConfigOption
 from pointsman.config.load import find, load
 from pointsman.core.decision import Decision
 from pointsman.core.fleet import Capabilities, EndpointSpec
 from pointsman.core.price import GpuPrice
-from pointsman.core.request import ChatRequest, Kind, Message, Needs
+from pointsman.core.request import Caller, ChatRequest, Kind, Message, Needs
 from pointsman.core.settings import PoolSettings, RouteSettings, Settings, TierSettings
-from pointsman.errors import PointsmanError
+from pointsman.errors import PointsmanError, UnknownModel
+from pointsman.gateway.graph import Graph
+from pointsman.gateway.names import Meaning
+from pointsman.wiring import build_graph
 
 _BUILT_IN = (("small", "RTX 4090", 0.51, 1000.0), ("medium", "A100", 1.43, 500.0), ("large", "H100", 2.40, 400.0))
 """Published on-demand prices and midpoints of throughput, April 2026."""
@@ -30,7 +32,7 @@ _BUILT_IN = (("small", "RTX 4090", 0.51, 1000.0), ("medium", "A100", 1.43, 500.0
 def explain(
     prompt: Annotated[str, typer.Argument(help="The user's text; - reads it from standard input.")],
     config: ConfigOption = None,
-    route: Annotated[str, typer.Option(help="Route to decide for.")] = "auto",
+    route: Annotated[str, typer.Option(help="Route to decide for, as clients name it: auto, auto:cheap, auto@0.7.")] = "auto",
     system: Annotated[str | None, typer.Option(help="A system prompt that comes with it.")] = None,
     tools: Annotated[int, typer.Option(min=0, help="How many tools the request offers.")] = 0,
     quality: Annotated[float | None, typer.Option(min=0, max=1, help="Quality target instead of the route's.")] = None,
@@ -40,8 +42,9 @@ def explain(
     text = sys.stdin.read() if prompt == "-" else prompt
     try:
         settings = _settings(config)
-        decider = build_decider(settings, route, time.perf_counter)
-        decision = decider.decide(a_chat(text, system=system, tools=tools), quality)
+        graph = build_graph(settings)
+        meaning = _meaning(graph, route, quality)
+        decision = asyncio.run(_decided(graph, a_chat(text, system=system, tools=tools), meaning))
     except PointsmanError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
@@ -49,7 +52,26 @@ def explain(
         typer.echo(msgspec.json.format(msgspec.json.encode(decision), indent=2).decode())
         return
     typer.echo(f"{settings.source or 'no configuration: a built-in ladder of three tiers (small, medium, large)'}\n")
-    _show(decision, decider, quality)
+    _show(decision, graph, meaning)
+
+
+def _meaning(graph: Graph, name: str, quality: float | None) -> Meaning:
+    """The route that a client's name stands for, with the quality that was asked for here."""
+    meaning = graph.names.look_up(name, Caller())
+    if not meaning.is_route:
+        raise UnknownModel(name, tuple(graph.settings.routes))
+    target = meaning.target or graph.deciders[meaning.route].target
+    return msgspec.structs.replace(meaning, target=target if quality is None else msgspec.structs.replace(target, quality=quality))
+
+
+async def _decided(graph: Graph, request: ChatRequest, meaning: Meaning) -> Decision:
+    """As `POST /v1/route` decides."""
+    decision = graph.decide(request, meaning, 0.0)
+    if graph.is_open(decision):
+        decision = await graph.considered(request, meaning, decision, 0.0)
+    if (sentences := graph.learned.sentences) is not None:
+        sentences.close()
+    return graph.in_detail(request, meaning, decision, 0.0)
 
 
 def a_chat(text: str, *, system: str | None = None, tools: int = 0) -> ChatRequest:
@@ -83,11 +105,12 @@ def _settings(config: Path | None) -> Settings:
     return built_in_settings() if config is None and not path.exists() else load(path)
 
 
-def _show(decision: Decision, decider: Decider, quality: float | None) -> None:
-    target = decider.route.quality if quality is None else quality
-    text = Text(words(decision, decider.prices, target))
+def _show(decision: Decision, graph: Graph, meaning: Meaning) -> None:
+    decider = graph.deciders[meaning.route]
+    target = meaning.target or decider.target
+    text = Text(words(decision, decider.prices, target.quality))
     text.highlight_regex(r"(?m)^\S.*?->.*$", "bold")
     text.highlight_regex(r"█+", "green")
     text.highlight_regex(r"<- chosen", "bold green")
-    text.highlight_regex(r"does not fit|failed", "red")
+    text.highlight_regex(r"does not fit|failed|misses \S+|too dear", "red")
     Console(soft_wrap=True).print(text)

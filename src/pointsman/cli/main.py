@@ -25,9 +25,14 @@ COMMANDS: Final = {
     "config": "Print the configuration's JSON Schema, or what a reload would change.",
     "import": "Write a configuration from that of LiteLLM, RouteLLM or OpenRouter.",
     "explain": "Show how a prompt would be routed, and why.",
+    "train": "Train a classifier on your own labels.",
+    "score": "Score prompts with a trained classifier.",
+    "evaluate": "Measure a trained classifier on labels that it has not seen.",
+    "calibrate": "Set a trained classifier to a quality, a share or a budget, on your own labels.",
     "demo": "Three simulated tiers, the router and a client: see it work.",
     "simulate": "Run simulated model servers.",
     "plan": "Plan machines: does this engine fit this card?",
+    "embedders": "Show which embedding models are here, and what they cost.",
     "spot-agent": "Tell the router before a spot machine is taken away.",
 }
 """Name -> one line. The command itself is what has that name in `pointsman.cli.<name>`: a function, or a group of its own."""

@@ -14,14 +14,15 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from pointsman.config.names import PlacedPool, check_names, placed_pools, routes_of
+from pointsman.config.names import PlacedPool, check_names, placed_pools, pools_of, routes_of
 from pointsman.config.problems import Loc, Report, near
 from pointsman.config.rules import check_rules
 from pointsman.config.schema import Endpoint, Root, Route, Tier
+from pointsman.config.verifying import check_verifiers
 
 NOMINAL_GPUS: Final = ("4090", "A100", "H100")
 """Words in a GPU's name that `money/catalogue.py` has a published throughput for (a test compares the two)."""
-STAGES: Final = ("rules", "heuristic", "published", "largest")
+STAGES: Final = ("rules", "heuristic", "embedding", "published", "largest")
 """Stages without an argument; `pinned:<tier>` and `random:<share>` have one."""
 
 
@@ -56,6 +57,7 @@ def check(root: Root, names: Names, report: Report) -> None:
     _check_listeners(root, names, report)
     _check_keys(root, names, report)
     _check_polling(root, report)
+    _check_classifier(root, names, report)
     for name, tier in root.tiers.items():
         _check_tier(name, tier, root, names, report)
     for pool in placed_pools(root):
@@ -94,6 +96,16 @@ def _check_polling(root: Root, report: Report) -> None:
     if polling.stale_after < polling.every + polling.timeout:
         report.problem(("polling", "stale_after"), "is below `every` plus `timeout`: every report would be stale before the next",
                        "three times `every` lets one answer be lost")
+
+
+def _check_classifier(root: Root, names: Names, report: Report) -> None:
+    for tier in root.classifier.models:
+        _exists(tier, "tier", names.tiers, ("classifier", "models", tier), report)
+    if root.classifier.sentence == "on":
+        report.problem(("classifier", "sentence"), "does not say which embedder", "write auto, l3, l6, off or a directory")
+    if root.classifier.model_fields_set and not any("embedding" in route.pipeline for route in routes_of(root).values()):
+        report.warning(("classifier",), "is read by no route: none has `embedding` in its pipeline",
+                       "write pipeline: [rules, heuristic, embedding]")
 
 
 def _check_keys(root: Root, names: Names, report: Report) -> None:
@@ -137,6 +149,7 @@ def _check_tier(name: str, tier: Tier, root: Root, names: Names, report: Report)
             report.problem(loc, f"has no `{'` and no `'.join(missing)}`", "give `pools: [...]`, or `model` and `endpoints`")
     if inline and name in root.pools:
         report.problem(("pools", name), "is also the inline pool of the tier of that name", "rename this pool")
+    check_verifiers(tier.verify or [], (*loc, "verify"), names.pools, report, _check_url)
     low, high = tier.sla.ttft_target, tier.sla.ttft_p95_max
     if low is not None and high is not None and low > high:
         report.problem((*loc, "sla", "ttft_target"), "is above `ttft_p95_max`", "aim at less than what is at most allowed")
@@ -153,6 +166,11 @@ def _check_pool(pool: PlacedPool, report: Report) -> None:
         _check_price(endpoint, loc, report)
         if endpoint.metrics_url is not None:
             _check_url(endpoint.metrics_url, (*loc, "metrics_url"), report)
+        if endpoint.kv_events is not None and pool.source.balancer != "prefix":
+            report.problem((*loc, "kv_events"), "nothing here reads them: only `balancer: prefix` does",
+                           "set the pool's `balancer: prefix`, or leave `kv_events` out")
+        if endpoint.kv_replay is not None and endpoint.kv_events is None:
+            report.problem((*loc, "kv_replay"), "says again what `kv_events` has said, which is not there", "add `kv_events`")
         if endpoint.dialects is not None and not {"chat", "messages"} & set(endpoint.dialects):
             report.problem((*loc, "dialects"), "names neither chat nor messages, so that other clients' requests could not be "
                            "translated for it", "add the one of them that it speaks")
@@ -237,8 +255,26 @@ def _check_route(name: str, route: Route, root: Root, names: Names, report: Repo
         report.problem((*loc, "pipeline"), f"names stage {twice!r} twice", "keep one")
     for i, stage in enumerate(route.pipeline):
         _check_stage(stage, names, (*loc, "pipeline", i), report)
+    _check_money(route, ladder, root, loc, report)
+    check_verifiers(route.verify, (*loc, "verify"), names.pools, report, _check_url)
+    if route.verify and route.cascade.mode == "off":
+        report.warning((*loc, "verify"), "nobody asks these verifiers: `cascade.mode` is off", "give `cascade: {mode: benefit}`")
     models = {model for pool in placed_pools(root) for model in pool.model_names}
     check_rules(route.rules, (*loc, "rules"), names.tiers, names.pools, frozenset(models), names.broken, report)
+
+
+def _check_money(route: Route, ladder: list[str], root: Root, loc: Loc, report: Report) -> None:
+    """Dollars can only be compared where they are known."""
+    asked = [key for key in ("max_usd_per_request", "usd_per_second") if getattr(route, key)]
+    if not asked:
+        return
+    pools = {pool.name: pool for pool in placed_pools(root)}
+    for tier in ladder:
+        names = pools_of(tier, root.tiers[tier]) if tier in root.tiers else ()
+        first = pools.get(names[0]) if names else None
+        if first is not None and any(endpoint.gpu is None and endpoint.usd_per_million is None for endpoint in first.endpoints):
+            report.warning((*loc, asked[0]), f"tier {tier!r} has an endpoint without a price, so that its dollars are unknown",
+                           "give `usd_per_million` or `gpu`")
 
 
 def _check_stage(stage: str, names: Names, loc: Loc, report: Report) -> None:

@@ -14,10 +14,13 @@ import msgspec
 
 from pointsman.config import units
 from pointsman.config.problems import Loc, path
+from pointsman.config.verifying import plain_verifiers
 from pointsman.core.fleet import EndpointSpec
 from pointsman.core.price import GpuPrice, TokenPrice
 from pointsman.core.settings import (
+    CascadeSettings,
     Condition,
+    HoldSettings,
     KeySettings,
     PoolSettings,
     RouteSettings,
@@ -160,6 +163,10 @@ def plain(settings: Settings) -> dict[str, Any]:
         "records": {"path": settings.records.path, "content": settings.records.content},
         "polling": {"every": _time(settings.polling.every_s), "timeout": _time(settings.polling.timeout_s),
                     "stale_after": _time(settings.polling.stale_after_s)},
+        "classifier": {
+            "artifact": settings.classifier.artifact, "sentence": settings.classifier.sentence,
+            "sentence_deadline": _time(settings.classifier.sentence_deadline_s), "sentence_cpu": settings.classifier.sentence_cpu,
+            "models": dict(settings.classifier.models)},
         "tiers": {name: ({} if name in inline else {"pools": list(tier.pools)})
                   | _promises(tier)
                   | (_pool(settings.pools[name]) if name in inline else {})
@@ -199,6 +206,22 @@ def _promises(tier: TierSettings) -> dict[str, Any]:
         "queue": {"size": tier.queue.size, "max_wait": _time(tier.queue.max_wait_s)},
         "hedge": None if tier.hedge is None else {"after": _time(tier.hedge.after_s), "max_share": tier.hedge.max_share},
         "scale": _scale(tier.scale),
+        "hold": None if tier.hold is None else _hold(tier.hold), "accept_at": tier.accept_at,
+        "verify": None if tier.verify is None else plain_verifiers(tier.verify, _digest),
+    }
+
+
+def _hold(hold: HoldSettings) -> dict[str, Any]:
+    return {"tokens": hold.tokens, "or": _time(hold.for_s)}
+
+
+def _cascade(cascade: CascadeSettings | None) -> dict[str, Any]:
+    if cascade is None:
+        return {"mode": "off"}
+    return {
+        "mode": cascade.mode, "threshold": cascade.threshold, "max_climbs": cascade.max_climbs, "max_usd": cascade.max_usd,
+        "price_weight": cascade.price_weight, "delay_weight": cascade.delay_weight, "hold": _hold(cascade.hold),
+        "on_abstain": cascade.on_abstain, "hedged": _time(cascade.hedged_after_s),
     }
 
 
@@ -239,6 +262,7 @@ def _endpoint(endpoint: EndpointSpec) -> dict[str, Any]:
         "api_key": _digest(endpoint.api_key), "slots": endpoint.slots, "max_in_flight": endpoint.max_in_flight, "spot": endpoint.spot,
         "usd_per_million": tokens, "gpu": gpu,
         "connect_timeout": _time(endpoint.connect_timeout_s), "poll": endpoint.poll, "metrics_url": endpoint.metrics_url,
+        "kv_events": endpoint.kv_events, "kv_replay": endpoint.kv_replay,
         "dialects": list(endpoint.dialects), "max_output": endpoint.max_output,
     }
 
@@ -251,10 +275,13 @@ def _untagged(price: TokenPrice | GpuPrice) -> dict[str, Any]:
 def _route(route: RouteSettings) -> dict[str, Any]:
     return {
         "ladder": list(route.ladder), "default_tier": route.default_tier, "quality": route.quality,
+        "quality_of": route.quality_of, "max_usd_per_request": route.max_usd_per_request, "usd_per_second": route.usd_per_second,
+        "session": route.session,
         "fallbacks": list(route.fallbacks), "deadline": _time(route.deadline_s),
         "ttft_timeout": _time(route.ttft_timeout_s), "stall_timeout": _time(route.stall_timeout_s),
         "answer_timeout": _time(route.answer_timeout_s), "open_after": _time(route.open_after_s),
         "pipeline": list(route.pipeline), "rules": [_rule(rule) for rule in route.rules],
+        "cascade": _cascade(route.cascade), "verify": plain_verifiers(route.verify, _digest),
     }
 
 

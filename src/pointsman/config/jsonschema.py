@@ -1,6 +1,6 @@
 """The JSON Schema of the configuration, so that an editor completes keys, shows what they mean and marks typos.
 
-Made from `schema.py` itself: descriptions are the docstrings under the fields, patterns are those of `units.py` and
+Made from `schema.py` and `promises.py` themselves: descriptions are the docstrings under the fields, patterns are those of `units.py` and
 `secrets.py`. What takes more than one field to see (does that tier exist?) no schema can say: `pointsman check` does.
 """
 
@@ -14,12 +14,17 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from pointsman.config import fields, schema, units
+from pointsman.config import fields, promises, schema, units, verifiers
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 FILE_NAME: Final = "pointsman.schema.json"
 EDITOR_LINE: Final = f"# yaml-language-server: $schema={FILE_NAME}"
 """The first line of a configuration whose schema lies beside it: VS Code, Neovim, Zed and JetBrains read it."""
+
+_MODULES: Final = (schema, promises, verifiers)
+"""Where sections are."""
+_LONE_VERIFIERS: Final = ("well_formed", "json_schema", "tool_calls", "logprobs", "p_true", "self_report", "agreement")
+"""Verifiers that need no settings."""
 
 _NUMBER = r"[0-9]{1,15}(\.[0-9]{1,9})?"
 _DURATION: Final[JsonSchemaValue] = {
@@ -57,7 +62,7 @@ def json_schema() -> dict[str, Any]:
 def field_meanings() -> dict[tuple[str, str], tuple[ast.expr, str]]:
     """(section, field) -> its annotation and the docstring under it."""
     found: dict[tuple[str, str], tuple[ast.expr, str]] = {}
-    for node in ast.parse(inspect.getsource(schema)).body:
+    for node in (node for module in _MODULES for node in ast.parse(inspect.getsource(module)).body):
         if not isinstance(node, ast.ClassDef):
             continue
         for statement, after in zip(node.body, [*node.body[1:], None], strict=True):
@@ -73,7 +78,7 @@ def _describe(section: JsonSchemaValue, name: str, meanings: dict[tuple[str, str
     """Meanings and examples in place of generated titles."""
     section.pop("title", None)
     section["description"] = " ".join(section.get("description", "").split())
-    model: type[BaseModel] = getattr(schema, name)
+    model: type[BaseModel] = next(getattr(module, name) for module in _MODULES if hasattr(module, name))
     for field, info in model.model_fields.items():
         entry = section["properties"][info.alias or field]
         entry.pop("title", None)
@@ -96,6 +101,8 @@ class _Schema(GenerateJsonSchema):
         inner = super().function_before_schema(schema)
         if schema["function"]["function"] is _ONE_OR_MORE:
             return {"anyOf": [inner["items"], inner]}
+        if schema["function"]["function"] is verifiers.read_verifier:
+            return {"anyOf": [{"type": "string", "enum": list(_LONE_VERIFIERS)}, inner]}
         return inner
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:

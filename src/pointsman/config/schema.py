@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from pointsman.config.fields import (
-    DAY,
     Dollars,
     Duration,
     ModelName,
@@ -24,16 +23,10 @@ from pointsman.config.fields import (
     Words,
     on_or_off,
     one_or_more,
-    read_duration,
-    read_hours,
-    read_timezone,
 )
-
-
-class Section(BaseModel):
-    """One mapping of the file: unknown keys are problems, nothing is converted silently."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+from pointsman.config.promises import Hedge, Queue, Saturation, Scale, Sla
+from pointsman.config.section import Section
+from pointsman.config.verifiers import Verifiers
 
 
 class Server(Section):
@@ -119,97 +112,13 @@ class Polling(Section):
     """Age at which a report stops counting: unknown, never zero. 6s, three questions: one lost answer is no news."""
 
 
-class Sla(Section):
-    """What a tier promises, in time to the first token."""
+class Hold(Section):
+    """How much of a streamed answer is kept back while its verifiers watch; whichever comes first ends the hold."""
 
-    ttft_target: Duration | None = None
-    """Time to first token aimed at. Reported only. Absent: nothing is promised."""
-    ttft_p95_max: Duration | None = None
-    """95th percentile of the last 60 s above which the tier counts as saturated. Absent: time never saturates it."""
-    on_breach: Literal["escalate", "report"] = "escalate"
-    """What a p95 above `ttft_p95_max` leads to. `escalate`: new requests climb to the next tier that is fit, as a promise that
-    nothing follows from is none. `report`: it is only shown."""
-
-
-class Saturation(Section):
-    """When a tier counts as full, and when no more. Any of these limits, or all slots of an endpoint taken, fills it."""
-
-    waiting: int = Field(default=5, ge=1, le=100_000)
-    """Requests that an engine reports as waiting. 5: an engine that admits at every step keeps a few in line when it is
-    merely busy; five grow faster than they leave."""
-    kv_usage: float = Field(default=0.9, gt=0, le=1, allow_inf_nan=False)
-    """Share of an engine's KV cache in use. 0.9: beyond, engines begin to preempt, and every preemption is work done twice."""
-    leave_share: float = Field(default=0.8, gt=0, le=0.99, allow_inf_nan=False)
-    """Share of each limit that its signal must be at or below before the tier is fit again. 0.8: further from the limit than a
-    busy tier wavers."""
-    leave_after: Duration = 15.0
-    """For how long they must be. 15s: seven load reports, and about the length of an answer."""
-    window: Annotated[float, BeforeValidator(read_duration), Field(ge=15, le=3600)] = 60.0
-    """Window of the times to first token whose p95 is compared with `sla.ttft_p95_max`. 60s: long enough to be a p95 at a
-    request a second, short enough to notice."""
-    min_answers: int = Field(default=20, ge=1, le=100_000)
-    """Streamed answers in the window before their p95 counts. 20: with fewer, one slow answer would be the p95."""
-    probe_share: float = Field(default=0.05, ge=0, le=1, allow_inf_nan=False)
-    """Share of its traffic that a full tier keeps at least, and never less than one request in 2 s: without any nobody would
-    learn that it is quick again. 0.05: few enough not to keep it full."""
-
-
-class Queue(Section):
-    """Who waits when the tier is full and no tier above it is fit. By priority, and fairly between tenants."""
-
-    size: int | None = Field(default=None, ge=0, le=100_000)
-    """Requests that may wait; 0 turns everyone away at once. Absent: twice the tier's slots, which a busy engine clears in
-    about two answers' time."""
-    max_wait: Duration | None = None
-    """How long one may wait; who would not make it is turned away before it waits, with `Retry-After`. Absent: half of the tier's
-    `sla.ttft_p95_max`, the other half being for the engine (waiting the whole of it leaves no first token in time, and under
-    overload makes everybody late); without one 10s."""
-
-
-class ScaleHint(Section):
-    """At least so many machines in some hours of the week."""
-
-    when: Annotated[str, AfterValidator(read_hours)]
-    """Hours in `scale.timezone`, as in `mon-fri 08:00-20:00` or `22:00-06:00`."""
-    min: int = Field(ge=0, le=100_000)
-    """Machines wanted at least, whatever the load. No default: a hint without a number hints at nothing."""
-
-
-class Scale(Section):
-    """How many machines the tier wants: what `/admin/scale`, `pointsman_desired_replicas` and KEDA go by. Nothing is started or
-    stopped by the router itself."""
-
-    min: int = Field(default=1, ge=0, le=100_000)
-    """Fewest machines. 1: the first request of a quiet hour finds somebody. 0 lets the tier go to nothing; requests then go to
-    the tier above, or wait in line (`queue.max_wait`) while one starts."""
-    max: int | None = Field(default=None, ge=1, le=100_000)
-    """Most machines. Absent: as many as it takes; your cloud's quota and your purse know better."""
-    target_use: float = Field(default=0.7, gt=0, le=1, allow_inf_nan=False)
-    """Share of a machine's `slots` that is used on average. 0.7: room for the waves of a minute without paying for idle thirds."""
-    boot: Duration = 180.0
-    """From asking for a machine to its first answer. 3m: renting, starting and loading a 7B-70B from a local disk."""
-    billing: Duration = 1.0
-    """What a machine's time is billed in. 1s: the published GPU clouds bill per second; hourly ones keep a machine to its hour's end."""
-    min_billing: Annotated[float, BeforeValidator(read_duration), Field(ge=0, le=DAY)] = 0.0
-    """Time that is paid for in any case. 0: none."""
-    down_after: Duration = 300.0
-    """The highest wish within this time stands. 5m, as Kubernetes' autoscaler: flapping costs boots."""
-    on_demand: int = Field(default=0, ge=0, le=100_000)
-    """Machines that should not be spot: where answers go on when spot machines vanish. 0: all may be spot."""
-    schedule: list[ScaleHint] = []
-    """Floors by the hour of the week. Empty: load alone decides."""
-    timezone: Annotated[str, AfterValidator(read_timezone)] = "UTC"
-    """Where the schedule's clock hangs, such as `Europe/Berlin`. UTC: the one clock that nobody turns."""
-
-
-class Hedge(Section):
-    """A second attempt on another endpoint beside a first one that is slow to begin; the first good answer wins."""
-
-    after: Duration | None = None
-    """Wait before the second attempt. Absent: the 95th percentile of the tier's times to first token of the last minute, so
-    that one request in twenty is hedged; and none while fewer than twenty are known."""
-    max_share: float = Field(default=0.05, gt=0, le=0.5, allow_inf_nan=False)
-    """Hedges as a share of the tier's attempts of the last 10 s, at most: what it may cost. 0.05, as in "The Tail at Scale"."""
+    tokens: int = Field(default=24, ge=1, le=4096)
+    """Tokens. 24: a sentence, enough for the surest log-probabilities to tell, some half a second of a busy 8B."""
+    or_: Duration = Field(default=0.4, alias="or")
+    """Time after the first token. 400ms: a pause that a reader of a chat hardly notices."""
 
 
 class Gpu(Section):
@@ -237,6 +146,9 @@ class TokenPrices(Section):
     cache_write: Dollars | None = None
     """Prompt tokens written to the provider's cache, where it counts them apart (Anthropic). Absent: a quarter more than
     `input`, Anthropic's price for five minutes; give twice `input` if your clients ask for an hour."""
+
+
+ZMQ_ADDRESS = r"^tcp://[^\s/:*]+:[0-9]{1,5}$|^tcp://\[[0-9a-fA-F:]+\]:[0-9]{1,5}$"
 
 
 class Endpoint(Section):
@@ -278,6 +190,13 @@ class Endpoint(Section):
     poll: Annotated[Literal["auto", "on", "off"], BeforeValidator(on_or_off)] = "auto"
     """Whether its load and readiness are asked for. `auto`: yes, unless it has a `provider` or a price by the token; who sells
     tokens shows no queue, and may count the questions."""
+    kv_events: Annotated[str, Field(pattern=ZMQ_ADDRESS)] | None = None
+    """Where vLLM publishes what its prefix cache holds (`--kv-events-config`): `tcp://host:port`. `balancer: prefix` then knows which
+    beginnings the endpoint really has, and asks it for the tokens of some prompts in the background. Needs the extra
+    `events`. Absent: it is guessed from what was sent there, which costs nothing and is right most of the time."""
+    kv_replay: Annotated[str, Field(pattern=ZMQ_ADDRESS)] | None = None
+    """Its `replay_endpoint`: `tcp://host:port`, asked for what was missed. Absent: after a loss everything known about this
+    endpoint's cache is forgotten, and learned anew."""
     metrics_url: str | None = None
     """Its Prometheus page, when that is not `/metrics` beside `/v1` (another port, a sidecar). Absent: beside `/v1`. The
     endpoint's key is sent to its own host and port only."""
@@ -359,6 +278,12 @@ class Tier(Section):
     """How its machines come and go."""
     hedge: Hedge | None = None
     """Hedging. Absent: none, since every hedge is paid for."""
+    hold: Hold | None = None
+    """Where a route's cascade looks at this tier's answers: how much of a stream is kept back. Absent: as the route says."""
+    accept_at: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    """Where a route's cascade goes by `threshold`: the score that accepts an answer of this tier. Absent: as the route says."""
+    verify: Verifiers | None = Field(default=None, max_length=32)
+    """Who looks at this tier's answers, on every route with a cascade. Absent: as the route says; an empty list: nobody."""
     model: ModelName | None = None
     """Inline pool: the model's name."""
     endpoints: list[Endpoint] | None = Field(default=None, min_length=1, max_length=1000)
@@ -423,6 +348,55 @@ class RouteRule(Section):
     """Why, in the words your users will read in headers and records. Empty: the rule's name."""
 
 
+class Cascade(Section):
+    """Verified cascades: look at the answer, and climb when a better one is worth its price. `verify` says who looks."""
+
+    mode: Literal["off", "threshold", "benefit"] = "off"
+    """`benefit`: climb to the tier whose expected quality less price and delay is highest, if that beats the answer in hand;
+    `threshold`: climb one tier when the verifiers' score is below `threshold`, which is the naive rule; `off`: no answer
+    is looked at. Off by default: every climb is paid for and waited for."""
+    threshold: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False)
+    """Mode `threshold`: the score that accepts an answer (a tier's `accept_at` overrides it). 0.5: likelier good than not."""
+    max_climbs: int = Field(default=2, ge=1, le=2)
+    """Climbs of one request because of its answers. 2: with the first try as many attempts as a request may have in all."""
+    max_usd: Dollars | None = None
+    """Expected dollars of all attempts of one request beyond which it climbs no further. Absent: no bound."""
+    price_weight: float = Field(default=0.2, ge=0, le=10, allow_inf_nan=False)
+    """Mode `benefit`: what the price of the dearest tier's answer is worth in quality (0 to 1). 0.2: it must be likelier by a
+    fifth to be acceptable; 0: quality at any price."""
+    delay_weight: float = Field(default=0.01, ge=0, le=10, allow_inf_nan=False)
+    """Mode `benefit`: what a second of waiting is worth in quality. 0.01: ten seconds for a tenth."""
+    hold: Hold = Hold()
+    """Streamed answers: how much is kept back. Verifiers that need the whole answer keep back all of it."""
+    on_abstain: Literal["accept", "climb"] = "accept"
+    """What happens to an answer that no verifier could judge. `accept`: a verifier that is down must not send all traffic
+    to the dearest tier."""
+    hedged: Duration | None = None
+    """Start the higher tier beside the lower one when that has said nothing for so long, or its beginning is doubtful; the
+    first good one answers, the other is cancelled. Absent: one after the other, since each such start is paid for."""
+
+
+class Classifier(Section):
+    """What the stage `embedding` goes by, and what it may spend."""
+
+    artifact: str = Field(default="default", min_length=1)
+    """Directory of a trained artifact (`pointsman train DATA --out DIR`), relative to the working directory, or `default`: the one
+    in the package. It is a generic guess, trained on public outcomes, and says so; your own labels beat it from a few hundred on.
+    Read again at each reload; one that cannot be used leaves the old one serving."""
+    sentence: Annotated[str, BeforeValidator(on_or_off), Field(min_length=1)] = "auto"
+    """The sentence embedder for decisions that hang on little: `l3` or `l6` (MiniLM with three or six layers), a directory with its
+    files, `off`, or `auto`: whatever is installed that the artifact was trained beside. `auto`: it helps where it is there, and
+    nothing misses it where it is not."""
+    sentence_deadline: Duration = 0.010
+    """How long a decision waits for it; late counts as abstained, and the static scores decide. 10ms: below the noise of a network,
+    and twice what the embedder needs for an ordinary prompt."""
+    sentence_cpu: float = Field(default=0.1, gt=0, le=1, allow_inf_nan=False)
+    """Share of one core that it may use, averaged over some seconds; what goes beyond is decided by the static scores. 0.1: a busy
+    router keeps nine tenths of its throughput, an idle one is never limited."""
+    models: dict[Name, Annotated[str, Field(min_length=1, max_length=256)]] = {}
+    """Tier -> what the artifact calls its model. Absent: found by the names of the tier, its pools and their models."""
+
+
 class Route(Section):
     """What a client may put into `model`: a ladder, and how to choose on it."""
 
@@ -431,8 +405,21 @@ class Route(Section):
     default_tier: str | None = None
     """Serves when every stage abstains. Absent: the last of the ladder, since a needless dollar beats a wrong answer."""
     quality: float = Field(default=0.8, ge=0, le=1, allow_inf_nan=False)
-    """Probability of an acceptable answer that a tier must reach to be chosen. 0.8: the cheapest tier that is right
-    four times in five; raise it to pay for more."""
+    """What a tier must reach to be chosen, with the lower bound of its score: a probability of an acceptable answer, or a share of
+    what the reference reaches (`quality_of`). 0.8: the cheapest tier that is right four times in five; raise it to pay for more."""
+    quality_of: Literal["auto", "reference", "absolute"] = "auto"
+    """What `quality` is a share of. `reference`: of the score of `default_tier` (where that does not fit, of the best that fits), so
+    that 0.95 gives away a twentieth of its good answers at most. `absolute`: a probability by itself. `auto`: `reference` where
+    scores are calibrated on your labels, else `absolute`, since shares of a guess mean nothing."""
+    max_usd_per_request: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Dollars that a request may be expected to cost. Tiers beyond it, or without a known price, are not chosen by scores; when none is
+    left the cheapest serves. Absent: no limit. It binds the choice; what a request that climbs really costs may be more."""
+    usd_per_second: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """What a second until the first token is worth, in dollars: added to a tier's price, by its p95 of the last minute, when tiers
+    are compared. 0: speed decides nothing but saturation."""
+    session: Literal["free", "pin"] = "free"
+    """Whether a conversation may go back down the ladder. `free`: each turn is decided by itself (a turn whose tools are in flight
+    always stays), the price of a cold prompt cache included where it is known. `pin`: upwards only, until an hour of silence."""
     fallbacks: list[str] = []
     """Tiers tried, in order, when the ladder above the chosen tier has nothing left. Empty: only the ladder is climbed."""
     deadline: Duration = 600.0
@@ -447,10 +434,15 @@ class Route(Section):
     """Streamed: headers and keep-alive comments go out when nothing has been answered after this. 15s: half of the
     shortest idle timeout of common proxies."""
     pipeline: list[str] = ["rules", "heuristic"]
-    """Stages in order: `rules`, `heuristic`, `published`, `pinned:<tier>`, `random:<share>`, `largest`. The default
+    """Stages in order: `rules`, `heuristic`, `embedding` (see `classifier`), `published`, `pinned:<tier>`, `random:<share>`, `largest`. The default
     costs under a millisecond and needs no training."""
     rules: list[RouteRule] = Field(default=[], max_length=500)
     """Rules in order, at most 500: the first that holds decides."""
+    cascade: Cascade = Cascade()
+    """When an answer is not good enough."""
+    verify: Verifiers = Field(default=[], max_length=32)
+    """Who looks at the answers of every rung but the last, which has nowhere to climb to (a tier's own `verify` replaces this
+    list for it). Empty: nobody."""
 
 
 class Root(Section):
@@ -466,6 +458,8 @@ class Root(Section):
     """The row every request leaves."""
     polling: Polling = Polling()
     """How endpoints are asked for their load."""
+    classifier: Classifier = Classifier()
+    """What the stage `embedding` goes by."""
     tiers: dict[Name, Tier] = Field(min_length=1)
     """Rungs by name, cheapest first."""
     pools: dict[Name, Pool] = {}

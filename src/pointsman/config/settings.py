@@ -8,27 +8,33 @@ from pydantic import SecretStr
 
 from pointsman.config.known_dialects import dialects_of, is_origin
 from pointsman.config.names import PlacedPool, placed_pools, pools_of, routes_of
+from pointsman.config.promises import Saturation, Scale
 from pointsman.config.schema import (
     CapabilityList,
+    Cascade,
+    Classifier,
     Endpoint,
     Health,
+    Hold,
     Key,
     Root,
     Route,
     RouteRule,
-    Saturation,
-    Scale,
     Tier,
     When,
 )
+from pointsman.config.verifying import verifiers_of
 from pointsman.core.fleet import Capabilities, EndpointSpec
 from pointsman.core.price import GpuPrice, Price, TokenPrice
 from pointsman.core.schedule import parse_hours
 from pointsman.core.settings import (
     AdminSettings,
+    CascadeSettings,
+    ClassifierSettings,
     Condition,
     HealthSettings,
     HedgeSettings,
+    HoldSettings,
     KeySettings,
     PollingSettings,
     PoolSettings,
@@ -64,8 +70,15 @@ def settings_of(root: Root, source: str) -> Settings:
         records=RecordsSettings(path=root.records.path, content=root.records.content),
         polling=PollingSettings(
             every_s=root.polling.every, timeout_s=root.polling.timeout, stale_after_s=root.polling.stale_after),
+        classifier=_classifier(root.classifier),
         source=source,
     )
+
+
+def _classifier(classifier: Classifier) -> ClassifierSettings:
+    return ClassifierSettings(
+        artifact=classifier.artifact, sentence=classifier.sentence, sentence_deadline_s=classifier.sentence_deadline,
+        sentence_cpu=classifier.sentence_cpu, models=dict(classifier.models))
 
 
 def _revealed(secret: SecretStr | None) -> str | None:
@@ -84,7 +97,9 @@ def _tier(name: str, tier: Tier) -> TierSettings:
     queue = QueueSettings(size=tier.queue.size, max_wait_s=tier.queue.max_wait)
     hedge = None if tier.hedge is None else HedgeSettings(after_s=tier.hedge.after, max_share=tier.hedge.max_share)
     return TierSettings(name=name, pools=pools_of(name, tier), sla=sla, queue=queue, hedge=hedge,
-                        saturation=_saturation(tier.saturation), scale=_scale(tier.scale))
+                        saturation=_saturation(tier.saturation), scale=_scale(tier.scale),
+                        hold=None if tier.hold is None else _hold(tier.hold), accept_at=tier.accept_at,
+                        verify=None if tier.verify is None else verifiers_of(tier.verify))
 
 
 def _saturation(saturation: Saturation) -> SaturationSettings:
@@ -134,6 +149,7 @@ def _endpoint(pool: PlacedPool, index: int, endpoint: Endpoint) -> EndpointSpec:
         price=_price(endpoint), connect_timeout_s=endpoint.connect_timeout, max_in_flight=endpoint.max_in_flight, spot=endpoint.spot,
         poll=endpoint.poll,
         metrics_url=endpoint.metrics_url.rstrip("/") if endpoint.metrics_url is not None else None,
+        kv_events=endpoint.kv_events, kv_replay=endpoint.kv_replay,
         dialects=tuple(endpoint.dialects or dialects_of(endpoint.engine, endpoint.url)),
         is_origin=is_origin(endpoint.engine, endpoint.url), max_output=endpoint.max_output,
     )
@@ -152,10 +168,26 @@ def _route(name: str, route: Route, all_tiers: tuple[str, ...]) -> RouteSettings
     ladder = all_tiers if route.ladder is None else tuple(route.ladder)
     return RouteSettings(
         name=name, ladder=ladder, default_tier=route.default_tier or ladder[-1], quality=route.quality,
-        fallbacks=tuple(route.fallbacks), deadline_s=route.deadline, ttft_timeout_s=route.ttft_timeout,
+        quality_of=route.quality_of, max_usd_per_request=route.max_usd_per_request, usd_per_second=route.usd_per_second,
+        session=route.session, fallbacks=tuple(route.fallbacks), deadline_s=route.deadline, ttft_timeout_s=route.ttft_timeout,
         stall_timeout_s=route.stall_timeout, answer_timeout_s=route.answer_timeout, open_after_s=route.open_after,
         pipeline=tuple(route.pipeline), rules=tuple(_rule(i, rule) for i, rule in enumerate(route.rules, start=1)),
+        cascade=_cascade(route.cascade), verify=verifiers_of(route.verify),
     )
+
+
+def _cascade(cascade: Cascade) -> CascadeSettings | None:
+    if cascade.mode == "off":
+        return None
+    return CascadeSettings(
+        mode=cascade.mode, threshold=cascade.threshold, max_climbs=cascade.max_climbs, max_usd=cascade.max_usd,
+        price_weight=cascade.price_weight, delay_weight=cascade.delay_weight, hold=_hold(cascade.hold),
+        on_abstain=cascade.on_abstain, hedged_after_s=cascade.hedged,
+    )
+
+
+def _hold(hold: Hold) -> HoldSettings:
+    return HoldSettings(tokens=hold.tokens, for_s=hold.or_)
 
 
 def _rule(number: int, rule: RouteRule) -> Rule:

@@ -27,11 +27,15 @@ class TierScore(msgspec.Struct, frozen=True, gc=False):
 
 
 class Scores(msgspec.Struct, frozen=True, gc=False):
-    """Tier -> score, in ladder order; monotone: a higher rung never scores below a lower one."""
+    """Tier -> score, in ladder order. Those of learned heads need not rise with the ladder, and may leave a tier out."""
 
     by_tier: dict[str, TierScore]
     calibrated: bool
     """False: fitted on other people's traffic; says so wherever it shows."""
+    is_foreign: bool = False
+    """The request is unlike what the scores were learned from: the reference tier serves."""
+    tokens: dict[str, float] = {}
+    """Tier -> output tokens to expect; empty = nobody knows."""
 
 
 class Decide(msgspec.Struct, frozen=True, gc=False):
@@ -57,7 +61,7 @@ class StageView(msgspec.Struct, frozen=True, gc=False):
     """What one stage said, for `explain`, `/v1/route` and the record."""
 
     stage: str
-    outcome: Literal["decided", "refined", "abstained", "failed", "skipped"]
+    outcome: Literal["decided", "refined", "abstained", "failed", "skipped", "late"]
     reason: str
     duration_s: float
     scores: Scores | None = None
@@ -72,6 +76,25 @@ class GateView(msgspec.Struct, frozen=True, gc=False):
     reason: str
     unknown: tuple[str, ...] = ()
     """Capabilities that nobody has declared: allowed, and counted."""
+
+
+class Candidate(msgspec.Struct, frozen=True, gc=False):
+    """One tier of the ladder as the policy saw it."""
+
+    tier: str
+    fits: bool
+    """It passes the gate."""
+    p: float | None
+    """P(acceptable), priors included; None = nobody scored it."""
+    lower: float | None
+    needs: float | None
+    """What `lower` must reach; None = nothing was asked of scores (no score, or the reference itself)."""
+    usd: float | None
+    """Dollars that this request is expected to cost there; None = unknown."""
+    evidence: int
+    clears: bool
+    is_dominated: bool = False
+    """Another fitting tier costs no more and scores no less."""
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -95,3 +118,9 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     duration_s: float = 0.0
     stages: tuple[StageView, ...] = ()
     gate: tuple[GateView, ...] = ()
+    margin: float | None = None
+    """By how much a score would have to be wrong for another tier to be chosen; None = no score decided."""
+    dominated: tuple[str, ...] = ()
+    """Fitting tiers that another one beats in price without losing in score."""
+    candidates: tuple[Candidate, ...] = ()
+    """Only where a person or a program asked for the decision alone (`/v1/route`, `explain`)."""

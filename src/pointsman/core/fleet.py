@@ -54,6 +54,10 @@ class EndpointSpec(msgspec.Struct, frozen=True, gc=False):
     """Whether its load is asked for: `on`, `off`, or `auto` = unless it is somebody else's."""
     metrics_url: str | None = None
     """Where its Prometheus page is, when not at `/metrics` beside `/v1`."""
+    kv_events: str | None = None
+    """Where its engine publishes what its prefix cache holds: `tcp://host:port`; None = it is not followed."""
+    kv_replay: str | None = None
+    """And where it says again what was missed."""
     dialects: tuple[str, ...] = ("chat",)
     """The APIs it speaks: `chat`, `messages`, `responses`. Without `chat`, chats are translated to Messages for it."""
     is_origin: bool = False
@@ -160,3 +164,6 @@ class EndpointView(msgspec.Struct, frozen=True, gc=False):
     """Share of the usual traffic it should get: below 1 while it starts slowly, or is slower than its siblings."""
     key: int = 0
     """32 bits that stand for this server (URL and model) in rendezvous hashing; the same in every process."""
+    lateness: float = 0.0
+    """The first token to be expected, as a share of how late its tier lets it be: from 1 on it counts as full. 0 = no promise,
+    or nobody can tell."""

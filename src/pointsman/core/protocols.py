@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from random import Random
 from typing import Protocol
 
+from pointsman.core.answer import Answer
 from pointsman.core.decision import StageResult
 from pointsman.core.fleet import EndpointId, EndpointSpec, EndpointView, LoadReport
 from pointsman.core.record import Record
-from pointsman.core.reply import Batch, Reply
+from pointsman.core.reply import Batch, Heard, Reply
 from pointsman.core.request import ChatRequest
+from pointsman.core.verdict import Findings, Rates, Traits, Verdict
 
 
 class Stage(Protocol):
@@ -33,17 +35,77 @@ class Ask(Protocol):
 
 
 class ConsultingStage(Protocol):
-    """A stage that needs the world (judge, remote embedder)."""
+    """A stage that needs the world or a thread of its own (sentence embeddings, judge, remote embedder).
+
+    Asked after the synchronous stages, and only about a decision that hangs on little: `Decision.margin` <= `band`.
+    """
 
     name: str
+    band: float
+    """How much a score may be wrong, in probability, as far as this stage is concerned."""
+    deadline_s: float
+    """How long a decision waits for it: later counts as `late`, and what was decided before stands."""
 
-    async def consult(self, request: ChatRequest, so_far: StageResult, ask: Ask) -> StageResult: ...
+    async def consult(self, request: ChatRequest, so_far: StageResult, ask: Ask) -> StageResult:
+        """Decide, refine or abstain (None). `so_far`: the scores that the decision was made by. May raise; may be cancelled."""
+        ...
 
 
 class Verifier(Protocol):
-    """Reads request and reply, returns a score in [0, 1] or abstains."""
+    """Reads request and answer, returns a score in [0, 1] or abstains. Pure: no I/O, no clock, no chance."""
 
-    def verify(self, request: ChatRequest, reply: Reply) -> float | None: ...
+    name: str
+    traits: Traits
+    rates: Rates
+
+    def verify(self, request: ChatRequest, answer: Answer) -> Verdict:
+        """Never raises by design; the composite counts it as crashed if it does."""
+        ...
+
+
+class Asks(Protocol):
+    """Puts a verifier's own question to a pool, within the request's deadline and the caller's rights, and charges it."""
+
+    async def __call__(self, pool: str, body: bytes, *, until: float) -> Heard:
+        """`body`: a plain chat request (`model` is filled in). Raises subclasses of `UpstreamError` and `Forbidden`."""
+        ...
+
+
+class ConsultingVerifier(Protocol):
+    """A verifier that needs the world: a model, an operator's service, a process that runs tests."""
+
+    name: str
+    traits: Traits
+    rates: Rates
+
+    async def consult(self, request: ChatRequest, answer: Answer, asks: Asks, *, pool: str, until: float) -> Verdict:
+        """`pool` answered. May raise: the composite counts it, and the verifier abstains."""
+        ...
+
+
+class Verification(Protocol):
+    """Everything that looks at the answers of one rung."""
+
+    traits: Traits
+    """Of all its verifiers together."""
+    lowest_evidence: float
+    """The lowest that all of them can bring, in log-odds; minus infinity where one may reject outright."""
+
+    def glance(self, request: ChatRequest, answer: Answer) -> Findings:
+        """What can be said at once, also of an answer that is still being written. Never raises, never waits."""
+        ...
+
+    async def verify(self, request: ChatRequest, answer: Answer, asks: Asks, *, pool: str, until: float) -> Findings:
+        """All verifiers, those that ask somebody at the same time. Never raises but for being cancelled; done by `until`."""
+        ...
+
+
+class RungVerifications(Protocol):
+    """Who looks at the answers of which rung."""
+
+    def of(self, route: str, tier: str) -> Verification | None:
+        """None = nobody does."""
+        ...
 
 
 class Balancer(Protocol):

@@ -9,6 +9,7 @@ import msgspec
 
 from pointsman.core.decision import Decision
 from pointsman.core.reply import Usage
+from pointsman.core.verdict import Finding
 
 Outcome = Literal["answered", "rejected", "failed", "cancelled"]
 """answered · rejected (nobody saw it: refused before dispatch or before a byte was sent) · failed · cancelled (client left)."""
@@ -41,6 +42,28 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     cost_basis: str = "unpriced"
 
 
+class Check(msgspec.Struct, frozen=True, gc=False):
+    """What verification said of one attempt's answer."""
+
+    attempt: int
+    tier: str
+    score: float | None
+    """P(acceptable) as if half of all answers were acceptable; None = every verifier abstained."""
+    evidence: float
+    """Log-odds that all verifiers together add to what was believed before."""
+    is_whole: bool
+    """False: only the beginning of the answer was judged, while it was held back."""
+    duration_s: float
+    by: tuple[Finding, ...] = ()
+    """Each verifier's part: score, reason, time, cost."""
+    features: dict[str, float] = {}
+    """`<verifier>.<feature>` -> figure, kept for training."""
+    cost_nano_usd: int | None = 0
+    """What the verifiers spent; None = in part unknown."""
+    error: str | None = None
+    """What broke in verification itself; the answer then counts as not judged."""
+
+
 class Escalation(msgspec.Struct, frozen=True, gc=False):
     """Climbing the ladder."""
 
@@ -50,7 +73,7 @@ class Escalation(msgspec.Struct, frozen=True, gc=False):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One request, whole. `v` is the schema version of the spool line."""
+    """One request, whole. `v` is the schema version of the spool line: 2 has `checks`."""
 
     id: str
     """Our own id (UUIDv7 hex): also the response header, the log line and the store's key."""
@@ -84,7 +107,7 @@ class Record(msgspec.Struct, frozen=True):
     escalations: tuple[Escalation, ...] = ()
     usage: Usage | None = None
     cost_nano_usd: int | None = None
-    """Sum over attempts; None = at least one is unknown."""
+    """Sum over attempts and checks; None = at least one is unknown."""
     cost_basis: str = "unpriced"
     error: str | None = None
     error_message: str | None = None
@@ -99,7 +122,9 @@ class Record(msgspec.Struct, frozen=True):
     simulated: bool = False
     queued_s: float | None = None
     """How long it stood in the line of a full tier; None = it did not."""
-    v: int = 1
+    checks: tuple[Check, ...] = ()
+    """What verification said of the answers, in order; empty = nothing was verified."""
+    v: int = 2
 
 
 _62_BITS = (1 << 62) - 1

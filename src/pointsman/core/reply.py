@@ -39,3 +39,12 @@ class Batch(msgspec.Struct, gc=False):
     """Event data, byte-equal to the upstream's but for stripped injected fields; `[DONE]` is never among them."""
     content: bool
     """At least one of them is content-bearing (or carries a finish_reason)."""
+
+
+class Heard(msgspec.Struct, frozen=True, gc=False):
+    """The answer to a question of our own (a verifier's, a judge's), and what it cost."""
+
+    reply: Reply
+    endpoint: str = ""
+    cost_nano_usd: int | None = None
+    """None = unpriced."""

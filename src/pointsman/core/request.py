@@ -163,7 +163,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
     client_request_id: str = ""
     """The client's own `X-Request-ID`, sanitised; echoed and logged, never sent upstream."""
     session: str = ""
-    """What the client calls the session that this belongs to; only read where tools are offered."""
+    """What the client calls the session that this belongs to; from headers only where tools are offered or a route pins."""
     native: Native | None = None
     """Set when the client spoke another API than the chat's: `body` is then its translation."""
 

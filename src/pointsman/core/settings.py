@@ -12,6 +12,7 @@ import msgspec
 
 from pointsman.core.fleet import Capabilities, EndpointSpec
 from pointsman.core.schedule import Hours
+from pointsman.core.verifying import VerifierSettings
 
 
 class ServerSettings(msgspec.Struct, frozen=True):
@@ -164,6 +165,12 @@ class TierSettings(msgspec.Struct, frozen=True):
     hedge: HedgeSettings | None = None
     """None = no hedging."""
     scale: ScaleSettings = ScaleSettings()
+    hold: HoldSettings | None = None
+    """None = as the route's cascade says."""
+    accept_at: float | None = None
+    """The route's `cascade.threshold` for this tier; None = as the route says."""
+    verify: tuple[VerifierSettings, ...] | None = None
+    """Who looks at this tier's answers, on every route and wherever it stands; None = as the route says, () = nobody."""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -204,11 +211,43 @@ class Rule(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class HoldSettings(msgspec.Struct, frozen=True):
+    """How much of a streamed answer is kept back while its verifiers watch."""
+
+    tokens: int = 24
+    for_s: float = 0.4
+    """Seconds after the first token, whichever comes first."""
+
+
+class CascadeSettings(msgspec.Struct, frozen=True):
+    """Climbing because of what an answer is worth."""
+
+    mode: str = "benefit"
+    """`benefit` or `threshold`."""
+    threshold: float = 0.5
+    max_climbs: int = 2
+    max_usd: float | None = None
+    price_weight: float = 0.2
+    delay_weight: float = 0.01
+    hold: HoldSettings = HoldSettings()
+    on_abstain: str = "accept"
+    """`accept` or `climb`."""
+    hedged_after_s: float | None = None
+    """None = one rung at a time."""
+
+
 class RouteSettings(msgspec.Struct, frozen=True):
     name: str
     ladder: tuple[str, ...]
     default_tier: str
     quality: float = 0.8
+    quality_of: str = "auto"
+    """`reference`, `absolute`, or `auto` = of the reference where scores are calibrated."""
+    max_usd_per_request: float | None = None
+    usd_per_second: float = 0.0
+    """What a second until the first token is worth, when tiers are compared."""
+    session: str = "free"
+    """`free` or `pin`: whether a conversation may go back down the ladder."""
     fallbacks: tuple[str, ...] = ()
     deadline_s: float = 600.0
     ttft_timeout_s: float = 60.0
@@ -217,6 +256,24 @@ class RouteSettings(msgspec.Struct, frozen=True):
     open_after_s: float = 15.0
     pipeline: tuple[str, ...] = ("rules", "heuristic")
     rules: tuple[Rule, ...] = ()
+    cascade: CascadeSettings | None = None
+    """None = an answer that is there is good enough."""
+    verify: tuple[VerifierSettings, ...] = ()
+    """Who looks at the answers of every rung but the last."""
+
+
+class ClassifierSettings(msgspec.Struct, frozen=True):
+    """What the stage `embedding` knows, and what it may spend."""
+
+    artifact: str = "default"
+    """A directory, or `default`: what is shipped."""
+    sentence: str = "auto"
+    """`auto`, `off`, `l3`, `l6` or a directory."""
+    sentence_deadline_s: float = 0.010
+    sentence_cpu: float = 0.1
+    """Share of one core, averaged over a few seconds."""
+    models: dict[str, str] = {}
+    """Tier -> the artifact's name for its model, where they differ."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -230,6 +287,7 @@ class Settings(msgspec.Struct, frozen=True):
     keys: tuple[KeySettings, ...] = ()
     records: RecordsSettings = RecordsSettings()
     polling: PollingSettings = PollingSettings()
+    classifier: ClassifierSettings = ClassifierSettings()
     source: str = ""
     """The file this was read from."""
     simulated: bool = False

@@ -14,24 +14,27 @@ from typing import Literal, TypeVar
 import msgspec
 
 from pointsman.cascade.budget import RetryBudget
-from pointsman.cascade.events import Began, Call, Event, Failed, Replied
+from pointsman.cascade.events import Began, Call, Event, Failed, Held, Replied
 from pointsman.core.clock import Clock
-from pointsman.core.dialect import body_for, is_native
+from pointsman.core.dialect import CHAT, body_for, is_native
+from pointsman.core.logprobs import asking, stripped
 from pointsman.core.protocols import ReplyStream, Upstream
 from pointsman.core.record import Attempt, Outcome
-from pointsman.core.reply import Reply, Usage
+from pointsman.core.reply import Batch, Reply, Usage
 from pointsman.core.request import ChatRequest
 from pointsman.errors import (
     ConnectionLost,
     EndpointLeaving,
     NoEndpoint,
     NotSpoken,
+    RequestRefused,
     StreamStalled,
     UpstreamError,
     UpstreamFailed,
 )
 from pointsman.gateway.continuation import Told, may_continue
 from pointsman.gateway.departures import Departures
+from pointsman.gateway.holding import Holding, logprobs_of
 from pointsman.gateway.port import Port
 from pointsman.gateway.trip import Trip
 from pointsman.money.ledger import cost_of, estimated_usage
@@ -59,6 +62,12 @@ class Journey:
         """What it will have told can go on elsewhere. The request's once it commits: another attempt may run beside it."""
         self.is_native = False
         """It answers in the client's own API, not in a chat."""
+        self.holding: Holding | None = None
+        """Set for a stream that is kept back while it is judged."""
+        self.reading: asyncio.Task[Batch | None] | None = None
+        """The next read of such a stream, when it was not waited for."""
+        self.hides_logprobs = False
+        """The verifiers asked for log-probabilities, the client did not."""
 
     @property
     def output_chars(self) -> int:
@@ -73,6 +82,7 @@ class Dispatch:
                  rng: Random) -> None:
         self._upstream, self._fleet, self._budget, self._clock, self._rng = upstream, fleet, budget, clock, rng
         self._departures = departures
+        self._no_logprobs = fleet.without_logprobs
 
     async def call(self, command: Call, trip: Trip, reason: str, *, desperate: bool,
                    leased: Callable[[Lease | None], None]) -> tuple[Journey | None, Event]:
@@ -108,6 +118,8 @@ class Dispatch:
             events = journey.held
             while True:
                 if events:
+                    if journey.hides_logprobs:
+                        events = shown(journey, events)
                     if told is not None:
                         events = told.hear(events)
                     if trip.keeps_content:
@@ -116,7 +128,7 @@ class Dispatch:
                 until = min(self._clock.now() + stall, deadline)
                 if self._departures.notices:
                     until = self._bounded(journey, trip, until)
-                batch = await stream.next(until)
+                batch = await (stream.next(until) if journey.reading is None else self._read(journey))
                 if batch is None:
                     return self._replied(journey, stream.reply)
                 events = batch.events if told is None or not told.turns else told.adapted(batch.events)
@@ -132,6 +144,8 @@ class Dispatch:
             return
         journey.is_closed = True
         now = self._clock.now()
+        if journey.reading is not None:
+            journey.reading.cancel()
         if journey.stream is not None:
             journey.stream.close()
         first = journey.first_content_at
@@ -180,7 +194,7 @@ class Dispatch:
     async def _ask(self, journey: Journey, trip: Trip) -> Event:
         endpoint = journey.lease.endpoint
         body = body_for(endpoint, trip.request, trip.decision.system if trip.decision else None)
-        reply = await self._put(self._upstream.ask, journey, trip, body)
+        reply = await (self._put if not trip.verifications else self._put_asking)(self._upstream.ask, journey, trip, body)
         journey.first_content_at = now = self._clock.now()
         self._budget.answered(endpoint.id, now)
         return self._replied(journey, reply)
@@ -195,8 +209,10 @@ class Dispatch:
         elif endpoint.spot and may_continue(trip.request, endpoint):
             journey.told = Told(endpoint.pool)
             body = journey.told.counting(trip.request, body, endpoint.engine)
-        stream = await self._put(self._upstream.stream, journey, trip, body)
+        stream = await (self._put if not trip.verifications else self._put_asking)(self._upstream.stream, journey, trip, body)
         journey.stream = stream
+        if journey.call.hold is not None:
+            return await self._hold(journey, trip)
         while True:
             batch = await stream.next(until)
             if batch is None:
@@ -207,6 +223,97 @@ class Dispatch:
                 self._budget.answered(endpoint.id, now)
                 journey.lease.began(now, now - journey.started)
                 return Began(journey.call.attempt, now)
+
+    async def hold(self, journey: Journey, trip: Trip) -> tuple[Journey, Event]:
+        """Goes on holding an answer of which the beginning was doubtful, until it is whole (Replied) or broken (Failed)."""
+        try:
+            return journey, await self._held_whole(journey, trip)
+        except UpstreamError as error:
+            return journey, self._failed(journey, trip, error)
+        except BaseException:  # cancelled: the other one has answered, or the client left
+            self.close(journey, trip, "cancelled")
+            raise
+
+    async def _hold(self, journey: Journey, trip: Trip) -> Event:
+        """Keeps an answer back until enough of it is there to be judged (Held), or all of it (Replied)."""
+        call, stream = journey.call, journey.stream
+        if stream is None or call.hold is None:
+            raise RuntimeError("_hold() before a stream began")
+        dialect = trip.request.native.dialect if journey.is_native and trip.request.native is not None else CHAT
+        holding = journey.holding = Holding(dialect, call.hold)
+        while journey.first_content_at is None:
+            batch = await stream.next(call.until)
+            if batch is None:
+                return self._replied(journey, stream.reply)
+            self._keep(journey, batch)
+        ends = journey.first_content_at + call.hold_s
+        while not holding.is_enough(journey.output_chars):
+            if not await self._reads(journey, trip, ends):
+                break
+            batch = await self._read(journey)
+            if batch is None:
+                return self._replied(journey, stream.reply)
+            self._keep(journey, batch)
+        answer = holding.answer(is_whole=False)
+        return Held(call.attempt, answer.text, logprobs_of(answer), self._clock.now())
+
+    async def _held_whole(self, journey: Journey, trip: Trip) -> Event:
+        while await self._reads(journey, trip, float("inf")):
+            batch = await self._read(journey)
+            if batch is None:
+                break
+            self._keep(journey, batch)
+        return self._replied(journey, journey.stream.reply if journey.stream is not None else Reply())
+
+    def _keep(self, journey: Journey, batch: Batch) -> None:
+        journey.held += batch.events
+        if journey.holding is not None:
+            journey.holding.hear(batch.events)
+        if batch.content and journey.first_content_at is None:
+            journey.first_content_at = now = self._clock.now()
+            self._budget.answered(journey.lease.endpoint.id, now)
+            journey.lease.began(now, now - journey.started)
+
+    async def _reads(self, journey: Journey, trip: Trip, ends: float) -> bool:
+        """The next events are there by `ends`. A read that takes longer is not broken off: it goes on beside."""
+        stream, now = journey.stream, self._clock.now()
+        if stream is None or now >= ends:
+            return False
+        if journey.reading is None:
+            journey.reading = asyncio.get_running_loop().create_task(
+                _next(stream, min(now + trip.route.stall_timeout_s, trip.deadline)))
+            journey.reading.add_done_callback(_is_known)
+        done, _ = await asyncio.wait((journey.reading,), timeout=None if ends == float("inf") else ends - now)
+        return bool(done)
+
+    async def _read(self, journey: Journey) -> Batch | None:
+        """What the read that was begun brings."""
+        reading, journey.reading = journey.reading, None
+        if reading is None:
+            raise RuntimeError("nothing was begun to be read")
+        return await reading
+
+    async def _put_asking(self, put: Callable[..., Awaitable[T]], journey: Journey, trip: Trip, body: bytes) -> T:
+        """As `_put`, asking for the log-probabilities that the rung's verifiers read. An endpoint that refuses the question
+        gets it without, and from then on."""
+        endpoint, request = journey.lease.endpoint, trip.request
+        verification = trip.verifications.get(journey.call.tier)
+        if (verification is None or not verification.traits.needs_logprobs or (request.stream and journey.call.hold is None)
+                or endpoint.id in self._no_logprobs
+                or CHAT not in endpoint.dialects or is_native(endpoint, request)
+                or self._fleet.pools[endpoint.pool].settings.capabilities.logprobs is False):
+            return await self._put(put, journey, trip, body)
+        asked = asking(request, body, verification.traits.top_logprobs)
+        if asked is None:
+            return await self._put(put, journey, trip, body)
+        journey.hides_logprobs = True
+        try:
+            return await self._put(put, journey, trip, asked)
+        except RequestRefused:
+            journey.hides_logprobs = False
+            answer = await self._put(put, journey, trip, body)
+            self._no_logprobs.add(endpoint.id)
+            return answer
 
     async def _put(self, put: Callable[..., Awaitable[T]], journey: Journey, trip: Trip, body: bytes) -> T:
         """Puts the request to the endpoint: in the client's own API where it speaks that, and else, or where it turns out
@@ -283,3 +390,18 @@ class Dispatch:
             estimate = estimated_usage(request_bytes=len(request.body), output_chars=journey.output_chars)
         cost = cost_of(journey.lease.endpoint.price, usage, estimate=estimate)
         return usage, cost.nano_usd, cost.basis
+
+
+def shown(journey: Journey, events: list[bytes]) -> list[bytes]:
+    """Events as the client would have had them without verifiers."""
+    return [stripped(event, journey.lease.endpoint.engine) for event in events]
+
+
+async def _next(stream: ReplyStream, until: float) -> Batch | None:
+    return await stream.next(until)
+
+
+def _is_known(reading: asyncio.Task[Batch | None]) -> None:
+    """A read that nobody waits for any more may fail: its stream is given up."""
+    if not reading.cancelled():
+        reading.exception()

@@ -50,19 +50,22 @@ class Gateway:
             self.departures.keep({endpoint.id for pool in graph.fleet.pools.values() for endpoint in pool.endpoints
                                   if endpoint.vitals.is_draining})
 
-    def decide(self, request: ChatRequest) -> Decision:
-        """The decision alone; leaves a record of kind `decide`. Raises what `handle` would tell the client."""
+    async def decide(self, request: ChatRequest) -> Decision:
+        """The decision alone, with its table of candidates; leaves a record of kind `decide`. Raises what `handle` would tell the client."""
         trip = self._trip(request)
         try:
             meaning = self.graph.names.look_up(request.model, request.caller)
             trip.route = self.graph.names.route(meaning)
-            trip.decision = decision = self.graph.decide(request, meaning, self._clock.now())
-            self.graph.check_alternatives(request)
+            graph, now = self.graph, self._clock.now()
+            trip.decision = decision = graph.decide(request, meaning, now)
+            if graph.is_open(decision):
+                trip.decision = decision = await graph.considered(request, meaning, decision, now)
+            graph.check_alternatives(request)
         except PointsmanError as error:
             self._sink.write(trip.record(self._clock.now(), error, error.client_status, kind="decide"))
             raise
         self._sink.write(trip.record(self._clock.now(), None, 200, kind="decide"))
-        return decision
+        return graph.in_detail(request, meaning, decision, now)
 
     def reject(self, kind: Kind, caller: Caller, error: RequestError, client_request_id: str) -> None:
         """Leaves the record of a request that could not be read."""

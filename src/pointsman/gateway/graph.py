@@ -5,28 +5,40 @@ A reload builds the next graph and swaps one reference; requests under way finis
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Protocol
+from collections.abc import Mapping
 
 import msgspec
 
 from pointsman.cascade.hedge import HedgePlan
 from pointsman.cascade.ladder import CHOSEN, FALLBACK, LAST_RESORT, MAX_SENT, Plan, Rung, plan_rungs
+from pointsman.classify.classifier import Classifier
+from pointsman.classify.conversation import Conversations
+from pointsman.classify.decider import Decider, Terms
 from pointsman.classify.gate import Memory, lacks
-from pointsman.classify.session import Sessions, kept
+from pointsman.classify.session import Sessions, in_flight, kept
 from pointsman.core.decision import Decision
 from pointsman.core.fleet import EndpointId
+from pointsman.core.price import TokenPrice
+from pointsman.core.protocols import RungVerifications
 from pointsman.core.request import Alternative, ChatRequest
 from pointsman.core.settings import RouteSettings, Settings
 from pointsman.errors import NothingFits, RequestError
+from pointsman.gateway.cascades import Cascades
+from pointsman.gateway.consulting import Consulting
 from pointsman.gateway.names import Meaning, Names
+from pointsman.gateway.sentences import Sentences
 from pointsman.pools.fleet import Fleet
 
+TTFT_FOR_S = 1.0
+"""How long a tier's time to first token is taken as it was read."""
+STAYS = "the conversation stays where it has climbed to"
 
-class Decides(Protocol):
-    """`classify.decider.Decider`, as the gateway uses it."""
 
-    def decide(self, request: ChatRequest, *, allowed: Collection[str] | None = None) -> Decision: ...
+class Learned(msgspec.Struct, frozen=True):
+    """What lives longer than one configuration and takes long to load."""
+
+    classifier: Classifier | None = None
+    sentences: Sentences | None = None
 
 
 class Way(msgspec.Struct, frozen=True, gc=False):
@@ -41,12 +53,22 @@ class Way(msgspec.Struct, frozen=True, gc=False):
 class Graph:
     """Settings made live."""
 
-    def __init__(self, settings: Settings, fleet: Fleet, deciders: Mapping[str, Decides], generation: int = 1,
-                 sessions: Sessions | None = None) -> None:
-        """`sessions`: turns whose tools are in flight, from the graph before."""
+    def __init__(self, settings: Settings, fleet: Fleet, deciders: Mapping[str, Decider], generation: int = 1,
+                 sessions: Sessions | None = None, conversations: Conversations | None = None,
+                 consulting: Consulting | None = None, learned: Learned | None = None,
+                 verifications: RungVerifications | None = None) -> None:
+        """`sessions`: turns whose tools are in flight, and `conversations`: where they are at home, from the graph before.
+        `consulting`: who may be asked about what the deciders leave open. `learned`: what the trained stages go by. `verifications`: who
+        looks at the answers of which rung."""
         self.sessions = Sessions() if sessions is None else sessions
+        self.conversations = Conversations() if conversations is None else conversations
+        self.consulting = Consulting() if consulting is None else consulting
+        self.learned = Learned() if learned is None else learned
+        self._remembers = frozenset(route.name for route in settings.routes.values() if _remembers(settings, route))
+        self._ttft: dict[str, tuple[float, dict[str, float | None]]] = {}
         self.settings, self.fleet, self.deciders, self.generation = settings, fleet, deciders, generation
         self.names = Names(settings)
+        self.cascades = Cascades(settings, verifications)
         # Few: one per route, decided tier and set of pools that fit. Kept since most requests go the same ways.
         self._ways: dict[tuple[str, str, str | None, tuple[str, ...]], Way] = {}
         self._fitting_on = {route.name: _fitting_on(settings, route) for route in settings.routes.values()}
@@ -55,11 +77,14 @@ class Graph:
     def decide(self, request: ChatRequest, meaning: Meaning, now: float | None = None) -> Decision:
         """The route's decision, or the client's own choice as one; with `now`, turns under way stay where they are."""
         if meaning.is_route:
-            decision = self.deciders[meaning.route].decide(request, allowed=request.caller.pools)
-            if not request.tools or now is None:
-                return decision
-            pin = self.sessions.recall(request, meaning.route, now)
-            return decision if pin is None else kept(pin, decision, self.settings, request)
+            decider = self.deciders[meaning.route]
+            if now is None:
+                return decider.decide(request, terms=self._terms(decider, request, meaning, None, ""))
+            decision = decider.decide(request, terms=self._terms(
+                decider, request, meaning, now, self._home(request, meaning.route, now)))
+            if request.tools and (pin := self.sessions.recall(request, meaning.route, now)) is not None:
+                return kept(pin, decision, self.settings, request)
+            return self._stays(decision, request, now)
         ladder = self.settings.routes[meaning.route].ladder
         tier = meaning.tier or meaning.home or meaning.pools[0]
         return Decision(
@@ -67,12 +92,71 @@ class Graph:
             reason="the client named it", confidence=0.0, pool=None if meaning.tier else meaning.pools[0],
         )
 
+    async def considered(self, request: ChatRequest, meaning: Meaning, decision: Decision, now: float) -> Decision:
+        """The decision after everybody who may be asked about it was; as it is when none of its route's stages wants to be."""
+        decider = self.deciders[meaning.route]
+        terms = self._terms(decider, request, meaning, now, self._home(request, meaning.route, now))
+        asked = await self.consulting.settled(decider, request, decision, terms)
+        return self._stays(asked, request, now)
+
+    def is_open(self, decision: Decision) -> bool:
+        """Somebody may be asked who could change it. Nearly always not, and then nothing is awaited."""
+        return decision.margin is not None and decision.decided_by != "session" and self.consulting.wants(
+            self.deciders[decision.route], decision)
+
+    def in_detail(self, request: ChatRequest, meaning: Meaning, decision: Decision, now: float) -> Decision:
+        """With the table of candidates, for who asked for the decision alone."""
+        if not meaning.is_route:
+            return decision
+        decider = self.deciders[meaning.route]
+        terms = self._terms(decider, request, meaning, now, self._home(request, meaning.route, now))
+        return msgspec.structs.replace(decision, candidates=decider.candidates(request, decision, terms))
+
+    def _home(self, request: ChatRequest, route: str, now: float) -> str:
+        """The tier that has the conversation in its cache; "" = none that we know of, or nobody would go by it."""
+        if route not in self._remembers:
+            return ""
+        home = self.conversations.recall(request, route, now)
+        return home.tier if home is not None else ""
+
+    def _stays(self, decision: Decision, request: ChatRequest, now: float) -> Decision:
+        """Of a route that pins: a conversation goes up by the scores, and never down by them."""
+        if self.settings.routes[decision.route].session != "pin" or decision.decided_by not in ("policy", "gate", "default"):
+            return decision
+        home = self.conversations.recall(request, decision.route, now)
+        if home is None or decision.rung >= home.rung:
+            return decision
+        return kept(home, decision, self.settings, request, STAYS)
+
+    def _terms(self, decider: Decider, request: ChatRequest, meaning: Meaning, now: float | None, home: str) -> Terms:
+        allowed, target = request.caller.pools, meaning.target
+        ttft: Mapping[str, float | None] = {}
+        if now is not None and decider.route.usd_per_second:
+            ttft = self._ttft_of(decider.route, now)
+        if target is None and not home and not ttft:
+            return decider.terms(allowed=allowed)
+        return Terms(decider.target if target is None else target, allowed, home, ttft)
+
+    def _ttft_of(self, route: RouteSettings, now: float) -> dict[str, float | None]:
+        """p95 per tier of the last minute; read once a second, since a quantile sorts its buckets."""
+        known = self._ttft.get(route.name)
+        if known is None or now - known[0] >= TTFT_FOR_S:
+            known = self._ttft[route.name] = (now, {tier: self.fleet.ttft_p95(tier, now) for tier in route.ladder})
+        return known[1]
+
     def answered(self, request: ChatRequest, decision: Decision | None, tier: str, pool: str, now: float) -> None:
-        """Where a turn that may go on with the results of tools was answered."""
-        if request.tools and decision is not None and decision.decided_by != "client":
-            ladder = self.settings.routes[decision.route].ladder
-            rung = ladder.index(tier) + 1 if tier in ladder else 0
+        """Where a turn that may go on with the results of tools was answered, or a conversation."""
+        if decision is None or decision.decided_by == "client":
+            return
+        remembers = decision.route in self._remembers
+        if not request.tools and not remembers:
+            return
+        ladder = self.settings.routes[decision.route].ladder
+        rung = ladder.index(tier) + 1 if tier in ladder else 0
+        if request.tools:
             self.sessions.remember(request, decision.route, tier, pool, rung, now)
+        if remembers and not in_flight(request.messages):
+            self.conversations.remember(request, decision.route, tier, pool, rung, now)
 
     def way(self, request: ChatRequest, decision: Decision, meaning: Meaning) -> Way:
         """The rungs that may serve this request, the client's alternatives among them.
@@ -177,10 +261,13 @@ class Graph:
         asked = request.limits.deadline_s
         return now + (route.deadline_s if asked is None else min(asked, route.deadline_s))
 
-    def plan(self, request: ChatRequest, route: RouteSettings, way: Way, now: float, deadline: float) -> Plan:
+    def plan(self, request: ChatRequest, route: RouteSettings, way: Way, now: float, deadline: float,
+             decision: Decision | None = None) -> Plan:
         limits = request.limits
         return Plan(
             rungs=way.rungs, stream=request.stream, now=now, hedge=self._hedge(way, now),
+            deferral=None if route.cascade is None else self.cascades.deferral(
+                route, way.rungs, request, decision, self._ttft_of(route, now)),
             max_sent=MAX_SENT if limits.max_sent is None else min(limits.max_sent, MAX_SENT),
             deadline=deadline,
             ttft_timeout_s=(route.ttft_timeout_s if limits.first_content_s is None
@@ -197,6 +284,13 @@ class Graph:
             return None
         after_s = tier.hedge.after_s if tier.hedge.after_s is not None else self.fleet.ttft_p95(first.tier, now)
         return None if after_s is None else HedgePlan(after_s, tier.hedge.max_share)
+
+
+def _remembers(settings: Settings, route: RouteSettings) -> bool:
+    """Where conversations are at home matters: they are pinned, or some tier sells what its cache holds at another price."""
+    endpoints = (endpoint for tier in route.ladder for pool in settings.tiers[tier].pools for endpoint in settings.pools[pool].endpoints)
+    return route.session == "pin" or any(
+        isinstance(price := endpoint.price, TokenPrice) and price.cached_input is not None for endpoint in endpoints)
 
 
 def _fitting_on(settings: Settings, route: RouteSettings) -> Memory[tuple[str, ...]]:

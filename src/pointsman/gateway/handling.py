@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from pointsman.cascade.budget import RetryBudget
+from pointsman.cascade.deferral import BENEFIT, Deferral
 from pointsman.cascade.events import (
     Accept,
     Call,
@@ -28,20 +29,24 @@ from pointsman.cascade.events import (
     Verify,
     Wake,
 )
-from pointsman.cascade.ladder import FAILED
+from pointsman.cascade.ladder import FAILED, Plan
 from pointsman.cascade.machine import TIMER_SLACK_S, Machine
 from pointsman.cascade.trail import SATURATED
 from pointsman.core.clock import Clock
+from pointsman.core.logprobs import stripped
 from pointsman.core.protocols import Sink, Upstream
 from pointsman.core.record import Escalation
 from pointsman.core.settings import RouteSettings
 from pointsman.errors import ClientGone as ClientGoneError
 from pointsman.errors import DeadlineExceeded, PointsmanError, Shed, Stopped
 from pointsman.gateway.admission import Admission
+from pointsman.gateway.asking import Asking
 from pointsman.gateway.departures import Departures
-from pointsman.gateway.dispatch import Dispatch, Journey
+from pointsman.gateway.dispatch import Dispatch, Journey, shown
 from pointsman.gateway.diversion import enter, entered_at, places_to_wait_for
+from pointsman.gateway.examination import Examination
 from pointsman.gateway.graph import Graph, Way
+from pointsman.gateway.holding import held_as
 from pointsman.gateway.names import Meaning
 from pointsman.gateway.port import Facts, Port
 from pointsman.gateway.race import Ended, Race
@@ -81,6 +86,10 @@ class Handling:
         self._race: Race | None = None
         # When the machine wants to look at a race again.
         self._look_at: float | None = None
+        self._means = means
+        self._examination: Examination | None = None
+        # Attempt -> what came of it, where answers are judged: the one that is given need not be the last.
+        self._journeys: dict[int, Journey] = {}
         self._is_settled = False
         self._is_open = False
         self._overdue: asyncio.TimerHandle | None = None
@@ -112,6 +121,8 @@ class Handling:
         trip.ladder = route.ladder
         trip.models = graph.models
         trip.decision = graph.decide(request, meaning, trip.arrived)
+        if graph.is_open(trip.decision):
+            trip.decision = await graph.considered(request, meaning, trip.decision, trip.arrived)
         way = graph.way(request, trip.decision, meaning)
         trip.pools, trip.barred = way.pools, way.barred
         await self._climb(route, way)
@@ -130,9 +141,11 @@ class Handling:
         elif entry.escalation is not None:
             way, trip.escalations = entry.way, (entry.escalation,)
             trip.entry = trip.escalations
-        plan = self._graph.plan(trip.request, route, way, trip.arrived, deadline)
+        plan = self._graph.plan(trip.request, route, way, trip.arrived, deadline, trip.decision)
         self._machine = machine = Machine(plan, self._budget, self._rng)
-        if plan.hedge is not None:
+        if plan.deferral is not None:
+            self._judges(plan, plan.deferral)
+        if plan.hedge is not None or (plan.deferral is not None and plan.deferral.beside_after_s is not None):
             self._race = Race(self._clock, lambda journey: self._dispatch.close(journey, trip, "cancelled"))
         commands = machine.start(self._clock.now() if must_queue else None)
         while True:
@@ -146,6 +159,8 @@ class Handling:
             if event is None:
                 raise RuntimeError(f"the machine waits for nothing: {machine!r}")
             commands = machine.on(event)
+            if self._journeys and isinstance(event, Verified):
+                self._hold_on(event.attempt, commands)
             trip.escalations = trip.entry + machine.escalations
 
     async def _stand_in_line(self, way: Way, deadline: float) -> Way:
@@ -188,7 +203,9 @@ class Handling:
                     return None
                 self._current, event = await self._attempt(command)
                 return event
-            case Commit():
+            case Commit(attempt):
+                if self._journeys:
+                    self._current = self._journeys.get(attempt, self._current)
                 return await self._commit(deadline)
             case Accept():
                 await self._accept()
@@ -201,21 +218,54 @@ class Handling:
                 await asyncio.sleep(max(0.0, at - self._clock.now()))
                 return Tick(self._clock.now())
             case Verify(attempt):
-                return Verified(attempt, None)
+                return await self._verify(attempt, deadline)
             case Cancel(attempt):
-                if self._race is not None and await self._race.cancel(attempt):
-                    return None
-                if self._current is not None:
-                    self._dispatch.close(self._current, self._trip, "cancelled")
+                raced = self._race is not None and await self._race.cancel(attempt)
+                journey = self._journeys.get(attempt, None if raced else self._current)
+                if journey is not None:
+                    self._dispatch.close(journey, self._trip, "cancelled")
         return None
 
     async def _attempt(self, command: Call, leased: Callable[[Lease | None], None] | None = None) -> Ended:
         machine = self._machine
         if machine is None:
             raise RuntimeError("a call without a machine")
-        return await self._dispatch.call(
+        ended = await self._dispatch.call(
             command, self._trip, machine.reason_of(command.attempt), desperate=machine.is_desperate,
             leased=leased or self._has_entered)
+        if self._examination is not None and ended[0] is not None:
+            self._journeys[command.attempt] = ended[0]
+        return ended
+
+    # -- is the answer good enough? ------------------------------------------------------------------------
+
+    def _judges(self, plan: Plan, deferral: Deferral) -> None:
+        """Answers of this request are looked at."""
+        trip, of = self._trip, self._graph.cascades.of
+        trip.deadline = plan.deadline
+        trip.verifications = {tier: found for tier in deferral.holds if (found := of(trip.route.name, tier)) is not None}
+        asking = Asking(self._means.upstream, self._graph.fleet, self._clock, self._rng, trip.request.caller)
+        self._examination = Examination(self._clock, asking, by_evidence=deferral.mode == BENEFIT)
+
+    async def _verify(self, attempt: int, deadline: float) -> Verified:
+        journey = self._journeys.get(attempt)
+        verification = self._trip.verifications.get(journey.call.tier) if journey is not None else None
+        if journey is None or verification is None or self._examination is None:
+            return Verified(attempt, None, self._clock.now())
+        if journey.reply is not None:
+            self._dispatch.close(journey, self._trip, "answered")  # whatever is said of it, its endpoint is done
+        score = await self._examination.examine(journey, verification, self._trip, deadline)
+        return Verified(attempt, score, self._clock.now())
+
+    def _hold_on(self, attempt: int, commands: tuple[Command, ...]) -> None:
+        """A beginning that was neither good nor bad enough goes on being held, beside what the machine calls now."""
+        journey, race = self._journeys.get(attempt), self._race
+        if journey is None or race is None or journey.reply is not None:
+            return
+        if all(isinstance(command, Call) for command in commands):
+            race.go_on(attempt, self._dispatch.hold(journey, self._trip), journey.lease.endpoint.id)
+
+    # -- attempts beside each other ------------------------------------------------------------------------
 
     async def _attempt_beside(self, command: Call) -> Ended:
         """An attempt of a race: at none of the endpoints that the other one holds."""
@@ -253,6 +303,8 @@ class Handling:
             trip.committed_at = self._clock.now()
         if current is None or not trip.request.stream:
             return None
+        if current.holding is not None:
+            trip.hold = held_as(current.call.hold)
         if is_going_on:
             self._departures.count("continued")
         else:
@@ -260,7 +312,7 @@ class Handling:
             await self._stop_opening()
             await self._port.begin(self._facts_now(current))
         if current.reply is not None:  # it was complete before anything could begin to flow
-            await self._port.events(current.held, None)
+            await self._port.events(shown(current, current.held) if current.hides_logprobs else current.held, None)
             return None
         return await self._dispatch.flow(current, trip, self._port, deadline)
 
@@ -270,9 +322,13 @@ class Handling:
             raise RuntimeError("Accept without an answer")
         reply = current.reply
         self._dispatch.close(current, trip, "answered")
-        if trip.request.tools:
+        if not trip.request.is_embedding:
             self._graph.answered(trip.request, trip.decision, current.call.tier, current.lease.endpoint.pool, self._clock.now())
-        last = trip.attempts[-1].usage
+        if self._journeys:
+            trip.answered = current.call.attempt
+            if current.hides_logprobs:
+                reply = msgspec.structs.replace(reply, body=stripped(reply.body, current.lease.endpoint.engine))
+        last = trip.last.usage if trip.last is not None else None
         trip.usage = last if trip.told is None else trip.told.usage(last)
         if trip.keeps_content and reply.body:
             trip.heard.append(reply.body)
@@ -286,6 +342,10 @@ class Handling:
         """Facts at the commit of a stream: the running attempt counts, its cost is what it is expected to be."""
         trip = self._trip
         endpoint = current.lease.endpoint
+        if current.is_closed:  # it was whole before it was judged
+            nano, basis = trip.cost()
+            return trip.facts(tier=current.call.tier, pool=endpoint.pool, endpoint=endpoint.id, outside=self._clock.now(),
+                              cost_nano_usd=nano, cost_basis=basis, native=current.is_native)
         return trip.facts(tier=current.call.tier, pool=endpoint.pool, endpoint=endpoint.id,
                           attempts=len(trip.attempts) + 1, outside=current.started,
                           cost_nano_usd=self._dispatch.expected_cost(current, trip), cost_basis="expected",
@@ -294,7 +354,7 @@ class Handling:
     def facts(self) -> Facts:
         """Facts when all is done."""
         trip = self._trip
-        last = trip.attempts[-1] if trip.attempts else None
+        last = trip.last
         nano, basis = trip.cost()
         return trip.facts(tier=last.tier if last else "", pool=last.pool if last else "",
                           endpoint=last.endpoint if last else "", cost_nano_usd=nano, cost_basis=basis,
@@ -373,10 +433,12 @@ class Handling:
             trip.escalations = trip.entry + self._machine.escalations
         if self._current is not None:
             self._dispatch.close(self._current, trip, "cancelled" if error else "answered")
+        for journey in self._journeys.values():
+            self._dispatch.close(journey, trip, "cancelled")
         if error is not None and trip.told is not None and trip.told.turns and not isinstance(error, ClientGoneError):
             self._departures.count("failed")
-        if trip.attempts and trip.usage is None:
-            trip.usage = trip.attempts[-1].usage
+        if trip.usage is None and (last := trip.last) is not None:
+            trip.usage = last.usage
         is_open = trip.committed_at is not None or self._is_open
         is_seen = is_open and trip.request.stream and not isinstance(error, ClientGoneError)
         status = 200 if error is None or is_seen else error.client_status

@@ -36,6 +36,8 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     """How often the tier changed: climbs, fallbacks, last resorts."""
     overhead_s: float | None = None
     """Of the time so far, what no attempt took."""
+    hold: str = ""
+    """How much of the answer was kept back until verifiers had judged it: `answer`, `24 tokens`; "" = nothing."""
     is_native: bool = False
     """The events of this stream are in the client's own API, as the endpoint wrote them; else they are a chat's."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from pointsman.cascade.events import Call, Event, Tick
 from pointsman.core.clock import Clock
@@ -46,6 +47,11 @@ class Race:
             return await perform(call)
 
         self._running[call.attempt] = asyncio.get_running_loop().create_task(attempt())
+
+    def go_on(self, attempt: int, rest: Coroutine[Any, Any, Ended], endpoint: EndpointId) -> None:
+        """An attempt that had come to a halt runs again beside the other one."""
+        self._endpoints[attempt] = endpoint
+        self._running[attempt] = asyncio.get_running_loop().create_task(rest)
 
     async def next(self, at: float | None = None) -> tuple[int, Ended]:
         """What happens first: an attempt's event, or at `at` (monotonic seconds) a Tick. Returns (attempt, what).

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 from pointsman.core.decision import Decision
 from pointsman.core.fleet import EndpointId
-from pointsman.core.record import Attempt, Escalation, Outcome, Record
+from pointsman.core.protocols import Verification
+from pointsman.core.record import Attempt, Check, Escalation, Outcome, Record
 from pointsman.core.reply import Usage
 from pointsman.core.request import ChatRequest
 from pointsman.core.settings import RouteSettings
@@ -33,12 +34,21 @@ class Trip:
         """Pool -> its model's name, for the facts."""
         self.ladder: tuple[str, ...] = route.ladder
         self.attempts: list[Attempt] = []
+        self.verifications: Mapping[str, Verification] = {}
+        """Per rung that is judged: who looks at its answers."""
+        self.checks: list[Check] = []
+        self.hold = ""
+        """How much of the answer was kept back until it was judged, for the facts."""
+        self.answered: int | None = None
+        """The attempt whose answer it is, once that is another than the last."""
         self.escalations: tuple[Escalation, ...] = ()
         self.entry: tuple[Escalation, ...] = ()
         """The step before any attempt, when the decided tier was not fit."""
         self.queued_s: float | None = None
         self.told: Told | None = None
         """Set for streams that could go on elsewhere."""
+        self.deadline = float("inf")
+        """Monotonic seconds."""
         self.committed_at: float | None = None
         self.usage: Usage | None = None
         self.keeps_content = False
@@ -55,7 +65,20 @@ class Trip:
         return self.ladder.index(tier) + 1 if tier in self.ladder else 0
 
     def cost(self) -> tuple[int | None, str]:
-        return sum_costs(self.attempts)
+        """Of all attempts and checks."""
+        nano, basis = sum_costs(self.attempts)
+        for check in self.checks:
+            if check.cost_nano_usd is None or nano is None:
+                return None, "unpriced"
+            nano += check.cost_nano_usd
+        return nano, basis
+
+    @property
+    def last(self) -> Attempt | None:
+        """The attempt that answered, or was last tried."""
+        if self.answered is not None:
+            return next((attempt for attempt in self.attempts if attempt.number == self.answered), None)
+        return self.attempts[-1] if self.attempts else None
 
     def facts(self, *, tier: str = "", pool: str = "", endpoint: str = "", attempts: int | None = None,
               cost_nano_usd: int | None = None, cost_basis: str = "unpriced", outside: float | None = None,
@@ -75,7 +98,7 @@ class Trip:
             attempts=len(self.attempts) if attempts is None else attempts,
             cost_nano_usd=cost_nano_usd, cost_basis=cost_basis, simulated=self.simulated,
             requested=self.request.model, endpoint=endpoint, retries=retries, changes=changes, overhead_s=overhead,
-            is_native=native,
+            is_native=native, hold=self.hold,
         )
 
     def _steps(self, tier: str, attempts: int | None) -> tuple[int, int]:
@@ -105,7 +128,7 @@ class Trip:
         if error is not None:
             error.record_id = self.id
         request, decision = self.request, self.decision
-        last = self.attempts[-1] if self.attempts else None
+        last = self.last
         original = decision.tier if decision else ""
         tier = last.tier if last else original
         nano, basis = self.cost()
@@ -122,7 +145,7 @@ class Trip:
             client_request_id=request.client_request_id,
             request_bytes=len(request.body), messages=len(request.messages), tools=request.tools,
             images=request.images, simulated=self.simulated,
-            queued_s=self.queued_s,
+            queued_s=self.queued_s, checks=tuple(self.checks),
             prompt="\n\n".join(m.text for m in request.messages) if self.keeps_content else None,
             answer=b"\n".join(self.heard).decode("utf-8", "replace") if self.heard else None,
         )

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from pointsman.core.fleet import EndpointSpec, EndpointState, EndpointView, LoadReport
 from pointsman.core.settings import HealthSettings
 from pointsman.pools import health as table
+from pointsman.pools.forecast import Forecast
 from pointsman.pools.health import INFINITY, NEW, Health, LeaseKind, Signal
 from pointsman.pools.shared_count import SharedCount
 from pointsman.pools.windows import EndpointWindows
@@ -32,7 +33,7 @@ class Vitals:
     """What changes about one server while it serves."""
 
     __slots__ = (
-        "elsewhere", "elsewhere_tokens", "excess_tokens", "health", "in_flight", "in_flight_tokens", "is_draining",
+        "awaited_tokens", "awaiting", "began_at", "elsewhere", "elsewhere_tokens", "excess_tokens", "forecast", "health", "in_flight", "in_flight_tokens", "is_draining",
         "is_new", "last_answered_at", "length_s", "not_ready", "not_ready_until", "open_at", "paced", "paced_s", "paced_tokens",
         "probe", "report", "report_in_flight", "shared", "slowness", "ttft_s", "warm_from", "windows",
     )  # fmt: skip
@@ -41,6 +42,12 @@ class Vitals:
         # Attempts that it is serving, and their estimated tokens. Both return to zero when the last lease closes.
         self.in_flight = 0
         self.in_flight_tokens = 0
+        # Prompts whose answers have not begun: their tokens, and since when each stream waits, the oldest first.
+        self.awaited_tokens = 0
+        self.awaiting: dict[object, float] = {}
+        # When a stream last got its first token, and what the next one may expect.
+        self.began_at = -INFINITY
+        self.forecast = Forecast()
         # What other processes of this router have in flight there, as they last said.
         self.elsewhere = 0
         self.elsewhere_tokens = 0
@@ -107,6 +114,17 @@ class Vitals:
         self.in_flight_tokens -= tokens
         if self.shared is not None:
             self.shared.set(self.in_flight)
+
+    def expected_s(self, now: float) -> float:
+        """Until the next stream's first token, at least; 0 = nobody can tell.
+
+        What was learned from answers, or how long nothing has come although somebody waits: who says nothing more
+        cannot be learned from. As long as too few answers have come, how long the one that came first has waited.
+        """
+        expected = self.forecast.expects(self.awaited_tokens)
+        for since in self.awaiting.values():
+            return now - since if expected is None else max(expected, now - max(since, self.began_at))
+        return expected or 0.0
 
     def learn(
         self, signal: Signal, now: float, settings: HealthSettings, kind: LeaseKind, retry_after_s: float | None = None
@@ -208,7 +226,7 @@ class Vitals:
 class Endpoint:
     """A spec with its vitals."""
 
-    __slots__ = ("_slow_start_s", "_stale_s", "id", "key", "most", "slots", "spec", "vitals")
+    __slots__ = ("_slow_start_s", "_stale_s", "id", "key", "most", "patience_s", "slots", "spec", "vitals")
 
     def __init__(
         self, spec: EndpointSpec, vitals: Vitals | None = None, *, slow_start_s: float = 0.0, stale_s: float = STALE_S
@@ -220,6 +238,8 @@ class Endpoint:
         self.most = INFINITY if spec.max_in_flight is None else spec.max_in_flight
         self.slots = _least(spec.slots, spec.max_in_flight)
         self.key = int.from_bytes(blake2b(f"{spec.url} {spec.model}".encode(), digest_size=4).digest())
+        # How long a first token may take here before it counts as full; None = nothing is promised. Set by the tier.
+        self.patience_s: float | None = None
         self._slow_start_s, self._stale_s = slow_start_s, stale_s
 
     def fresh_report(self, now: float) -> LoadReport | None:
@@ -240,8 +260,12 @@ class Endpoint:
         return EndpointView(
             self.id, vitals.state(), vitals.busy,
             vitals.in_flight_tokens + vitals.elsewhere_tokens, self.slots_now(now), report,
-            0 if report is None else vitals.excess_tokens, self.weight(now), self.key,
+            0 if report is None else vitals.excess_tokens, self.weight(now), self.key, self.lateness(now),
         )  # fmt: skip
+
+    def lateness(self, now: float) -> float:
+        """The first token to be expected as a share of how late it may be; 0 = nothing is promised, or nobody can tell."""
+        return 0.0 if self.patience_s is None else self.vitals.expected_s(now) / self.patience_s
 
     def weight(self, now: float) -> float:
         """Share of the usual traffic it should get: less while it starts slowly, or is slower than its siblings."""

@@ -35,6 +35,8 @@ class Fleet:
         }  # fmt: skip
         self.is_draining = False
         """This process is going away: for readiness. Running requests still get leases."""
+        self.without_logprobs: set[EndpointId] = set()
+        """Endpoints that refuse to be asked for log-probabilities; a reload asks anew."""
         self.on_release: list[Callable[[], None]] = []
         """Called when a lease closes: somebody may be waiting for it."""
         self._pools_of = {name: tuple(self.pools[p] for p in tier.pools) for name, tier in self.tiers.items()}

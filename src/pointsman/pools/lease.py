@@ -46,19 +46,24 @@ class Lease:
     """Closing it reports the outcome; an unclosed lease would count for ever."""
 
     __slots__ = (
-        "_first_at", "_is_stream", "_leased_at", "_settings", "_tokens", "_vitals", "_watchers", "endpoint",
+        "_ahead", "_awaited", "_first_at", "_is_stream", "_leased_at", "_settings", "_tokens", "_vitals", "_watchers", "endpoint",
         "is_closed", "kind",
     )  # fmt: skip
 
     def __init__(
         self, endpoint: Endpoint, tokens: int, now: float, settings: HealthSettings, watchers: Watchers, *,
-        is_stream: bool = False,
+        is_stream: bool = False, prompt_tokens: int = 0,
     ) -> None:  # fmt: skip
         self.endpoint: EndpointSpec = endpoint.spec
         self.is_closed = False
         self._vitals, self._tokens, self._settings, self._watchers = endpoint.vitals, tokens, settings, watchers
         self._leased_at, self._is_stream = now, is_stream
         self._first_at: float | None = None
+        # Tokens of its prompt as long as its answer has not begun, and of all such prompts there when it came.
+        self._awaited = prompt_tokens
+        self._ahead = endpoint.vitals.awaited_tokens = endpoint.vitals.awaited_tokens + prompt_tokens
+        if is_stream:
+            endpoint.vitals.awaiting[self] = now
         self.kind = self._vitals.take(self, tokens, now)
 
     def began(self, now: float, ttft_s: float | None = None) -> None:
@@ -69,6 +74,10 @@ class Lease:
         vitals.answered(now, ttft_s)
         if self._first_at is None:
             self._first_at = now
+            self._await_no_more()
+            if self._is_stream:
+                vitals.began_at = now
+                vitals.forecast.learn(self._ahead, now - self._leased_at)
             if ttft_s is not None:
                 vitals.windows.ttft.add(now, ttft_s)
                 for tier in self._watchers.tiers:
@@ -96,6 +105,7 @@ class Lease:
         self.is_closed = True
         vitals = self._vitals
         vitals.give_back(self._tokens)
+        self._await_no_more()
         if outcome == "answered":
             signal = Signal.ANSWERED
             vitals.answered(now, ttft_s)
@@ -112,6 +122,13 @@ class Lease:
         vitals.learn(signal, now, self._settings, self._trust(), error.retry_after_s if error is not None else None)
         for call in self._watchers.released:
             call()
+
+    def _await_no_more(self) -> None:
+        """Its answer has begun, or never will."""
+        vitals = self._vitals
+        vitals.awaited_tokens -= self._awaited
+        self._awaited = 0
+        vitals.awaiting.pop(self, None)
 
     def _count_answer(self, now: float, output_tokens: int | None) -> None:
         windows = self._vitals.windows

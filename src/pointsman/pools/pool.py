@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from random import Random
 from statistics import median_high, median_low
 from typing import Any, overload
@@ -15,8 +15,10 @@ from pointsman.core.protocols import Balancer
 from pointsman.core.request import ChatRequest
 from pointsman.core.settings import PoolSettings
 from pointsman.errors import NoEndpoint
+from pointsman.pools.balancers.memory import Remembers
 from pointsman.pools.endpoint import STALE_S, Endpoint
 from pointsman.pools.health import INFINITY
+from pointsman.pools.journal import Journal
 from pointsman.pools.lease import Lease, Watchers
 
 __all__ = ["NOBODY", "Lease", "Pool", "Shortage"]
@@ -110,7 +112,8 @@ class Pool:
 
     def _held(self, endpoint: Endpoint, request: ChatRequest, now: float) -> Lease:
         return Lease(
-            endpoint, _tokens(request), now, self.settings.health, self.watchers, is_stream=request.stream
+            endpoint, _tokens(request), now, self.settings.health, self.watchers, is_stream=request.stream,
+            prompt_tokens=request.needs.context - max(0, request.max_tokens or 0),
         )
 
     def is_fit(self, now: float) -> bool:
@@ -141,15 +144,28 @@ class Pool:
 
     def adopt(self, old: Pool) -> None:
         """Goes on with the vitals of servers that the old pool knew; quarantined ones get a new chance."""
-        known = list(old.endpoints)
+        known, same = list(old.endpoints), dict[EndpointId, EndpointId]()
         for endpoint in self.endpoints:
             twin = next((e for e in known if e.is_same_server(endpoint)), None)
             if twin is not None:
                 known.remove(twin)
+                same[endpoint.id] = twin.id
                 endpoint.vitals = twin.vitals
                 endpoint.vitals.release_quarantine()
             else:
                 endpoint.vitals.is_new = True
+        if isinstance(self._balancer, Remembers) and type(old._balancer) is type(self._balancer):
+            self._balancer.adopt(old._balancer, same)
+
+    @property
+    def memory(self) -> Remembers | None:
+        """Of its balancer, where that has one."""
+        return self._balancer if isinstance(self._balancer, Remembers) else None
+
+    def share(self, journal: Journal, columns: Mapping[EndpointId, int]) -> None:
+        """From now on other processes of this router hear what was sent where, and we hear them."""
+        if isinstance(self._balancer, Remembers):
+            self._balancer.share(journal, {id_: columns[id_] for id_ in self.endpoint_ids if id_ in columns})
 
     def observe(self, endpoint: EndpointId, report: LoadReport | None) -> None:
         """What an engine said about its load; None = it did not answer, which is unknown and not idle."""
@@ -293,6 +309,8 @@ def _status(endpoint: Endpoint, now: float) -> dict[str, Any]:
         "in_flight": vitals.in_flight,
         "in_flight_tokens": vitals.in_flight_tokens,
         "in_flight_elsewhere": vitals.busy - vitals.in_flight,
+        "awaited_tokens": vitals.awaited_tokens,
+        "expected_ttft_s": round(expected, 3) if (expected := vitals.expected_s(now)) else None,
         "slots": endpoint.slots_now(now),
         "slowness": round(vitals.slowness, 2),
         "weight": round(endpoint.weight(now), 3),

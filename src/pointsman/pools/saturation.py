@@ -7,8 +7,8 @@ limits are still reached, grows while every signal is calm (at or below 80 % of 
 tier that is asked for half as much again as it can carry ends up carrying what it can, and the tier above gets the
 rest. Growth takes it from the probe share to everything in `leave_after`, so that leaving is no second flood.
 
-Slots are known at every moment and need no such groping: a tier that is full by its slots alone keeps whoever finds one
-free, and of the others the probe share.
+Slots and backlog are known at every moment and need no such groping: a tier that is full by these alone keeps whoever finds
+room, and of the others the probe share.
 
 Why can it not flap? A change of state waits until 60 s have passed since the change before the last one: whatever the
 signals, at most two changes fall into any minute. Entering is delayed by this only when a tier enters, leaves and is
@@ -23,7 +23,9 @@ import msgspec
 
 from pointsman.core.settings import SaturationSettings
 
-IN_FLIGHT = "in_flight"
+IN_FLIGHT, BACKLOG = "in_flight", "backlog"
+MOMENTARY = (IN_FLIGHT, BACKLOG)
+"""Known at every moment, not only when an engine reports or an answer has begun."""
 MINUTE_S = 60.0
 CUT_EVERY_S = 2.0
 """Between two halvings: a cut shows in the next load report, not before."""
@@ -37,7 +39,7 @@ class Breach(msgspec.Struct, frozen=True, gc=False):
     """A limit that is reached."""
 
     reason: str
-    """`waiting`, `kv`, `in_flight` or `ttft`."""
+    """`waiting`, `kv`, `in_flight`, `backlog` or `ttft`."""
     detail: str
     """For people: `waiting 7 >= 5 on small/0`."""
 
@@ -70,7 +72,7 @@ class Saturation:
             return False
         self._change(now)
         self.is_diverting, self.breach = True, breach
-        self.share = 1.0 if breach.reason == IN_FLIGHT else self._settings.probe_share
+        self.share = 1.0 if breach.reason in MOMENTARY else self._settings.probe_share
         self._calm_s = 0.0
         self._cut_at = self._stepped_at = self._probed_at = now
         return True
@@ -84,8 +86,8 @@ class Saturation:
         self._stepped_at = max(now, self._stepped_at)
         settings = self._settings
         if breach is not None:
-            if breach.reason != IN_FLIGHT:
-                self._cut(now, was_by_slots=self.breach is not None and self.breach.reason == IN_FLIGHT)
+            if breach.reason not in MOMENTARY:
+                self._cut(now, was_momentary=self.breach is not None and self.breach.reason in MOMENTARY)
             self.breach, self._calm_s = breach, 0.0
             return False
         if not calm:
@@ -109,10 +111,10 @@ class Saturation:
         self._probed_at = now
         return True
 
-    def _cut(self, now: float, *, was_by_slots: bool) -> None:
-        """A limit that is not slots is reached: the share is halved, or begins low when only slots were short before."""
+    def _cut(self, now: float, *, was_momentary: bool) -> None:
+        """A limit that is not momentary is reached: the share is halved, or begins low when only such ones were before."""
         least = self._settings.probe_share
-        if was_by_slots and self.share >= 1.0:
+        if was_momentary and self.share >= 1.0:
             self.share, self._cut_at = least, now
         elif now - self._cut_at >= CUT_EVERY_S:
             self.share, self._cut_at = max(least, self.share / 2), now

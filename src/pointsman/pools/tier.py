@@ -20,7 +20,7 @@ from pointsman.core.fleet import Fitness
 from pointsman.core.settings import TierSettings
 from pointsman.pools.endpoint import Endpoint
 from pointsman.pools.pool import Pool
-from pointsman.pools.saturation import IN_FLIGHT, Breach, Saturation
+from pointsman.pools.saturation import BACKLOG, IN_FLIGHT, MOMENTARY, Breach, Saturation
 from pointsman.pools.windows import Latencies, Tally
 
 LATELY_S = 15.0
@@ -34,6 +34,9 @@ SMOOTH_S = 3.0
 RATE_S, RATE_LONG_S = 15.0, 60.0
 """Answers per second are those of the last 15 s, or of the last minute when so few came."""
 RATE_MIN = 5
+EXPECTED_SHARE = 0.4
+"""Of the promised p95, what a first token may be expected to take before its endpoint counts as full: an expectation is a
+mean, and of what is expected after 0.8 s one in twenty comes after 2."""
 SAY_AFTER = 5
 """Answers before a window's p95 is told: below, it is one answer's time."""
 TTFT = "ttft"
@@ -51,6 +54,9 @@ class Tier:
         span_s = settings.saturation.window_s
         self._limit_s = settings.sla.ttft_p95_max_s
         self._near_s = None if self._limit_s is None else self._limit_s * settings.saturation.leave_share
+        if self._limit_s is not None and settings.sla.on_breach == "escalate":
+            for endpoint in self.endpoints:
+                endpoint.patience_s = min(EXPECTED_SHARE * self._limit_s, endpoint.patience_s or self._limit_s)
         # Columns: streamed answers, of them above the limit, of them above the leave limit. Emptied when it leaves.
         self._promise = Tally(3, span_s, max(1, int(span_s)))
         self._answers = Tally(1, RATE_LONG_S, int(RATE_LONG_S))
@@ -123,7 +129,7 @@ class Tier:
         """
         self.look(now)
         breach, full = self.saturation.breach, self._full(now)
-        has_slot = full is None or full.reason != IN_FLIGHT
+        has_slot = full is None or full.reason not in MOMENTARY
         if (breach is None and has_slot) or not self._is_in_service(now):
             return None
         if self.saturation.stays(now, rng, has_slot=has_slot):
@@ -152,10 +158,10 @@ class Tier:
         """
         busy, slots, report = endpoint.vitals.busy, endpoint.slots_now(now), endpoint.fresh_report(now)
         free = None if slots is None else slots - busy
-        if report is None or report.waiting is None:
+        if report is None or report.waiting is None or (free is None and endpoint.lateness(now)):
             return 1 if free is None else free
         breach = self.saturation.breach
-        if free is not None and not report.waiting and (breach is None or breach.reason in (IN_FLIGHT, TTFT)):
+        if free is not None and not report.waiting and (breach is None or breach.reason in (*MOMENTARY, TTFT)):
             return free
         queue = self.settings.saturation.waiting - report.waiting + endpoint.vitals.report_in_flight - busy
         return queue if free is None else min(free, queue)
@@ -247,7 +253,7 @@ class Tier:
         return self._full(now)
 
     def _full(self, now: float) -> Breach | None:
-        """No endpoint in service is below its limits; one breach stands for all, one that is not of slots if there is.
+        """No endpoint in service is below its limits; one breach stands for all, one that is not momentary if there is.
         None = an endpoint is below, or none is in service."""
         endpoints = self.endpoints
         if not endpoints:
@@ -263,7 +269,7 @@ class Tier:
             if breach is None:
                 self._witness = at
                 return None
-            if first is None or first.reason == IN_FLIGHT:
+            if first is None or first.reason in MOMENTARY:
                 first = breach
         return first
 
@@ -272,6 +278,8 @@ class Tier:
         slots, busy = endpoint.slots_now(now), endpoint.vitals.busy
         if slots is not None and busy >= slots:
             return Breach(IN_FLIGHT, f"in flight {busy} >= {slots} slots on {endpoint.id}")
+        if endpoint.patience_s is not None and (expected := endpoint.vitals.expected_s(now)) >= endpoint.patience_s:
+            return Breach(BACKLOG, f"first token expected after {expected:.2g} s >= {endpoint.patience_s:.2g} s on {endpoint.id}")
         report, settings = endpoint.fresh_report(now), self.settings.saturation
         if report is None:
             return None
@@ -313,10 +321,10 @@ class Tier:
                 busy += min(known, endpoint.vitals.busy)
                 slots += known
             report = endpoint.fresh_report(now)
-            calm += report is None or (
+            calm += endpoint.lateness(now) <= settings.leave_share and (report is None or (
                 (report.waiting is None or report.waiting <= waiting)
                 and (report.kv_usage is None or report.kv_usage <= kv_usage)
-            )
+            ))
         taken = busy / slots if slots else 0.0
         self._taken += (taken - self._taken) * (1.0 - exp(-max(0.0, passed) / SMOOTH_S))
         return (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,22 @@ class Store:
         for column, value in equal.items():
             query = query.where(RECORDS.c[column] == value)
         return self._records(query)
+
+    def with_prompts(self, batch: int = 1000) -> Iterator[Record]:
+        """Every record whose prompt was kept, the oldest first."""
+        last = ("", 0.0)
+        while True:
+            query = select(*_WHOLE, RECORDS.c.id, RECORDS.c.at).where(RECORDS.c.prompt.is_not(None)).order_by(RECORDS.c.at, RECORDS.c.id).limit(batch)
+            if last[0]:
+                query = query.where((RECORDS.c.at > last[1]) | ((RECORDS.c.at == last[1]) & (RECORDS.c.id > last[0])))
+            self.open()
+            with self._engine.connect() as db:
+                rows = [tuple(row) for row in db.execute(query)]
+            for *whole, id, at in rows:
+                last = (id, at)
+                yield record_of(*whole)
+            if len(rows) < batch:
+                return
 
     def totals(self, *, since: float | None = None, until: float | None = None, by: str | None = None) -> list[Totals]:
         """Sums over [since, until), split `by` one of `GROUPS`, the largest group first. No records: an empty list."""

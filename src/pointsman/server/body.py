@@ -217,7 +217,7 @@ def _chat(wire: _Chat, body: bytes, common: dict[str, Any]) -> ChatRequest:
         **common, messages=tuple(turns), max_tokens=max_tokens, choices=_positive(wire.n), tools=tools, images=images,
         needs=Needs(_context(body, max_tokens), tools > 0, schema, images > 0, bool(wire.logprobs)),
         metadata=metadata, tags=tags, stream=bool(wire.stream), include_usage=_wants_usage(wire),
-        session=_session(wire, metadata) if tools else "",
+        session=_session(wire, metadata),
     )
 
 

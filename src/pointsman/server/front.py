@@ -30,6 +30,7 @@ class Front:
         """The APIs that some endpoint speaks."""
         self.origins = frozenset(dialect for endpoint in endpoints if endpoint.is_origin for dialect in endpoint.dialects)
         """Of those, the ones whose own maker is among the endpoints."""
+        self._reads_sessions = any(route.session == "pin" for route in settings.routes.values())
         self._rule_headers = tuple(
             (name, name.encode("latin-1")) for name in sorted(_headers_in_rules(settings) - _NEVER_SEEN)
         )
@@ -55,7 +56,7 @@ class Front:
         request = parse(body, kind, caller=caller, headers=self._seen_by_rules(exchange),
                         client_request_id=exchange.request_id, max_depth=self.settings.server.max_depth)
         sent = exchange.headers
-        if request.tools and (session := session_of(sent)):
+        if (request.tools or self._reads_sessions) and (session := session_of(sent)):
             request = msgspec.structs.replace(request, session=session)
         if (limits.TIMEOUT in sent or limits.RETRIES in sent or limits.TAGS in sent or limits.TTFT_SLO in sent
                 or limits.PRIORITY in sent or limits.STREAM_TIMEOUT in sent):

@@ -26,9 +26,11 @@ class ListingEndpoints:
     """Read-only views of the graph."""
 
     def __init__(self, gateway: Gateway, front: Callable[[], Front], clock: Clock,
-                 metrics: Callable[[], Awaitable[tuple[bytes, str]]], records: Callable[[], dict[str, Any]]) -> None:
+                 metrics: Callable[[], Awaitable[tuple[bytes, str]]], records: Callable[[], dict[str, Any]],
+                 warnings: Callable[[], list[str]] = list) -> None:
+        """`warnings`: what else readiness should say."""
         self._gateway, self._front, self._clock = gateway, front, clock
-        self._metrics, self._records = metrics, records
+        self._metrics, self._records, self._warnings = metrics, records, warnings
         self._created = int(clock.wall())
 
     async def models(self, exchange: Exchange) -> None:
@@ -106,7 +108,7 @@ class ListingEndpoints:
                     for route in graph.settings.routes.values()}
         stuck = [route for route, pools in pools_of.items() if pools.issubset(missing)]
         records = self._records()
-        warnings = ["records are being dropped"] if records.get("dropped") else []
+        warnings = (["records are being dropped"] if records.get("dropped") else []) + self._warnings()
         for route in stuck:
             asked = any(graph.fleet.pools[pool].may_be_asked(now) for pool in pools_of[route])
             warnings.append(f"route {route!r} has no endpoint in service; " + (

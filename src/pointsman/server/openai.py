@@ -109,6 +109,8 @@ def fact_lines(facts: Facts) -> bytes:
         _lookalike_lines(facts))
     if facts.tier:
         lines += b"x-route-cost-usd: %b\r\n" % (b"unknown" if facts.cost_nano_usd is None else dollars(facts.cost_nano_usd))
+    if facts.hold:
+        lines += b"x-route-hold: %b\r\n" % safe(facts.hold)
     return lines + b"x-route-simulated: true\r\n" if facts.simulated else lines
 
 

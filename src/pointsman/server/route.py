@@ -27,7 +27,7 @@ class RouteEndpoints:
 
     async def _decide(self, exchange: Exchange) -> Decision:
         front = self._front()
-        return self._gateway.decide(await front.read(exchange, Kind.CHAT, front.admit(exchange)))
+        return await self._gateway.decide(await front.read(exchange, Kind.CHAT, front.admit(exchange)))
 
     async def classify(self, exchange: Exchange) -> None:
         """Body in, `X-Route-Tier` out."""

@@ -252,12 +252,14 @@ class Worker:
         self._tell(service, service.now(), everything=False)
 
     def _share(self, service: WorkerService, configured: Configured) -> None:
-        """Shows the other workers at once what is in flight here."""
+        """Shows the other workers at once what is in flight here, and what was sent where."""
         pools = service.gateway.graph.fleet.pools.values()
         for endpoint in (endpoint for pool in pools for endpoint in pool.endpoints):
             column = configured.columns.get(endpoint.id)
             if column is not None:
                 endpoint.vitals.share(self._boards.count(self._seat, column))
+        for pool in pools:
+            pool.share(self._boards.journal(self._seat), configured.columns)
 
     def _look(self, service: WorkerService, view: View) -> None:
         graph = service.gateway.graph

@@ -60,7 +60,9 @@ def known(settings: Settings) -> dict[str, Known]:
         "pool": Known(pools),
         "endpoint": Known(tuple(e.id for pool in settings.pools.values() for e in pool.endpoints)),
         "model_id": Known(tuple(pool.model for pool in settings.pools.values())),
-        "stage": Known(tuple(stage for route in routes for stage in route.pipeline)),
+        "stage": Known((*(stage for route in routes for stage in route.pipeline), "sentence")),
+        "verifier": Known(tuple(verifier.name for verifiers in (
+            *(route.verify for route in routes), *(tier.verify or () for tier in settings.tiers.values())) for verifier in verifiers)),
         "error": Known(_error_codes()),
     }
 
@@ -136,6 +138,13 @@ class Metrics:
             self._decision(record.decision, route)
         for attempt in record.attempts:
             self._attempt(attempt)
+        for check in record.checks:
+            if check.score is None:
+                self._add("pointsman_unjudged_total", (names["tier"][check.tier], names["reason"][check.error or "abstained"]))
+            for found in check.by:
+                verifier = names["verifier"][found.verifier]
+                self._add("pointsman_verifier_results_total", (verifier, names["result"][found.result]))
+                self._histograms["pointsman_verifier_duration_seconds"].observe((verifier,), found.duration_s)
         for climb in record.escalations:
             self._add("pointsman_escalations_total", (
                 route, names["tier"][climb.from_tier], names["tier"][climb.to_tier], names["reason"][climb.reason]))
@@ -190,7 +199,9 @@ class Metrics:
     def _decision(self, decision: Decision, route: str) -> None:
         names = self._known
         self._histograms["pointsman_decision_duration_seconds"].observe((route,), decision.duration_s)
+        scores = None
         for view in decision.stages:
+            scores = view.scores if view.scores is not None else scores
             stage = names["stage"][view.stage]
             self._add("pointsman_stage_results_total", (route, stage, names["outcome"][view.outcome]))
             if view.outcome != "skipped":
@@ -198,6 +209,12 @@ class Metrics:
         if decision.decided_by == "default":
             reason = decision.reason.partition(";")[0]  # "abstained; large does not fit"
             self._add("pointsman_defaults_total", (route, names["reason"][reason]))
+        for tier in decision.dominated:
+            self._add("pointsman_dominated_total", (route, names["tier"][tier]))
+        if scores is not None and len(scores.by_tier) < len(decision.gate):
+            for gate in decision.gate:
+                if gate.fits and gate.tier not in scores.by_tier:
+                    self._add("pointsman_unscored_total", (route, names["tier"][gate.tier]))
         for gate in decision.gate:
             if gate.unknown and gate.tier == decision.tier:
                 for capability in gate.unknown:

@@ -26,6 +26,7 @@ class Series(msgspec.Struct, frozen=True):
 MILLISECONDS = (50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
 REQUEST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 FIRST_TOKEN = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
+VERIFYING = (1e-5, 1e-4, 1e-3, 5e-3, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 DECISION = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 1.0)
 
 SERIES: tuple[Series, ...] = (
@@ -41,7 +42,12 @@ SERIES: tuple[Series, ...] = (
     Series("pointsman_decision_duration_seconds", "histogram", ("route",), "Choosing the tier, all stages.", DECISION),
     Series("pointsman_stage_duration_seconds", "histogram", ("stage",), "One stage of a pipeline.", DECISION),
     Series("pointsman_stage_results_total", "counter", ("route", "stage", "outcome"),
-           "What a stage said: decided, refined, abstained, failed, skipped."),
+           "What a stage said: decided, refined, abstained, failed, skipped, late. The share of `sentence` that is not skipped is the "
+           "share of requests that asked for a sentence vector."),
+    Series("pointsman_dominated_total", "counter", ("route", "tier"),
+           "Decisions by scores in which this tier fitted, cost no less than another and scored no better."),
+    Series("pointsman_unscored_total", "counter", ("route", "tier"),
+           "Decisions by scores in which this tier fitted and the classifier did not know it."),
     Series("pointsman_defaults_total", "counter", ("route", "reason"),
            "Requests served by default_tier because nobody decided."),
     Series("pointsman_capability_unknown_total", "counter", ("tier", "capability"),
@@ -49,6 +55,13 @@ SERIES: tuple[Series, ...] = (
     Series("pointsman_attempts_total", "counter", ("tier", "pool", "endpoint", "outcome", "error"),
            "Calls to endpoints; error is empty when answered."),
     Series("pointsman_escalations_total", "counter", ("route", "from_tier", "to_tier", "reason"), "Climbs of the ladder."),
+    Series("pointsman_verifier_results_total", "counter", ("verifier", "result"),
+           "What a verifier said of an answer: passed, failed, abstained; or why it could not: slow, down, garbage, crashed, busy, "
+           "resting (it failed too often), not_allowed, unavailable."),
+    Series("pointsman_verifier_duration_seconds", "histogram", ("verifier",), "One verifier on one answer.", VERIFYING),
+    Series("pointsman_unjudged_total", "counter", ("tier", "reason"),
+           "Answers that verifiers were asked about and none could judge (abstained, verification_late, verification_failed): "
+           "`cascade.on_abstain` says what became of them."),
     Series("pointsman_tokens_total", "counter", ("tier", "direction"),
            "Tokens as the upstreams counted them, all attempts: input, output, cached (part of input)."),
     Series("pointsman_cost_usd_total", "counter", ("tier",), "Dollars of all attempts with a known cost."),
@@ -102,7 +115,7 @@ SERIES: tuple[Series, ...] = (
 VOCABULARY: dict[str, tuple[str, ...]] = {
     "escalated": ("true", "false"),
     "status_class": ("1xx", "2xx", "3xx", "4xx", "5xx"),
-    "outcome": ("answered", "rejected", "failed", "cancelled", "decided", "refined", "abstained", "skipped",
+    "outcome": ("answered", "rejected", "failed", "cancelled", "decided", "refined", "abstained", "skipped", "late",
                 "drained", "continued"),
     "direction": ("input", "output", "cached"),
     "capability": ("context", "tools", "json_schema", "vision", "logprobs", "embeddings"),
@@ -111,6 +124,8 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
     "signal": ("waiting", "kv", "in_flight", "ttft", "unavailable"),
     "kind": ("achieved", "nominal"),
     "state": ("healthy", "ejected", "probing", "draining"),
+    "result": ("passed", "failed", "abstained", "slow", "down", "garbage", "crashed", "busy", "resting", "not_allowed", "unavailable"),
     "reason": ("saturated", "sla", "hedge", "verifier", "failed", "session", "fallback", "last_resort", "abstained", "late",
-               "out_of_distribution", "frozen", "understated", "contradicted"),
+               "out_of_distribution", "frozen", "understated", "contradicted",
+               "verification_late", "verification_failed"),
 }

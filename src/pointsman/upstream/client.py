@@ -149,6 +149,21 @@ class HttpUpstream:
         exchange.finish()
         return answer
 
+    async def post(self, endpoint: EndpointSpec, suffix: str, body: bytes, *, until: float) -> bytes:
+        """The body of the 2xx answer to JSON posted to the endpoint's URL: for services of the operator's that are no models."""
+        exchange: Exchange | None = None
+        try:
+            exchange = await self._send(endpoint, b"POST", suffix, JSON, (body,), True, until)
+            answer = await _whole(endpoint, exchange, until)
+        except OutOfTime as exc:
+            _abort(exchange)
+            raise AnswerTimeout(f"{endpoint.id} did not answer in time") from exc
+        except BaseException:  # cancelled or failed: the connection is not kept
+            _abort(exchange)
+            raise
+        exchange.finish()
+        return answer
+
     def __repr__(self) -> str:
         return f"<HttpUpstream {self._plain!r}>"
 

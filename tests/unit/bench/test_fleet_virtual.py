@@ -10,6 +10,9 @@ from unittest.mock import patch
 
 import pytest
 
+from pointsman.core.fleet import EndpointState, EndpointView
+from pointsman.testing.factories import a_request
+
 BENCH = Path(__file__).resolve().parents[3] / "bench" / "fleet"
 
 
@@ -26,8 +29,8 @@ def _module(name: str, **needs: ModuleType) -> ModuleType:
     return module
 
 
-traffic, machines, candidates = _module("traffic"), _module("machines"), _module("candidates")
-virtual = _module("virtual", traffic=traffic, machines=machines, candidates=candidates)
+traffic, machines, candidates, line = _module("traffic"), _module("machines"), _module("candidates"), _module("line")
+virtual = _module("virtual", traffic=traffic, machines=machines, candidates=candidates, line=line)
 
 
 def conversation(*prompts: tuple[int, ...]) -> list:
@@ -71,10 +74,11 @@ def test_a_trace_can_be_played_at_any_rate() -> None:
     assert arrivals[-1].at_s == pytest.approx(10.0)
 
 
-def play(balancer: str, load: float, *, healthy: bool = False, seed: int = 0):
-    fleet = machines.Machines(4, 20.0, is_healthy=healthy)
+def play(balancer: str, load: float, *, healthy: bool = False, seed: int = 0, promise=None, seconds: float = 20.0, make=None):
+    fleet = machines.Machines(4, seconds, is_healthy=healthy)
     tasks, arrivals = virtual.workload("mooncake", None, fleet, load, seed)
-    return virtual.VirtualFleet(fleet, virtual.BALANCERS_HERE[balancer](), seed=seed).play(virtual.fresh(tasks, arrivals))
+    chosen = (make or virtual.BALANCERS_HERE[balancer])()
+    return virtual.VirtualFleet(fleet, chosen, promise=promise, seed=seed).play(virtual.fresh(tasks, arrivals))
 
 
 def test_the_same_seed_gives_the_same_run() -> None:
@@ -98,6 +102,41 @@ def test_only_streams_under_way_die_with_their_endpoint() -> None:
 @pytest.mark.parametrize("balancer", ["prefix", "hashed"])
 def test_affinity_finds_more_in_the_cache_than_chance(balancer: str) -> None:
     assert play(balancer, 60).hit_rate > play("power_of_two", 60).hit_rate
+
+
+def test_a_promise_without_slots_turns_away_those_who_would_come_late_and_serves_more_in_time() -> None:
+    without, with_one = (play("prefix", 250, seconds=40.0, promise=promise) for promise in (None, virtual.Promise()))
+
+    assert {task.error for task in with_one.tasks} >= {"shed"}
+    assert with_one.attained > 2 * without.attained
+    assert virtual.quantile(with_one.ttfts(), 0.95) < virtual.quantile(without.ttfts(), 0.95) / 2
+
+
+def test_a_full_home_keeps_most_of_what_it_would_keep_otherwise() -> None:
+    promise = virtual.Promise(slots=6)
+
+    assert play("prefix", 80, promise=promise).hit_rate > 1.5 * play("least_loaded", 80, promise=promise).hit_rate
+
+
+def test_processes_that_tell_each_other_find_more_than_strangers() -> None:
+    def found(**how) -> float:
+        return play("prefix", 60, make=lambda: candidates.Processes(4, virtual.BALANCERS_HERE["prefix"], **how)).hit_rate
+
+    assert found() > found(strangers=True)
+
+
+def test_cache_aware_follows_text_until_one_endpoint_has_far_more_requests() -> None:
+    def view(id_: str, in_flight: int = 0) -> EndpointView:
+        return EndpointView(id_, EndpointState.HEALTHY, in_flight, 0, None)
+
+    balancer, one, other = candidates.CacheAware(absolute=8), a_request("x" * 500), a_request("y" * 500)
+    views = [view("small/0"), view("small/1")]
+    home = balancer.pick(one, views, None)
+
+    assert balancer.pick(other, views, None) != home  # the one that was sent the least text
+    assert balancer.pick(one, views, None) == home
+    busy = [view(each.id, 9 if each.id == home else 0) for each in views]
+    assert balancer.pick(one, busy, None) != home
 
 
 def test_longer_answers_stay_longer_and_so_more_are_in_hand() -> None:

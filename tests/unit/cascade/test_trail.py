@@ -22,7 +22,7 @@ def test_an_attempt_that_found_nobody_is_no_step():
     trail = Trail()
     trail.add(0, "chosen")
     trail.add(1, "failed")
-    trail.mark_empty()
+    trail.mark_vain(2)
     trail.add(2, "failed")
     assert not trail.has_visited(1)
     assert trail.escalations(RUNGS) == (Escalation("small", "large", "failed"),)

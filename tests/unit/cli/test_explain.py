@@ -44,7 +44,7 @@ def test_without_a_configuration_it_uses_a_built_in_ladder_and_says_so():
     result = run("What are your business hours?")
 
     assert result.exit_code == 0
-    for part in ("built-in ladder", "auto -> small (rung 1)", "heuristic", "$0.0992 per 1K", "not on your traffic"):
+    for part in ("built-in ladder", "auto -> small (rung 1)", "heuristic", "$0.0992 per 1,000 typical requests", "per 1K like this", "not on your traffic"):
         assert part in result.output, part
 
 

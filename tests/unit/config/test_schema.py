@@ -6,13 +6,13 @@ import inspect
 import pytest
 from pydantic import ValidationError
 
-from pointsman.config import schema
+from pointsman.config import promises, schema
 from pointsman.config.secrets import Secrets
 
 
 def test_every_field_is_documented():
     undocumented = []
-    for cls in ast.parse(inspect.getsource(schema)).body:
+    for cls in (*ast.parse(inspect.getsource(schema)).body, *ast.parse(inspect.getsource(promises)).body):
         if isinstance(cls, ast.ClassDef):
             for node, after in zip(cls.body, [*cls.body[1:], None], strict=True):
                 is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)

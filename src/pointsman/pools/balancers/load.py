@@ -5,6 +5,9 @@ from __future__ import annotations
 from pointsman.core.fleet import EndpointView
 from pointsman.core.request import ChatRequest
 
+BEYOND, LATER = 0.5, 1.0
+"""A home may have so much more in flight than its slots, and be so much later than counts as full, both as shares of those."""
+
 
 def cost(view: EndpointView, tokens: int) -> float:
     """Tokens in flight with this request, and what the engine reports beyond its siblings; more while it starts slowly."""
@@ -17,4 +20,18 @@ def tokens_of(request: ChatRequest) -> int:
 
 
 def is_full(view: EndpointView) -> bool:
-    return view.slots is not None and view.in_flight >= view.slots
+    """All slots are taken, or a first token would come late."""
+    return (view.slots is not None and view.in_flight >= view.slots) or view.lateness >= 1.0
+
+
+def overbooking(view: EndpointView) -> float:
+    """How far beyond what it should take with one more, as a share of what a home may be asked for beyond that: 0 = not at all,
+    1 = no further.
+
+    Half of its slots again: whoever comes home to them waits for half of an answer at most. Twice the expected
+    time to a first token that counts as full, which is still within the promise.
+    """
+    over = max(0.0, (view.lateness - 1.0) / LATER) if view.lateness >= 1.0 else 0.0
+    if view.slots is not None and view.in_flight >= view.slots:
+        over = max(over, (view.in_flight - view.slots + 1) / (BEYOND * view.slots + 1))
+    return over

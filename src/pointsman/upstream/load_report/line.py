@@ -25,6 +25,8 @@ PLACES_MAX = 8192
 TEXT = b"text/plain;version=0.0.4, application/json;q=0.9, */*;q=0.1"
 """Never OpenMetrics: its exemplars and `_created` lines would only be skipped."""
 
+JSON = b"application/json"
+
 
 class Said(msgspec.Struct, frozen=True, gc=False):
     status: int
@@ -34,7 +36,7 @@ class Said(msgspec.Struct, frozen=True, gc=False):
 
 
 class Line:
-    """GETs of server paths. `tls` None: certificates are verified against the system's authorities."""
+    """Questions to server paths. `tls` None: certificates are verified against the system's authorities."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._plain: Transport = PlainTransport()
@@ -43,11 +45,18 @@ class Line:
 
     async def get(self, endpoint: EndpointSpec, url: str, until: float, *, accept: bytes = TEXT) -> Said:
         """What `url` answers. ConnectFailed, ConnectionLost, AnswerTimeout, BadAnswer (too large), Misconfigured."""
+        return await self._ask(b"GET", endpoint, url, (), until, accept)
+
+    async def post(self, endpoint: EndpointSpec, url: str, body: bytes, until: float) -> Said:
+        """What `url` answers to a question of its own; as `get`."""
+        return await self._ask(b"POST", endpoint, url, (body,), until, JSON)
+
+    async def _ask(self, method: bytes, endpoint: EndpointSpec, url: str, body: tuple[bytes, ...], until: float, accept: bytes) -> Said:
         place, target = self._place(endpoint, url)
         transport = self._tls if target.tls else self._plain
         exchange: Exchange | None = None
         try:
-            exchange = await transport.send(place, target, b"GET", "", accept, (), whole=False, until=until)
+            exchange = await transport.send(place, target, method, "", accept, body, whole=False, until=until)
             said = await _heard(endpoint, url, exchange, until)
         except OutOfTime as exc:
             _abort(exchange)

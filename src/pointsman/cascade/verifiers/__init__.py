@@ -1,0 +1,1 @@
+"""One verifier a file: pure readers of a request and its answer."""

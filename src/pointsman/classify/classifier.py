@@ -1,0 +1,125 @@
+"""The trained half of deciding, read from disk: an artifact's scorer, and the sentence embedder that goes with it.
+
+Reading happens when a configuration is taken up, never in the path. What cannot be used is a configuration error with both
+versions in it, so that a reload keeps what serves and says why.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pointsman.classify.columns import is_of_places
+from pointsman.core.settings import ClassifierSettings, Settings
+from pointsman.errors import ArtifactRefused, ConfigError
+
+if TYPE_CHECKING:
+    from pointsman.artifact import Artifact
+    from pointsman.classify.embedders.embedder import Embedder
+    from pointsman.classify.heads.scorer import Scorer
+
+DEFAULT = "default"
+STAGE = "embedding"
+
+
+class Classifier:
+    """One artifact, ready to score."""
+
+    def __init__(self, scorer: Scorer, *, version: str, is_generic: bool, source: str = "",
+                 sentence: Embedder | None = None, why_no_sentence: str = "") -> None:
+        """`is_generic`: trained on other people's traffic, whatever `calibrated` its scores are there."""
+        self.scorer, self.version, self.is_generic, self.source = scorer, version, is_generic, source
+        self.sentence, self.why_no_sentence = sentence, why_no_sentence
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """What its columns are called."""
+        return self.scorer.models
+
+    def __repr__(self) -> str:
+        kind = "generic" if self.is_generic else "own"
+        return f"<Classifier {self.version} [{kind}, {len(self.models)} columns, sentence {'on' if self.sentence else 'off'}]>"
+
+
+def default_artifact() -> Path:
+    """Where the shipped artifact is, or would be."""
+    return Path(str(files("pointsman.classify").joinpath("default_artifact")))
+
+
+def has_default_artifact() -> bool:
+    return (default_artifact() / "manifest.json").is_file()
+
+
+def needs_classifier(settings: Settings) -> bool:
+    """Some route asks the trained stage."""
+    return any(STAGE in route.pipeline for route in settings.routes.values())
+
+
+def classifier_of(settings: Settings, old: Classifier | None = None, *, with_sentence: bool = True) -> Classifier | None:
+    """The classifier of a configuration; None when no route asks for one. Raises ConfigError.
+
+    `old` is kept when it is the same artifact with the same embedder: its memory is warm. A process that decides nothing
+    needs no sentence embedder.
+    """
+    if not needs_classifier(settings):
+        return None
+    return load(settings.classifier, settings.source, old, with_sentence=with_sentence)
+
+
+def load(settings: ClassifierSettings, source: str = "", old: Classifier | None = None, *, with_sentence: bool = True) -> Classifier:
+    """Reads and checks everything that `classifier` names. Raises ConfigError, naming both versions where two differ."""
+    from pointsman.artifact import read
+    from pointsman.classify.heads.query import Query
+    from pointsman.classify.heads.scorer import Scorer
+
+    path = default_artifact() if settings.artifact == DEFAULT else Path(settings.artifact)
+    try:
+        artifact = read(path)
+        if old is not None and old.version == artifact.version and old.source == _source(settings):
+            return old
+        scorer = Scorer.load(artifact)
+        scorer.score_one(Query.of_prompt("warm up"))
+        sentence, why = _sentence(settings, artifact) if with_sentence else (None, "this process decides nothing")
+    except ArtifactRefused as refused:
+        hint = ("the package is incomplete; install it again, or take `embedding` out of the pipelines"
+                if settings.artifact == DEFAULT else "name another one, or `default`")
+        raise ConfigError((f"{source or 'configuration'}: classifier.artifact: {refused}; {hint}",)) from refused
+    is_generic = is_of_places(scorer.models) or bool(artifact.manifest.get("generic", False))
+    return Classifier(scorer, version=artifact.version, is_generic=is_generic, source=_source(settings),
+                      sentence=sentence, why_no_sentence=why)
+
+
+def _source(settings: ClassifierSettings) -> str:
+    return f"{settings.artifact}\0{settings.sentence}"
+
+
+def _sentence(settings: ClassifierSettings, artifact: Artifact) -> tuple[Embedder | None, str]:
+    """The embedder that the artifact's second stack was trained beside, or why there is none.
+
+    Raises ConfigError when one was asked for by name and cannot serve; `auto` does without.
+    """
+    from pointsman.classify.embedders.sentence import load_sentence
+    from pointsman.classify.embedders.vault import Absent
+
+    wanted = settings.sentence
+    if wanted == "off":
+        return None, "it is turned off"
+    trained = artifact.features.get("sentence")
+    if not trained:
+        return _without(wanted, "the artifact was trained without a sentence embedder", "train it again with --embedder, or write `auto`")
+    try:
+        embedder = load_sentence(trained["name"] if wanted == "auto" else wanted)
+    except (Absent, OSError) as absent:
+        return _without(wanted, str(absent), "or write `auto`")
+    if embedder.digest != trained["digest"]:
+        return _without(wanted, f"the artifact was trained beside {trained['name']} {trained['digest'][:12]}, here is {embedder.name} "
+                                f"{embedder.digest[:12]}", "train it again with what is installed here, or install what it was trained beside")
+    embedder.embed(("warm up",))  # the first run of a session allocates; no request should wait for that
+    return embedder, ""
+
+
+def _without(wanted: str, why: str, hint: str) -> tuple[None, str]:
+    if wanted != "auto":
+        raise ConfigError((f"classifier.sentence: {wanted!r} cannot serve: {why}; {hint}",))
+    return None, why

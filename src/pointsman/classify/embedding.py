@@ -1,0 +1,98 @@
+"""Stage `embedding`: what a trained classifier expects of each tier, with a lower bound and the evidence behind it.
+
+The static half runs here, in the path, for every request that comes so far. `refined` is the other half: the same query
+with a sentence vector, which costs milliseconds on another thread and is asked for only where it may change the decision
+(`Decision.margin`). What is unlike everything that was labelled is marked, and goes to the reference tier whatever its
+scores are.
+
+Why are answers remembered? A harness asks again with every tool's result, and the user's last words, which scores go by,
+stay the same over dozens of requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from pointsman.classify.columns import Column
+from pointsman.classify.heads.query import Query
+from pointsman.classify.seen import Seen
+from pointsman.core.decision import Refine, Scores, StageResult, TierScore
+from pointsman.core.request import ChatRequest
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pointsman.classify.heads.scorer import Scorer
+
+    Vector: TypeAlias = NDArray[np.float32]
+
+REMEMBERED = 2048
+"""Answers kept, about a kilobyte each."""
+NAME = "embedding"
+
+
+class Embedding:
+    """Scores the tiers that its artifact knows; abstains when no user said a word."""
+
+    name = NAME
+
+    def __init__(self, scorer: Scorer, columns: Mapping[str, Column], *, is_generic: bool, seen: Seen | None = None) -> None:
+        """`columns`: tier -> where its model stands in a row of scores, in ladder order. `is_generic`: the artifact was
+        trained on other people's traffic, so that its scores rank and promise nothing."""
+        self._scorer, self._columns, self._is_generic = scorer, dict(columns), is_generic
+        self._seen = Seen() if seen is None else seen
+        self._said: dict[tuple[bytes, tuple[float, ...]], Refine] = {}
+
+    def classify(self, request: ChatRequest, so_far: StageResult) -> StageResult:
+        """Refine with a score for every tier that the artifact knows, or None."""
+        about, features = self._seen.of(request)
+        if features is None or not self._columns:
+            return None
+        query = Query.of(request, about, features)
+        key = (blake2b(query.data, digest_size=16).digest(), query.structural)
+        said = self._said.get(key)
+        if said is None:
+            if len(self._said) >= REMEMBERED:
+                self._said.clear()
+            said = self._said[key] = self._refined(query, None)
+        return said
+
+    def query(self, request: ChatRequest) -> Query | None:
+        """What a sentence vector would be made of; None when there is nothing to read."""
+        about, features = self._seen.of(request)
+        self._seen.forget()
+        return None if features is None else Query.of(request, about, features)
+
+    def refined(self, query: Query, vector: Vector) -> Refine:
+        """The scores with a sentence vector: they take the place of the static ones."""
+        return self._refined(query, vector)
+
+    def _refined(self, query: Query, vector: Vector | None) -> Refine:
+        said = self._scorer.score_one(query, vector)
+        p, lower, evidence = said.p[0].tolist(), said.lower[0].tolist(), int(said.evidence[0])
+        scores = {tier: TierScore(_at(column, p), _at(column, lower), evidence) for tier, column in self._columns.items()}
+        tokens = {}
+        if said.tokens is not None:
+            row = said.tokens[0].tolist()
+            tokens = {tier: _at(column, row) for tier, column in self._columns.items()}
+        is_foreign = bool(said.is_foreign[0])
+        return Refine(Scores(scores, not self._is_generic, is_foreign, tokens), self._reason(scores, evidence, is_foreign))
+
+    def _reason(self, scores: dict[str, TierScore], evidence: int, is_foreign: bool) -> str:
+        expects = ", ".join([f"{tier} {score.p:.2f}" for tier, score in scores.items()])
+        if is_foreign:
+            return f"unlike anything it was trained on, so that {expects} is worth little"
+        if self._is_generic:
+            return f"a generic guess, not from your traffic: {expects}"
+        return f"expects {expects}, going by about {evidence} similar labelled prompts"
+
+
+def _at(column: Column, row: list[float]) -> float:
+    if len(column) == 1:
+        return row[column[0][0]]
+    return sum(row[at] * share for at, share in column)

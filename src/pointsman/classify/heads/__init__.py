@@ -1,0 +1,1 @@
+"""Scoring a query with a trained artifact: arrays in, expected quality out."""

@@ -1,0 +1,27 @@
+"""What a scorer says of queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """Rows are queries, columns are models in the artifact's order."""
+
+    p: Floats
+    """(n, m) expected quality in [0, 1], calibrated."""
+    lower: Floats
+    """(n, m) what the expected quality exceeds nine times in ten, as far as the labels tell; never above `p`."""
+    evidence: Floats
+    """(n,) how many labelled queries stand close enough to speak for this one, each by its nearness."""
+    is_foreign: NDArray[np.bool_]
+    """(n,) like nothing that was labelled: the scores are not worth acting on."""
+    tokens: Floats | None = None
+    """(n, m) expected output tokens; None = the artifact was trained without any."""

@@ -1,0 +1,168 @@
+"""Queries as features: read once, used by every stack of a scorer.
+
+A `Reader` holds what training learned about the features themselves: the centre and spread of each surface feature, how
+rare each bucket of words is, labelled neighbours, and how near the nearest one usually is. Training makes its features with
+the same reader, so both halves see the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsman.classify.heads import ngrams, surface
+from pointsman.classify.heads.query import Query
+
+Floats: TypeAlias = NDArray[np.float64]
+Vectors: TypeAlias = NDArray[np.float32]
+Prior: TypeAlias = Callable[[Sequence[Query], Vectors | None, Vectors | None], Vectors]
+
+CLIP = 5.0
+"""Standard deviations after which a surface feature says no more."""
+WIDTH = 0.3
+"""A neighbour's weight falls by e for every this much less cosine."""
+_LOOKS = 0.1
+"""Weight of a surface feature beside a vector's numbers when kinds are told apart: looks and meaning count about the same."""
+
+
+def points(surface_: Vectors, static: Vectors) -> Vectors:
+    """What a query is about and what it looks like, as kinds of task are told apart by."""
+    return np.concatenate((static, np.minimum(np.maximum(surface_, -3.0), 3.0) * np.float32(_LOOKS)), axis=1)
+
+
+class Reader:
+    """What was learned about the features. Arrays by name, as they lie in an artifact."""
+
+    __slots__ = ("_centre", "_divisions", "_halves", "_idf", "_inverse", "_kinds", "_landmarks", "_masses", "_prior", "arrays", "limits")
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], limits: Mapping[str, Mapping[str, float]], prior: Prior | None) -> None:
+        self.arrays = arrays
+        self.limits = limits
+        self._centre = np.asarray(arrays["surface.centre"], dtype=np.float32)
+        self._inverse = (1.0 / np.asarray(arrays["surface.spread"], dtype=np.float64)).astype(np.float32)
+        self._idf = np.asarray(arrays["ngrams.idf"], dtype=np.float32)
+        self._landmarks = {kind: np.ascontiguousarray(arrays[f"{kind}.landmarks"], dtype=np.float32)
+                           for kind in ("static", "sentence") if f"{kind}.landmarks" in arrays}
+        self._masses = {kind: np.asarray(arrays[f"{kind}.masses"], dtype=np.float32) for kind in self._landmarks}
+        self._kinds = np.asarray(arrays["kinds.centres"], dtype=np.float32)
+        self._halves = 0.5 * np.sum(self._kinds * self._kinds, axis=1)
+        ends = np.cumsum(arrays["kinds.divisions"]).tolist()
+        self._divisions = list(zip([0, *ends[:-1]], ends, strict=True))
+        self._prior = prior
+
+    def read(self, queries: Sequence[Query], static: Vectors | None, sentence: Vectors | None) -> Reading:
+        """The features of queries; a kind of vector that is not there is not used."""
+        return Reading(self, queries, static, sentence)
+
+    def surface(self, queries: Sequence[Query]) -> Vectors:
+        """Standardised counts."""
+        found = np.array([surface.read(query.data, query.chars, query.structural) for query in queries], dtype=np.float32)
+        standard: Vectors = (found.reshape(len(queries), len(surface.NAMES)) - self._centre) * self._inverse
+        return np.minimum(np.maximum(standard, -CLIP), CLIP, out=standard)
+
+    def words(self, query: Query) -> tuple[ngrams.Ids, Vectors, float]:
+        """Buckets, their weights (a vector of length one over the known ones), and the share that is known."""
+        ids = ngrams.ids(query.data)
+        weights = self._idf[ids]
+        size = float(weights @ weights)
+        if size == 0.0:
+            return ids, weights, 0.0
+        return ids, weights / np.float32(size ** 0.5), float(np.count_nonzero(weights)) / len(ids)
+
+    def kinds(self, surface_: Vectors, static: Vectors) -> Vectors:
+        """One of each division is 1: the kind of task that the query is most like."""
+        likeness = points(surface_, static) @ self._kinds.T - self._halves
+        made = np.zeros_like(likeness)
+        rows = np.arange(len(made))
+        for first, last in self._divisions:
+            made[rows, first + np.argmax(likeness[:, first:last], axis=1)] = 1.0
+        return made
+
+    def near(self, kind: str, vectors: Vectors) -> Vectors:
+        """Nearness of each vector to each labelled neighbour: 1 for the same, falling with the angle."""
+        cosine: Vectors = vectors @ self._landmarks[kind].T
+        cosine -= np.float32(1.0)
+        cosine *= np.float32(1.0 / WIDTH)
+        np.exp(cosine, out=cosine)
+        return cosine
+
+    def evidence(self, kind: str, near: Vectors) -> tuple[Floats, Floats]:
+        """How many labelled queries stand really close, and the nearness of the closest."""
+        # The third power: only what shares most of its meaning speaks for a query.
+        return ((near * near * near) @ self._masses[kind]).astype(np.float64), near.max(axis=1).astype(np.float64)
+
+    def prior(self, queries: Sequence[Query], static: Vectors | None, sentence: Vectors | None) -> Vectors:
+        """What is known about difficulty before any label of yours, standardised."""
+        if self._prior is None:
+            raise ValueError("this reader was made without a prior")
+        name = "prior.static" if sentence is None else "prior.full"
+        found = self._prior(queries, static, sentence)
+        standard: Vectors = (found - self.arrays[f"{name}.centre"]) / self.arrays[f"{name}.spread"]
+        return np.minimum(np.maximum(standard, -CLIP), CLIP)
+
+
+class Reading:
+    """A batch of queries as features."""
+
+    __slots__ = ("_dense", "_near", "_words", "queries", "reader", "sentence", "static")
+
+    def __init__(self, reader: Reader, queries: Sequence[Query], static: Vectors | None, sentence: Vectors | None) -> None:
+        self.reader = reader
+        self.queries = queries
+        self.static = static
+        self.sentence = sentence
+        self._dense: dict[str, Vectors] = {}
+        self._words: list[tuple[ngrams.Ids, Vectors, float]] = []
+
+    def block(self, name: str) -> Vectors:
+        """Features of one kind, (n, d): `surface`, `length`, `kinds`, `static`, `static.near`, `sentence`, `sentence.near`, `prior.static`,
+        `prior.full`."""
+        if name not in self._dense:
+            self._dense[name] = self._made(name)
+        return self._dense[name]
+
+    def blocks(self, names: Sequence[str]) -> Vectors:
+        """Several kinds side by side."""
+        return np.concatenate([self.block(name) for name in names], axis=1)
+
+    def words(self) -> list[tuple[ngrams.Ids, Vectors, float]]:
+        """Of each query its buckets, their weights and the share that is known."""
+        if not self._words:
+            self._words = [self.reader.words(query) for query in self.queries]
+        return self._words
+
+    def summed(self, table: Vectors) -> Floats:
+        """(n, columns): the rows of `table` for each query's words, weighted and added up."""
+        return np.array([weights @ table[ids] for ids, weights, _ in self.words()], dtype=np.float64).reshape(-1, table.shape[1])
+
+    def evidence(self, kind: str) -> tuple[Floats, Floats]:
+        """How many labelled queries stand close (n,), and the nearness of the closest (n,)."""
+        return self.reader.evidence(kind, self.block(f"{kind}.near"))
+
+    def is_foreign(self, kind: str, nearest: Floats) -> NDArray[np.bool_]:
+        """Farther from every labelled query, or with fewer known words, than nearly all labelled queries are."""
+        limits = self.reader.limits[kind]
+        known = np.array([share for _, _, share in self.words()], dtype=np.float64)
+        return (nearest < limits["nearest"]) | (known < limits["known"])
+
+    def _made(self, name: str) -> Vectors:
+        if name == "surface":
+            return self.reader.surface(self.queries)
+        if name == "length":
+            return self.block("surface")[:, surface.LENGTH]
+        if name == "kinds":
+            if self.static is None:
+                raise ValueError("kinds need static vectors")
+            return self.reader.kinds(self.block("surface"), self.static)
+        if name == "prior.static":
+            return self.reader.prior(self.queries, self.static, None)
+        if name == "prior.full":
+            return self.reader.prior(self.queries, self.static, self.sentence)
+        kind, _, way = name.partition(".")
+        vectors = self.static if kind == "static" else self.sentence
+        if vectors is None:
+            raise ValueError(f"{name} needs {kind} vectors")
+        return self.reader.near(kind, vectors) if way == "near" else vectors

@@ -1,0 +1,72 @@
+"""`pointsman evaluate DATA --artifact DIR`: what a classifier is worth on labels that it has not seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from pointsman.cli.learning import bars, names, one_sentence
+from pointsman.cli.standings import console, show, show_settings
+
+
+def evaluate(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Labels in any shape that `pointsman train` reads.")],
+    artifact: Annotated[Path, typer.Option("--artifact", "-a", metavar="DIR", help="What `pointsman train` wrote.")],
+    split: Annotated[str | None, typer.Option(metavar="NAME", help="Only rows of this split. Default: all but `train`.")] = None,
+    format: Annotated[str | None, typer.Option(metavar="SHAPE", help="Shape of the data, where it is not seen: see `pointsman train --help`.")] = None,
+    ladder: Annotated[str | None, typer.Option(metavar="A,B,C", help="Models, cheapest first.")] = None,
+    prices: Annotated[str | None, typer.Option(metavar="A=1,B=5", help="Price of a call of each model, or a CSV file with `model` and `usd`.")] = None,
+    reference: Annotated[str | None, typer.Option(metavar="MODEL", help="What others are measured against. Default: the dearest.")] = None,
+    embedder: Annotated[str, typer.Option(metavar="NAME", help="auto (the one it was trained with), static, or a folder.")] = "auto",
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Save cost against quality as a picture.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 1,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+) -> None:
+    """Measure a trained classifier, honestly: beside random mixing, the cheapest, the dearest and the best single model, prompt
+    length and the oracle, every figure with a 95 % bootstrap interval.
+
+    Use rows that training has not seen: a file of its own, or the split `dev` or `test` of the same one.
+
+    Figures: APGR and CPT50/80 as RouteLLM defines them (by trapezoids), AIQ as RouterBench does, what is saved while keeping 95,
+    99 and 100 % of the reference's quality, calibration error beside its noise floor, and what each value of `quality` in
+    the configuration would have done here.
+    """
+    with one_sentence():
+        from pointsman.artifact import read
+        from pointsman.errors import DataRefused
+        from pointsman.learn.evaluate import evaluate as evaluated
+        from pointsman.learn.measured import measured
+        from pointsman.learn.prices import prices_of
+
+        with bars(quiet=quiet) as progress:
+            made = read(artifact)
+            rows = measured(made, data, shape=format, split=split, embedder=embedder, progress=progress)
+        if reference is not None and reference not in rows.table.models:
+            raise DataRefused("--reference", f"{reference!r} is no model of these rows; there are {', '.join(rows.table.models[:8])}")
+        found = evaluated(rows.table, rows.scores, prices_of(rows.table.models, rows.table.quality, prices, names(ladder)),
+                          reference=reference, seed=seed)
+        if plot is not None:
+            from pointsman.learn.plot import svg
+
+            try:
+                plot.write_text(svg(found, f"{artifact.name} {made.version} on {data.name}: {found.rows:,} rows"), "utf-8")
+            except OSError as exc:
+                raise DataRefused(str(plot), f"the picture cannot be written: {exc.strerror}") from exc
+    if json:
+        import msgspec
+
+        typer.echo(msgspec.json.format(msgspec.json.encode({"artifact": made.version, "embedder": rows.scored.embedder, "notes": rows.notes,
+                                                            "evaluation": found}), indent=2).decode())
+        return
+    screen = console()
+    for note in rows.notes:
+        screen.print(Text(f"note: {note}", style="dim"))
+    show(found, screen)
+    screen.print()
+    show_settings(found, screen)
+    screen.print(Text(f"scored with {rows.scored.embedder} embeddings; {found.foreign:.1%} of the rows are unlike anything labelled and go to the reference",
+                      style="dim"))

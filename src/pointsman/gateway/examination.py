@@ -1,0 +1,66 @@
+"""Has an attempt's answer looked at by its rung's verifiers, and writes down what they said.
+
+Verification never fails a request: whatever goes wrong in it is an abstention, on record and counted, and the cascade's
+`on_abstain` says what that means. Half of the time that is left is the most it may take: the other half is for acting on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from pointsman.core.answer import Answer, answer_of
+from pointsman.core.clock import Clock
+from pointsman.core.protocols import Asks, Verification
+from pointsman.core.record import Check
+from pointsman.core.verdict import Findings, probability
+from pointsman.gateway.dispatch import Journey
+from pointsman.gateway.trip import Trip
+
+_log = logging.getLogger(__name__)
+BROKEN = "verification_failed"
+LATE = "verification_late"
+
+
+class Examination:
+    """Of the answers of one request."""
+
+    def __init__(self, clock: Clock, asks: Asks, *, by_evidence: bool) -> None:
+        """`by_evidence`: scores are what the evidence comes to (benefit); else the verifiers' own score (threshold)."""
+        self._clock, self._asks, self._by_evidence = clock, asks, by_evidence
+
+    async def examine(self, journey: Journey, verification: Verification, trip: Trip, deadline: float) -> float | None:
+        """The score of what there is of the answer; None = nobody could say. Raises CancelledError only."""
+        begun = self._clock.now()
+        whole = journey.reply is not None
+        found, error = Findings(None), None
+        try:
+            if not whole:
+                found = verification.glance(trip.request, self._answer(journey))
+            else:
+                until = begun + (deadline - begun) / 2
+                async with asyncio.timeout_at(until):
+                    found = await verification.verify(trip.request, self._answer(journey), self._asks,
+                                                      pool=journey.lease.endpoint.pool, until=until)
+        except TimeoutError:
+            error = LATE
+        except Exception:  # noqa: BLE001  a verifier's bug is no answer's fault
+            error = BROKEN
+            _log.exception("verification of request %s failed inside the router", trip.id)
+        score = self._score(found)
+        trip.checks.append(Check(
+            journey.call.attempt, journey.call.tier, score, found.evidence, whole, self._clock.now() - begun, found.by,
+            found.features, found.cost_nano_usd, error))
+        return score
+
+    def _answer(self, journey: Journey) -> Answer:
+        if journey.holding is not None:
+            return journey.holding.answer(is_whole=journey.reply is not None)
+        return answer_of(journey.reply) if journey.reply is not None else Answer(is_whole=False)
+
+    def _score(self, found: Findings) -> float | None:
+        if found.score is None:
+            return None
+        if found.is_rejected:
+            return 0.0
+        return probability(found.evidence) if self._by_evidence else found.score

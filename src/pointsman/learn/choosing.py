@@ -1,0 +1,31 @@
+"""What the serving policy would choose, for a whole table at once: the same rule as `classify.policy`, in columns.
+
+Only the part that scores and prices decide: no gate, no session, no load. A test holds it to the policy itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Places: TypeAlias = NDArray[np.intp]
+
+
+def chosen(p: Floats, lower: Floats, order: Sequence[int], reference: int, quality: float, foreign: NDArray[np.bool_] | None = None) -> Places:
+    """(n,) the place of each row's model: the first in `order` (cheapest first) whose lower bound reaches `quality` of the
+    reference's expectation; the reference clears by definition. Rows unlike all labels go to the reference."""
+    bar = quality * p[:, reference]
+    clears = lower >= bar[:, None]
+    clears[:, reference] = True
+    ranked = clears[:, list(order)]
+    found = np.asarray(order, dtype=np.intp)[np.argmax(ranked, axis=1)]
+    return found if foreign is None else np.where(foreign, reference, found)
+
+
+def at_price(p: Floats, usd: Floats, worth: float) -> Places:
+    """(n,) the model with the most expected quality less its price, `worth` being the price of one unit of quality."""
+    return np.asarray(np.argmax(p - usd / worth if worth > 0 else -np.broadcast_to(usd, p.shape), axis=1), dtype=np.intp)

@@ -1,0 +1,235 @@
+"""From an outcome table to an artifact: read, embed, fit both stacks, calibrate, bound.
+
+Same table, same seed, same bytes. Nothing here reads a file or a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsman.artifact import ArtifactDraft
+from pointsman.classify.embedders.static import shipped_static
+from pointsman.classify.heads import surface
+from pointsman.classify.heads.query import Query
+from pointsman.classify.heads.reading import CLIP, Reader, Reading, points
+from pointsman.classify.heads.scorer import Static, features_version, shipped_prior
+from pointsman.learn.folds import groups_of, held_out, several
+from pointsman.learn.learners.block import Block
+from pointsman.learn.learners.kinds import centres
+from pointsman.learn.learners.neighbours import landmarks, limits
+from pointsman.learn.learners.platt import curve
+from pointsman.learn.learners.vocabulary import rarity, seen, word_matrix
+from pointsman.learn.stack import MOST_ROWS, Fitted, fit_columns
+from pointsman.learn.table import OutcomeTable
+
+Floats: TypeAlias = NDArray[np.float64]
+Rows: TypeAlias = NDArray[np.intp]
+Vectors: TypeAlias = NDArray[np.float32]
+Progress: TypeAlias = Callable[[str, float], None]
+
+STATIC_BLOCKS = ("surface", "length", "kinds", "static.near")
+FULL_BLOCKS = ("surface", "length", "kinds", "static.near", "sentence.near")
+"""Dense features of the two stacks; both read words as well."""
+HELD_OUT = 0.2
+"""Share of rows that calibrate when there are too many for the closed form; 3,000 rows and more leave 600."""
+USUAL_SLOPE = -0.2
+"""How a standard error falls with the evidence where the closed form does not say: as it does on a thousand labels."""
+_FLOOR = 0.02
+"""Least spread of a surface feature: what is rarely there must not explode when it is."""
+
+
+class Sentence(Protocol):
+    """A sentence embedder: `find_sentence` gives one when the extra is installed."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def digest(self) -> str: ...
+
+    def embed(self, texts: Sequence[str]) -> Vectors: ...
+
+
+def fit(table: OutcomeTable, *, seed: int, sentence: Sentence | None, progress: Progress, static: Static | None = None) -> ArtifactDraft:
+    """The artifact of a table. `train` rows are fitted and `dev` rows calibrate where the table has a split; else each
+    row calibrates as it would have been scored without its own group."""
+    queries = [Query.of_prompt(prompt) for prompt in table.prompts]
+    progress("reading", 0.05)
+    embedder = shipped_static() if static is None else static
+    texts = [query.text for query in queries]
+    vectors = embedder.embed(texts)
+    progress("embedding", 0.1)
+    return Fit(table, queries, vectors, None if sentence is None else _embedded(sentence, texts, progress), seed).draft(
+        features={**features_version(embedder),
+                  "sentence": None if sentence is None else {"name": sentence.name, "digest": sentence.digest}},
+        progress=progress)
+
+
+def _embedded(sentence: Sentence, texts: Sequence[str], progress: Progress) -> Vectors:
+    """In portions, so that progress shows."""
+    step = 256
+    parts = []
+    for at in range(0, len(texts), step):
+        parts.append(sentence.embed(texts[at: at + step]))
+        progress("embedding", 0.1 + 0.4 * min(1.0, (at + step) / len(texts)))
+    return np.concatenate(parts)
+
+
+class Fit:
+    """One training: the rows that are fitted, the rows that calibrate, and what is learned of the features."""
+
+    def __init__(self, table: OutcomeTable, queries: Sequence[Query], static: Vectors, sentence: Vectors | None, seed: int) -> None:
+        self.table = table
+        self.seed = seed
+        self.models = len(table.models)
+        is_train = np.ones(len(table), dtype=np.bool_) if table.split is None else np.array([one == "train" for one in table.split])
+        if not is_train.any() or is_train.all():
+            is_train[:] = True
+        self.train: Rows = np.flatnonzero(is_train)
+        self.rest: Rows = np.flatnonzero(~is_train)
+        self.all_groups = groups_of(table.prompts, table.group)[self.train]
+        self.groups = several(self.all_groups)
+        weight = np.ones(len(table)) if table.weight is None else np.maximum(table.weight, 1e-3)
+        self.weight = weight / weight[self.train].mean()
+        chosen = [queries[row] for row in self.train.tolist()]
+        self.arrays: dict[str, NDArray[Any]] = {}
+        self.limits: dict[str, dict[str, float]] = {}
+        self._learn_features(chosen, static, sentence)
+        self.reader = Reader(self.arrays, self.limits, shipped_prior())
+        self.reading = self.reader.read(chosen, static[self.train], None if sentence is None else sentence[self.train])
+        others = [queries[row] for row in self.rest.tolist()]
+        self.other = self.reader.read(others, static[self.rest], None if sentence is None else sentence[self.rest])
+        self.has_sentence = sentence is not None
+        self.held_out: dict[str, Floats] = {}
+        """Of each fitted stack the raw scores that calibrated it, rows as in `calibrating`."""
+        self._set_limits()
+
+    def draft(self, features: dict[str, Any], progress: Progress) -> ArtifactDraft:
+        """Fits the stacks. `features`: versions for the manifest."""
+        stacks = {"static": self._stack("static", "static", STATIC_BLOCKS)}
+        progress("fitting", 0.75)
+        if self.has_sentence:
+            stacks["full"] = self._stack("full", "sentence", FULL_BLOCKS)
+        progress("fitting", 1.0)
+        manifest = {
+            "models": list(self.table.models), "features": features, "stacks": stacks, "limits": self.limits,
+            "training": {"rows": len(self.train), "calibration_rows": len(self.rest) or len(self.train), "seed": self.seed,
+                         "mean_quality": [round(float(value), 6) for value in _means(self.table.quality)]},
+        }
+        return ArtifactDraft(manifest, self.arrays)
+
+    @property
+    def calibrating(self) -> Rows:
+        """Rows of the table that calibrate: none of them was fitted with its own label when it was scored."""
+        if len(self.rest):
+            return self.rest
+        return self.train if len(self.train) <= MOST_ROWS else self.train[self._left_out]
+
+    @property
+    def _left_out(self) -> NDArray[np.bool_]:
+        """Among `train`, when there are too many rows for the closed form."""
+        return held_out(self.all_groups, HELD_OUT, np.random.default_rng(self.seed))
+
+    def _learn_features(self, chosen: Sequence[Query], static: Vectors, sentence: Vectors | None) -> None:
+        counts = np.array([surface.read(query.data, query.chars, query.structural) for query in chosen])
+        self.arrays["surface.centre"] = counts.mean(axis=0).astype(np.float32)
+        self.arrays["surface.spread"] = np.maximum(counts.std(axis=0), _FLOOR).astype(np.float32)
+        standard = np.clip((counts - self.arrays["surface.centre"]) / self.arrays["surface.spread"], -CLIP, CLIP).astype(np.float32)
+        found, divisions = centres(points(standard, static[self.train]), np.random.default_rng(self.seed))
+        self.arrays["kinds.centres"], self.arrays["kinds.divisions"] = found, np.array(divisions, dtype=np.int32)
+        self.seen = seen(chosen)
+        self.arrays["ngrams.idf"] = rarity(self.seen, len(chosen))
+        for kind, vectors in (("static", static), ("sentence", sentence)):
+            if vectors is not None:
+                kept, masses = landmarks(vectors[self.train], np.random.default_rng(self.seed))
+                self.arrays[f"{kind}.landmarks"], self.arrays[f"{kind}.masses"] = kept, masses
+                self.limits[kind] = {"nearest": 0.0, "known": 0.0}
+
+    def _set_limits(self) -> None:
+        # A row's own words are known by definition: what counts is what other rows know of them.
+        known = np.array([float(np.mean(self.seen[ids] > 1)) if len(ids) else 0.0 for ids, _, _ in self.reading.words()])
+        for kind, vectors in (("static", self.reading.static), ("sentence", self.reading.sentence)):
+            if vectors is not None:
+                self.limits[kind] = limits(vectors, known, np.random.default_rng(self.seed))
+
+    def _stack(self, name: str, near: str, dense: tuple[str, ...]) -> dict[str, Any]:
+        """Fits one stack, puts its arrays beside the others, and returns its entry in the manifest."""
+        blocks = [Block.of("ngrams", word_matrix(self.reading.words())), *map(self._block, dense)]
+        fitted = fit_columns(blocks, self.table.quality[self.train], 1.0 / self.weight[self.train], self.groups, np.random.default_rng(self.seed))
+        raw, quality, weight = self._calibration_rows(fitted, blocks, dense)
+        self.held_out[name] = raw
+        self.arrays[f"{name}.curves"] = np.column_stack([_curve(raw[:, at], quality[:, at], weight) for at in range(self.models)])
+        tokens = self._tokens(blocks)
+        for block in ("ngrams", *dense):
+            both = [fitted.weights[block]] + ([] if tokens is None else [tokens.weights[block]])
+            self.arrays[f"{name}.{block}.weights"] = np.concatenate(both, axis=1).astype(np.float16 if block == "ngrams" else np.float32)
+        self.arrays[f"{name}.bias"] = np.concatenate([fitted.bias] + ([] if tokens is None else [tokens.bias]))
+        slope, self.arrays[f"{name}.error"] = self._error(fitted, near, quality, weight)
+        return {"blocks": list(dense), "near": near, "error_slope": slope, "tokens": tokens is not None,
+                "blends": fitted.blends}
+
+    def _block(self, name: str) -> Block:
+        matrix = self.reading.block(name)
+        kind, _, way = name.partition(".")
+        if way != "near":
+            return Block.of(name, matrix)
+        own = self.reader.near(kind, np.asarray(self.arrays[f"{kind}.landmarks"], dtype=np.float32))
+        values, vectors = np.linalg.eigh(np.asarray(own, dtype=np.float64) + 1e-4 * np.eye(len(own)))
+        lift = (vectors / np.sqrt(np.maximum(values, 1e-4))) @ vectors.T
+        return Block.of(name, (matrix @ lift).astype(np.float32), lift)
+
+    def _calibration_rows(self, fitted: Fitted, blocks: Sequence[Block], dense: tuple[str, ...]) -> tuple[Floats, Floats, Floats]:
+        """Scores of rows that the fit did not see, their quality and weight."""
+        if len(self.rest):
+            return _raw(fitted, self.other, dense), self.table.quality[self.rest], self.weight[self.rest]
+        quality, weight = self.table.quality[self.train], self.weight[self.train]
+        if fitted.held_out is not None:
+            return fitted.held_out, quality, weight
+        # Too many rows for the closed form: a second fit without a fifth of the groups, which then calibrates both.
+        out = self._left_out
+        kept, left = np.flatnonzero(~out), np.flatnonzero(out)
+        second = fit_columns([block.take(kept) for block in blocks], quality[kept], 1.0 / weight[kept], [], np.random.default_rng(self.seed))
+        raw = second.bias + sum((block.served(second.weights[block.name], left) for block in blocks), np.zeros(1))
+        return raw, quality[left], weight[left]
+
+    def _tokens(self, blocks: Sequence[Block]) -> Fitted | None:
+        if self.table.tokens is None or not np.isfinite(self.table.tokens).any():
+            return None
+        return fit_columns(blocks, np.log1p(self.table.tokens[self.train]), 1.0 / self.weight[self.train], self.groups, np.random.default_rng(self.seed))
+
+    def _error(self, fitted: Fitted, near: str, quality: Floats, weight: Floats) -> tuple[float, Floats]:
+        """The standard error of an expectation: its size per model where the evidence is usual, and how it falls with more.
+
+        Usual is the error of a mean over a tenth of the calibrating rows: what a curve of some bends knows of its height.
+        """
+        evidence, _ = self.reading.evidence(near)
+        x = np.log1p(evidence)
+        slope = USUAL_SLOPE
+        if fitted.variance is not None and float(np.var(x)) > 1e-6:
+            unsure = 0.5 * np.log(np.nanmean(fitted.variance, axis=1) + 1e-8)
+            slope = float(np.clip(np.cov(x, unsure)[0, 1] / float(np.var(x)), -1.0, 0.0))
+        known = np.isfinite(quality)
+        rows = np.array([float(weight[column].sum()) for column in known.T])
+        spread = np.array([float(np.var(quality[column, at])) if column.any() else 0.25 for at, column in enumerate(known.T)])
+        size = np.sqrt((spread + 0.01) * 10.0 / np.maximum(rows, 10.0))
+        return round(slope, 4), size / float(np.median((1.0 + evidence) ** slope))
+
+
+def _raw(fitted: Fitted, reading: Reading, dense: Sequence[str]) -> Floats:
+    total = fitted.bias + reading.summed(np.asarray(fitted.weights["ngrams"], dtype=np.float32))
+    for block in dense:
+        total = total + reading.block(block) @ fitted.weights[block]
+    return total
+
+
+def _curve(raw: Floats, quality: Floats, weight: Floats) -> Floats:
+    known = np.isfinite(quality) & np.isfinite(raw)
+    return curve(raw[known], quality[known], weight[known])
+
+
+def _means(quality: Floats) -> Floats:
+    return np.array([float(np.nanmean(column)) if np.isfinite(column).any() else 0.0 for column in quality.T])

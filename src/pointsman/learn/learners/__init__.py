@@ -1,0 +1,1 @@
+"""What learns: closed forms over blocks of features."""

@@ -1,0 +1,68 @@
+"""Features of one kind for all training rows, and the similarity of rows that they give.
+
+Blocks are centred and scaled to a mean similarity of one with oneself, so that a blend's weights say how much each kind of
+feature is believed, whatever its units and width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Floats: TypeAlias = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Block:
+    """`matrix` is dense (n, d) or sparse; `centre` (d,) is its mean row, `scale` the mean squared distance from it."""
+
+    name: str
+    matrix: Any
+    centre: Floats
+    scale: float
+    lift: Floats | None = None
+    """(features as served, d): when `matrix` is a rotation of what is served, the way back for weights."""
+
+    @classmethod
+    def of(cls, name: str, matrix: Any, lift: Floats | None = None) -> Block:
+        """From the features of the training rows."""
+        centre = np.asarray(matrix.mean(axis=0), dtype=np.float64).ravel()
+        squares = matrix.multiply(matrix).sum() if sparse.issparse(matrix) else np.einsum("ij,ij->", matrix, matrix, dtype=np.float64)
+        scale = float(squares) / matrix.shape[0] - float(centre @ centre)
+        return cls(name, matrix, centre, scale if scale > 1e-9 else 1.0, lift)
+
+    def take(self, rows: NDArray[np.intp]) -> Block:
+        """The same features of some rows, centred and scaled as before."""
+        return Block(self.name, self.matrix[rows], self.centre, self.scale, self.lift)
+
+    def gram(self) -> NDArray[np.float32]:
+        """(n, n) similarity of every row with every other."""
+        matrix = self.matrix
+        if sparse.issparse(matrix):
+            raw = np.asarray((matrix @ matrix.T).todense(), dtype=np.float32)
+            with_centre = np.asarray(matrix @ self.centre, dtype=np.float32).ravel()
+            raw = raw - with_centre[:, None] - with_centre[None, :] + np.float32(self.centre @ self.centre)
+        else:
+            centred = (matrix - self.centre).astype(np.float32)
+            raw = centred @ centred.T
+        return raw / np.float32(self.scale)
+
+    def spread(self, duals: Floats) -> Floats:
+        """(d, c) weights on the centred, scaled features: the transpose applied to (n, c)."""
+        values: Floats = (np.asarray(self.matrix.T @ duals) - np.outer(self.centre, duals.sum(axis=0))) / np.sqrt(self.scale)
+        return values
+
+    def apply(self, weights: Floats) -> Floats:
+        """(n, c) values of weights on the centred, scaled features."""
+        values: Floats = (np.asarray(self.matrix @ weights) - self.centre @ weights) / np.sqrt(self.scale)
+        return values
+
+    def served(self, weights: Floats, rows: NDArray[np.intp]) -> Floats:
+        """(n, c) values of weights as they are served (neither centred nor scaled nor rotated) on some rows."""
+        if self.lift is not None:
+            weights = np.asarray(np.linalg.solve(self.lift, weights), dtype=np.float64)
+        return np.asarray(self.matrix[rows] @ weights)

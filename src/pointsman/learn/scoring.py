@@ -1,0 +1,77 @@
+"""An artifact's scores for many prompts, made as serving makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from pointsman.artifact import Artifact
+from pointsman.classify.embedders.embedder import Embedder
+from pointsman.classify.heads.predicted import Predicted
+from pointsman.classify.heads.query import Query
+from pointsman.classify.heads.scorer import Scorer
+from pointsman.errors import ArtifactOfAnotherVersion
+from pointsman.learn.embedders import STATIC, sentence_of
+
+Progress: TypeAlias = Callable[[str, float], None]
+
+BATCH = 512
+"""Prompts scored at once: few enough for memory, enough for numpy."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What came out, and how."""
+
+    models: tuple[str, ...]
+    predicted: Predicted
+    embedder: str
+    """Which stack answered: `static`, or the sentence embedder's name."""
+    note: str = ""
+    """Said when the artifact could have done better than what is installed here."""
+
+
+def score(artifact: Artifact, prompts: Sequence[str], *, embedder: str = "auto", progress: Progress | None = None) -> Scored:
+    """Scores of all prompts, in their order. `embedder`: `auto` (the one that the artifact was trained with, if it can run here),
+    `static`, or a folder with that embedder's weights.
+
+    Raises `ArtifactOfAnotherVersion` when the artifact was made for other features than run here.
+    """
+    scorer = Scorer.load(artifact)
+    sentence, note = (None, "") if embedder == STATIC or scorer.sentence is None else _sentence(artifact, scorer.sentence, embedder)
+    parts = []
+    for at in range(0, max(1, len(prompts)), BATCH):
+        queries = [Query.of_prompt(prompt) for prompt in prompts[at: at + BATCH]]
+        vectors = None if sentence is None else sentence.embed([query.text for query in queries])
+        parts.append(scorer.score(queries, vectors) if queries else _nothing(len(scorer.models)))
+        if progress is not None:
+            progress("scoring", min(1.0, (at + BATCH) / max(1, len(prompts))))
+    return Scored(scorer.models, joined(parts), "static" if sentence is None else sentence.name, note)
+
+
+def joined(parts: Sequence[Predicted]) -> Predicted:
+    """Several batches as one."""
+    tokens = [part.tokens for part in parts if part.tokens is not None]
+    return Predicted(
+        np.concatenate([part.p for part in parts]), np.concatenate([part.lower for part in parts]),
+        np.concatenate([part.evidence for part in parts]), np.concatenate([part.is_foreign for part in parts]),
+        np.concatenate(tokens) if len(tokens) == len(parts) else None)
+
+
+def _nothing(models: int) -> Predicted:
+    none = np.zeros((0, models))
+    return Predicted(none, none, np.zeros(0), np.zeros(0, dtype=np.bool_))
+
+
+def _sentence(artifact: Artifact, name: str, asked: str) -> tuple[Embedder | None, str]:
+    """The embedder that the artifact was trained with, or None and what is lost. Another one under its name is refused."""
+    found, why = sentence_of(name if asked == "auto" else asked)
+    if found is None:
+        return None, f"the artifact was trained with {name}, which cannot run here ({why}): its static scores are used, which know less"
+    ours, theirs = found.digest, artifact.features["sentence"]["digest"]
+    if ours != theirs:
+        raise ArtifactOfAnotherVersion(str(artifact.path), f"sentence embedder {name}", theirs, ours)
+    return found, ""

@@ -1,0 +1,171 @@
+"""`pointsman train` without the terminal: read, check, fit, write, and measure on rows that the fit did not see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsman import artifact
+from pointsman.artifact import Artifact, ArtifactDraft
+from pointsman.classify.embedders.embedder import Embedder
+from pointsman.classify.embedders.static import shipped_static
+from pointsman.classify.heads.calibration import Curves
+from pointsman.classify.heads.query import Query
+from pointsman.classify.heads.scorer import features_version
+from pointsman.errors import DataRefused
+from pointsman.learn import checks, near_duplicate
+from pointsman.learn.checks import Finding
+from pointsman.learn.dataset import Dataset, read_dataset
+from pointsman.learn.embedders import STATIC, sentence_of
+from pointsman.learn.evaluate import Evaluation, Scores, evaluate
+from pointsman.learn.fit import HELD_OUT, Fit
+from pointsman.learn.folds import held_out
+from pointsman.learn.learners.block import Block
+from pointsman.learn.prices import prices_of
+from pointsman.learn.stack import Fitted
+from pointsman.learn.table import OutcomeTable
+
+Progress: TypeAlias = Callable[[str, float], None]
+Floats: TypeAlias = NDArray[np.float64]
+Vectors: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the caller asks for beyond the data."""
+
+    shape: str | None = None
+    models: Sequence[str] | None = None
+    ladder: Sequence[str] | None = None
+    prices: str | None = None
+    embedder: str = "auto"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came out."""
+
+    artifact: Artifact
+    dataset: Dataset
+    table: OutcomeTable
+    """The rows that were used."""
+    findings: tuple[Finding, ...]
+    embedder: str
+    """`static`, or the sentence embedder's name."""
+    why_static: str
+    """Why no sentence embedder was used; "" when one was."""
+    picture: Evaluation
+    """Measured on rows as they would have been scored without their own labels."""
+
+
+def train(path: Path | str, out: Path | str, wishes: Wishes = Wishes(), progress: Progress = lambda stage, done: None) -> Trained:
+    """Trains on a file and writes the artifact. Raises `DataRefused`, `ArtifactUnwritable`."""
+    artifact.refuse_place(Path(out))
+    progress("reading", 0.0)
+    dataset = read_dataset(path, wishes.shape, models=wishes.models, ladder=wishes.ladder)
+    progress("checking", 0.0)
+    table, findings = prepared(dataset)
+    sentence, why = sentence_of(wishes.embedder)
+    if sentence is None and wishes.embedder not in ("auto", STATIC):
+        raise DataRefused("--embedder", f"{wishes.embedder} cannot run here: {why}")
+    draft, fit = fitted(filled(table), wishes.seed, sentence, progress)
+    labelled = replace(draft, manifest={**draft.manifest, "labels": dataset.shape})
+    written = artifact.write(labelled, out)
+    progress("measuring", 0.0)
+    picture = _picture(table, draft, fit, wishes)
+    progress("measuring", 1.0)
+    return Trained(written, dataset, table, tuple(findings), STATIC if sentence is None else sentence.name, why, picture)
+
+
+def prepared(dataset: Dataset) -> tuple[OutcomeTable, list[Finding]]:
+    """The rows to train on, with their groups, and what was found. Raises `DataRefused` for what makes training senseless."""
+    table = dataset.table
+    groups = near_duplicate.groups(table.prompts)
+    findings = checks.check(table, groups, are_tiers=dataset.shape in ("tiers", "categories"))
+    if problem := next((finding for finding in findings if finding.level == "problem"), None):
+        raise DataRefused(str(dataset.path), problem.text)
+    if table.group is None:
+        table = replace(table, group=groups)
+    used: NDArray[np.bool_] = np.asarray(np.isfinite(table.quality).any(axis=1))
+    if table.split is not None:
+        named = np.array([split in ("train", "dev") for split in table.split])
+        if left := int((~named).sum()):
+            findings.append(Finding("note", "other_splits", f"{left:,} rows of other splits than train and dev are left alone"))
+        used &= named
+    table = table.take(used)
+    if table.split is not None and "dev" not in table.split:
+        table = replace(table, split=None)
+    return table, findings
+
+
+def filled(table: OutcomeTable) -> OutcomeTable:
+    """A model that was never run is taken for as good as the others are on average: some column must stand there."""
+    fitted_rows = checks.fitted_rows(table)
+    known = np.isfinite(table.quality[fitted_rows]).any(axis=0)
+    if known.all():
+        return table
+    quality = table.quality.copy()
+    rows = np.where(np.isfinite(quality), quality, 0.0).sum(axis=1) / np.maximum(np.isfinite(quality).sum(axis=1), 1)
+    quality[:, ~known] = rows[:, None]
+    return replace(table, quality=quality)
+
+
+def fitted(table: OutcomeTable, seed: int, sentence: Embedder | None, progress: Progress) -> tuple[ArtifactDraft, Watched]:
+    """The draft, and the fit with the scores that calibrated it."""
+    queries = [Query.of_prompt(prompt) for prompt in table.prompts]
+    texts = [query.text for query in queries]
+    progress("embedding", 0.0)
+    static = shipped_static()
+    vectors = static.embed(texts)
+    sentences = None if sentence is None else _embedded(sentence, texts, progress)
+    progress("fitting", 0.0)
+    fit = Watched(table, queries, vectors, sentences, seed)
+    about = None if sentence is None else {"name": sentence.name, "digest": sentence.digest}
+    return fit.draft({**features_version(static), "sentence": about}, progress), fit
+
+
+class Watched(Fit):
+    """A fit that keeps the held-out scores which calibrate its stacks: what an honest picture is drawn from."""
+
+    def __init__(self, table: OutcomeTable, queries: Sequence[Query], static: Vectors, sentence: Vectors | None, seed: int) -> None:
+        self.raw: list[Floats] = []
+        """Of each stack, the static one first."""
+        super().__init__(table, queries, static, sentence, seed)
+
+    def _calibration_rows(self, fitted: Fitted, blocks: Sequence[Block], dense: tuple[str, ...]) -> tuple[Floats, Floats, Floats]:
+        found = super()._calibration_rows(fitted, blocks, dense)
+        self.raw.append(found[0])
+        return found
+
+    @property
+    def calibrating(self) -> NDArray[np.intp]:
+        """The rows of the table that these scores are of."""
+        if len(self.rest):
+            return self.rest
+        if len(self.raw[0]) == len(self.train):
+            return self.train
+        return self.train[held_out(self.all_groups, HELD_OUT, np.random.default_rng(self.seed))]
+
+
+def _embedded(sentence: Embedder, texts: Sequence[str], progress: Progress) -> Vectors:
+    """In portions, so that progress shows."""
+    step, parts = 256, []
+    for at in range(0, len(texts), step):
+        parts.append(sentence.embed(texts[at: at + step]))
+        progress("embedding", min(1.0, (at + step) / len(texts)))
+    return np.concatenate(parts)
+
+
+def _picture(table: OutcomeTable, draft: ArtifactDraft, fit: Watched, wishes: Wishes) -> Evaluation:
+    """The report on held-out rows, the best stack in front."""
+    rows = table.take(fit.calibrating)
+    p = [np.clip(Curves(draft.arrays[f"{name}.curves"])(raw), 0.0, 1.0) for name, raw in zip(("static", "full"), fit.raw, strict=False)]
+    scores = Scores(p[-1], p[-1], np.zeros(len(rows), dtype=np.bool_))
+    prices = prices_of(table.models, table.quality, wishes.prices, wishes.ladder)
+    return evaluate(rows, scores, prices, seed=wishes.seed + 1, others={"ours, static only": p[0]} if len(p) > 1 else {})

@@ -1,0 +1,87 @@
+"""The trained stage: what a scorer predicts, as scores of tiers."""
+
+import numpy as np
+import pytest
+
+from pointsman.classify.embedding import Embedding
+from pointsman.classify.heads.predicted import Predicted
+from pointsman.core.request import Message
+from pointsman.testing.factories import a_request
+
+COLUMNS = {"small": ((0, 1.0),), "middle": ((0, 0.5), (1, 0.5)), "large": ((1, 1.0),)}
+
+
+class FakeScorer:
+    """Says the same of every text, and counts how often it was asked."""
+
+    models = ("a", "b")
+    sentence = "minilm"
+
+    def __init__(self, p=(0.6, 0.9), lower=(0.5, 0.85), evidence=12.7, is_foreign=False, tokens=None):
+        self.said = Predicted(np.array([p]), np.array([lower]), np.array([evidence]), np.array([is_foreign]),
+                              None if tokens is None else np.array([tokens]))
+        self.asked = []
+
+    def score_one(self, query, sentence_vector=None):
+        self.asked.append((query.text, sentence_vector))
+        return self.said
+
+
+def stage(scorer=None, *, is_generic=False, columns=COLUMNS):
+    return Embedding(scorer or FakeScorer(), columns, is_generic=is_generic)
+
+
+def test_every_known_tier_gets_its_columns_score_bound_and_evidence():
+    said = stage().classify(a_request("hi"), None)
+    scores = said.scores.by_tier
+
+    assert list(scores) == ["small", "middle", "large"]
+    assert (scores["small"].p, scores["small"].lower, scores["small"].evidence) == (0.6, 0.5, 12)
+    assert (scores["middle"].p, scores["middle"].lower) == (pytest.approx(0.75), pytest.approx(0.675))
+    assert said.scores.calibrated
+    assert said.reason == "expects small 0.60, middle 0.75, large 0.90, going by about 12 similar labelled prompts"
+
+
+def test_a_generic_artifact_says_that_it_guesses():
+    said = stage(is_generic=True).classify(a_request("hi"), None)
+
+    assert not said.scores.calibrated
+    assert said.reason.startswith("a generic guess, not from your traffic: small 0.60")
+
+
+def test_what_is_unlike_everything_labelled_is_marked():
+    said = stage(FakeScorer(is_foreign=True)).classify(a_request("hi"), None)
+
+    assert said.scores.is_foreign
+    assert "unlike anything it was trained on" in said.reason
+
+
+def test_expected_tokens_come_along_where_the_artifact_knows_them():
+    assert stage(FakeScorer(tokens=(100.0, 300.0))).classify(a_request("hi"), None).scores.tokens == {
+        "small": 100.0, "middle": 200.0, "large": 300.0}
+    assert stage().classify(a_request("hi"), None).scores.tokens == {}
+
+
+def test_nobodys_words_are_nothing_to_score():
+    assert stage().classify(a_request(messages=(Message("system", "Be kind."),)), None) is None
+    assert stage().query(a_request(messages=(Message("system", "Be kind."),))) is None
+    assert stage(columns={}).classify(a_request("hi"), None) is None
+
+
+def test_the_same_words_are_scored_once_unless_something_else_differs():
+    scorer = FakeScorer()
+    asking = stage(scorer)
+    for tools in (0, 0, 3):
+        asking.classify(a_request("rename x", tools=tools), None)
+    asking.classify(a_request("rename y"), None)
+
+    assert [text for text, _ in scorer.asked] == ["rename x", "rename x", "rename y"]
+
+
+def test_a_sentence_vector_is_handed_on():
+    scorer = FakeScorer()
+    asking = stage(scorer)
+    said = asking.refined(asking.query(a_request("hi")), np.ones(3, np.float32))
+
+    assert said.scores.by_tier["large"].p == 0.9
+    assert scorer.asked[0][1].tolist() == [1, 1, 1]

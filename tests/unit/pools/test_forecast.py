@@ -1,0 +1,38 @@
+"""How long the next first token will take."""
+
+from __future__ import annotations
+
+import pytest
+
+from pointsman.pools.forecast import LEAST, Forecast
+
+
+def test_nothing_is_foretold_from_a_few_answers():
+    forecast = Forecast()
+    for _ in range(LEAST - 1):
+        forecast.learn(1_000, 0.3)
+    assert forecast.expects(1_000) is None
+    forecast.learn(1_000, 0.3)
+    assert forecast.expects(1_000) == pytest.approx(0.3)
+
+
+def test_twice_the_tokens_ahead_take_twice_the_time_after_what_an_answer_takes_anyway():
+    forecast = Forecast()
+    for ahead in range(100, 5_000, 100):
+        forecast.learn(ahead, 0.05 + ahead * 0.0002)
+    assert forecast.expects(20_000) == pytest.approx(4.05)
+    assert forecast.expects(0) == pytest.approx(0.05)
+
+
+def test_more_work_never_makes_it_quicker_and_nothing_takes_less_than_no_time():
+    forecast = Forecast()
+    for ahead in range(100, 2_000, 100):
+        forecast.learn(ahead, 1.0 - ahead * 0.0004)
+    assert forecast.expects(10_000) == forecast.expects(0) > 0
+
+
+def test_an_endpoint_that_has_become_slower_is_believed_within_a_hundred_answers():
+    forecast = Forecast()
+    for at in range(300):
+        forecast.learn(1_000 + at % 7 * 500, (1_000 + at % 7 * 500) * (0.0002 if at < 200 else 0.0006))
+    assert forecast.expects(10_000) == pytest.approx(6.0, rel=0.1)
