@@ -30,7 +30,7 @@ from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.graph import Graph, Learned
 from pointsman.gateway.meter import Meter
 from pointsman.gateway.monitor import Monitor
-from pointsman.gateway.sentences import Sentences, SentenceStage
+from pointsman.gateway.sentences import BAND, Sentences, SentenceStage
 from pointsman.gateway.traffic import Traffic
 from pointsman.pools.fleet import Fleet
 from pointsman.pools.pool import Pool
@@ -103,7 +103,9 @@ def _consulting(settings: Settings, route: str, learned: Learned) -> tuple[Consu
         return ()
     columns = columns_of(settings, settings.routes[route].ladder, classifier.models)
     embedding = Embedding(classifier.scorer, columns, is_generic=classifier.is_generic)
-    return (SentenceStage(embedding, sentences, settings.classifier.sentence_deadline_s),)
+    moves = classifier.scorer.provenance.get("sentence_moves")
+    band = float(moves) if isinstance(moves, int | float) else BAND
+    return (SentenceStage(embedding, sentences, settings.classifier.sentence_deadline_s, band),)
 
 
 class Service:

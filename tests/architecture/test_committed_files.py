@@ -8,6 +8,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_BYTES = 1024 * 1024
+LARGE = {"src/pointsman/classify/embedders/static.npz": 4 * MAX_BYTES}
+"""The words that every installation embeds with: smaller, it knows fewer."""
 
 
 def joined(*parts):
@@ -75,7 +77,7 @@ def test_the_rules_leave_ordinary_text_alone(text):
 
 def test_nothing_enormous_is_committed():
     large = {path.relative_to(ROOT).as_posix(): path.stat().st_size for path in committed()
-             if path.stat().st_size > MAX_BYTES}
+             if path.stat().st_size > LARGE.get(path.relative_to(ROOT).as_posix(), MAX_BYTES)}
 
     assert large == {}
 

@@ -12,6 +12,10 @@ What does a bad answer below say about the tier above? That the query is hard. W
 the higher tier's answers are acceptable, both are with probability  k min(a, b) + (1 - k) a b:  k = 1 is a ladder on which the
 higher tier is right wherever the lower one is, k = 0 one whose tiers have nothing in common. `OVERLAP` says where real models lie.
 
+Why does an answer that is good `enough` end it? Because the policy that chose the tier said so: it sent the request there knowing
+that another tier might do better. What made it look elsewhere would be news, and a verdict that says nothing is none; so a
+cascade whose verifiers are useless is plain routing.
+
 Closed forms, for a lower tier with an answer in hand and a higher one that costs c (in quality: price and delay by their weights):
 
 - `break_even`: the posterior below which climbing pays. With h and l = P(higher ok | lower ok) and P(higher ok | lower bad), the gain
@@ -39,6 +43,7 @@ ZeroEval's GSM8K, .76 in Reasoning Gym; and lower still once the query has been 
 NOTHING = 0.5
 """The score that says nothing."""
 NOWHERE = float("-inf")
+ROUNDING = 1e-9
 STRONGEST = 0.999
 """Nothing is believed more firmly, either way: one broken verifier must not make an answer certain."""
 
@@ -66,6 +71,19 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
     """The answer can still be given. False: it was broken off."""
 
 
+class BreakEven(msgspec.Struct, frozen=True, gc=False):
+    """What it takes for a climb from `tier` to `higher` to pay."""
+
+    tier: str
+    higher: str
+    below: float
+    """The posterior below which it pays; 0 = never."""
+    error: float
+    """The error rate of a verifier from which on its "no" changes nothing."""
+    share: float | None
+    """The share of climbs from which on always asking `higher` is cheaper; None = a price is unknown."""
+
+
 class Benefit(msgspec.Struct, frozen=True):
     """The deferral rule of one request, over the rungs from the decided tier upwards, in their order."""
 
@@ -75,6 +93,8 @@ class Benefit(msgspec.Struct, frozen=True):
     delay_weight: float = 0.01
     """Quality that a second is worth."""
     overlap: float = OVERLAP
+    enough: float = 1.0
+    """P(acceptable) of an answer that is given without looking for a better one."""
 
     def beliefs(self, judgements: Sequence[Judgement]) -> dict[str, float]:
         """P(acceptable) of every rung after `judgements`."""
@@ -99,6 +119,8 @@ class Benefit(msgspec.Struct, frozen=True):
         best, most = None, NOWHERE
         if not anyway:
             most = max((beliefs[judgement.tier] for judgement in judgements if judgement.in_hand), default=NOWHERE)
+            if most >= self.enough - ROUNDING:
+                return None
         for tier in above:
             value = beliefs[tier] - self.cost(tier)
             if value > most:
@@ -120,7 +142,7 @@ class Benefit(msgspec.Struct, frozen=True):
         """The posterior of `tier`'s answer below which climbing to `higher` pays; 0 = never."""
         if_ok, if_bad = self._given(bounded(self.prospects[tier].p), bounded(self.prospects[higher].p))
         gain_if_bad = if_bad - self.cost(higher)
-        return min(1.0, max(0.0, gain_if_bad / (1 + if_bad - if_ok))) if gain_if_bad > 0 else 0.0
+        return min(self.enough, max(0.0, gain_if_bad / (1 + if_bad - if_ok))) if gain_if_bad > 0 else 0.0
 
     def break_even_error(self, tier: str, higher: str) -> float:
         """The error rate of a symmetric verifier from which on its "no" changes nothing; 0 = even an exact one's does not."""
@@ -134,6 +156,12 @@ class Benefit(msgspec.Struct, frozen=True):
         """The share of climbs from which on always asking `higher` is cheaper; None = a price is unknown."""
         low, high = self.prospects[tier].nano_usd, self.prospects[higher].nano_usd
         return None if low is None or not high else max(0.0, 1 - low / high)
+
+    def break_evens(self) -> tuple[BreakEven, ...]:
+        """Of every climb on this ladder."""
+        return tuple(BreakEven(tier, higher, self.break_even(tier, higher), self.break_even_error(tier, higher),
+                               self.break_even_share(tier, higher))
+                     for tier in self.prospects for higher in self._above(tier))
 
     def _above(self, tier: str) -> list[str]:
         tiers = list(self.prospects)

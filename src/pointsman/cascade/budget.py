@@ -55,6 +55,27 @@ class Budget(Protocol):
         ...
 
 
+class Fare:
+    """What carries a request's running retry: a place in some pool's budget, given back exactly once."""
+
+    __slots__ = ("_budget", "_pool")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._pool: str | None = None
+
+    def pays(self, endpoints: Iterable[EndpointId], now: float, *, first: bool) -> bool:
+        """Some pool of `endpoints` carries one more retry, as `Budget.open_retry`."""
+        self._pool = self._budget.open_retry(endpoints, now, first=first)
+        return self._pool is not None
+
+    def pay_back(self, now: float, *, sent: bool) -> None:
+        """The retry is over, as `Budget.close_retry`; nothing when none is running."""
+        if self._pool is not None:
+            self._budget.close_retry(self._pool, now, sent=sent)
+            self._pool = None
+
+
 class RetryBudget:
     """Retry budgets of all pools, by pool name."""
 

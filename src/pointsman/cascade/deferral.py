@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from pointsman.cascade.benefit import Benefit, Prospect, Judgement
+from pointsman.cascade.benefit import Benefit, Judgement, Prospect
 
 THRESHOLD = "threshold"
 BENEFIT = "benefit"

@@ -36,10 +36,8 @@ from random import Random
 from typing import Literal, assert_never
 
 from pointsman import errors
-from pointsman.cascade.answers import Answers
-from pointsman.cascade.benefit import Judgement
-from pointsman.cascade.budget import Budget, pool_of
-from pointsman.cascade.deferral import Deferral, by_threshold
+from pointsman.cascade.appraisal import Appraisal, appraisal_of
+from pointsman.cascade.budget import Budget, Fare, pool_of
 from pointsman.cascade.events import (
     Accept,
     Began,
@@ -60,7 +58,7 @@ from pointsman.cascade.events import (
 )
 from pointsman.cascade.hedge import HEDGE, Pair
 from pointsman.cascade.ladder import FAILED, Plan, Rung
-from pointsman.cascade.losses import Losses, is_load
+from pointsman.cascade.losses import Losses, doing, is_load
 from pointsman.cascade.trail import CONTINUED, RETRY, SATURATED, VERIFIER, Trail
 from pointsman.cascade.tried import Tried
 from pointsman.core.fleet import EndpointId
@@ -80,9 +78,8 @@ class Machine:
     """One request's way over the ladder, from `start()` to exactly one `Accept` or `GiveUp`."""
 
     __slots__ = (
-        "_answers", "_attempt", "_budget", "_deferral", "_is_continuing", "_is_partial", "_judged", "_later", "_losses", "_now",
-        "_pair", "_paying", "_plan", "_repeats", "_rng", "_rung", "_rungs", "_sent", "_state", "_trail", "_tried",
-        "_wake_at", "is_desperate",
+        "_appraisal", "_attempt", "_budget", "_fare", "_is_continuing", "_is_partial", "_later", "_losses", "_now", "_pair", "_plan",
+        "_repeats", "_rng", "_rung", "_rungs", "_sent", "_state", "_trail", "_tried", "_wake_at", "is_desperate",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, budget: Budget, rng: Random) -> None:
@@ -103,12 +100,9 @@ class Machine:
         self._pair = Pair()
         # An answer is with the client in part; only endpoints of this rung can go on with it.
         self._is_continuing = False
-        # The pool whose budget carries the running retry; paid back exactly once.
-        self._paying: str | None = None
-        self._deferral = _deferral_of(plan)
-        self._answers = Answers()
-        # Attempts whose answers wait for a verdict.
-        self._judged: set[int] = set()
+        self._fare = Fare(budget)
+        # None = an answer that is there is good enough.
+        self._appraisal = appraisal_of(plan, self._trail, self._tried)
         # Of the answer that is being verified only the beginning is there.
         self._is_partial = False
         # What the attempt beside did while the leading one was verified.
@@ -186,19 +180,19 @@ class Machine:
         if self._state != "calling" or not self._plan.stream:
             return ()
         if self._is_late(event.now):
-            return self._stop(self._phase(None))
-        return () if self._attempt in self._judged else self._committed()
+            return self._stop(self._doing())
+        return () if self._is_judged else self._committed()
 
     def _committed(self) -> tuple[Command, ...]:
         self._state = "committed"
-        self._pay_back(sent=True)
+        self._fare.pay_back(self._now, sent=True)
         return (*self._lone(), Commit(self._attempt))
 
     def _held(self, event: Held) -> tuple[Command, ...]:
-        if self._state != "calling" or not self._plan.stream or self._attempt not in self._judged:
+        if self._state != "calling" or not self._plan.stream or not self._is_judged:
             return ()
         if self._is_late(event.now):
-            return self._stop(self._phase(None))
+            return self._stop(self._doing())
         return self._verify(event.now, partial=True)
 
     def _replied(self, event: Replied) -> tuple[Command, ...]:
@@ -208,8 +202,8 @@ class Machine:
         if self._state != "calling":
             return ()
         self._sent += 1
-        self._pay_back(sent=True)
-        if self._attempt not in self._judged or self._is_late(event.now):
+        self._fare.pay_back(self._now, sent=True)
+        if not self._is_judged or self._is_late(event.now):
             self._now = event.now
             return self._end(*self._lone(), Commit(self._attempt), Accept(self._attempt))
         return self._verify(event.now, partial=False)
@@ -223,15 +217,15 @@ class Machine:
         return (*lost, Verify(self._attempt))
 
     def _verified(self, event: Verified) -> tuple[Command, ...]:
-        if self._state != "verifying" or self._deferral is None:
+        appraisal = self._appraisal
+        if self._state != "verifying" or appraisal is None:
             return ()
         self._now = self._now if event.now is None else event.now
         if self._is_late(self._now):
-            return self._stop(self._phase(None))
-        sure = event.score is not None and 0.0 <= event.score <= 1.0  # what is no score is an abstention
-        self._answers.add(self._attempt, Judgement(self._rungs[self._rung].tier, event.score if sure else None))
-        to = self._climbs_to(self._deferral)
-        return self._given() if to is None else self._left(to)
+            return self._stop(self._doing())
+        appraisal.judge(self._attempt, self._rung, event.score)
+        to = appraisal.climbs_to(self._rung, self._sent + self._is_partial, self._pair.other, self._plan.deadline - self._now)
+        return self._given(appraisal.to_give(self._attempt)) if to is None else self._left(appraisal, to)
 
     def _failed(self, event: Failed) -> tuple[Command, ...]:
         error = event.error
@@ -244,12 +238,12 @@ class Machine:
             return ()
         self._now = event.now
         sent = event.sent and not isinstance(error, NoEndpoint)
-        self._pay_back(sent=sent)
+        self._fare.pay_back(self._now, sent=sent)
         self._remember(error, sent)
         if not error.retryable:
             return self._end_with_best() or self._end(*self._lone(), GiveUp(error))
         if self._is_late(event.now):
-            return self._end_with_best() or self._end(*self._lone(), GiveUp(self._deadline_exceeded(self._phase(error))))
+            return self._end_with_best() or self._end(*self._lone(), GiveUp(self._deadline_exceeded(self._doing(error))))
         if self._pair.other is not None:
             return self._follow_other()
         self._pair.due_at = None
@@ -257,7 +251,7 @@ class Machine:
 
     def _tick(self, now: float) -> tuple[Command, ...]:
         if self._is_late(now):
-            return self._stop("waiting to retry" if self._state == "waiting" else self._phase(None))
+            return self._stop("waiting to retry" if self._state == "waiting" else self._doing())
         if self._state == "calling" and self._pair.due_at is not None:
             return self._call_beside(now) if self._pair.is_due(now, TIMER_SLACK_S) else (Wake(self._pair.due_at),)
         if self._state != "waiting" or self._tried.repeating is None:
@@ -283,7 +277,7 @@ class Machine:
         refused, in_hand, tried = False, self._best is not None, self._tried
         for desperate in (False,) if in_hand else (False, True):
             for i in self._order(0 if desperate else self._rung):
-                if not tried.offers(i, desperate=desperate) or (in_hand and not self._is_affordable(i)):
+                if not tried.offers(i, desperate=desperate) or (in_hand and not self._may_improve(i)):
                     continue
                 if self._pays(tried.untried(i)):
                     return self._call(i, self._why(i, error), desperate=desperate)
@@ -294,6 +288,9 @@ class Machine:
                 return self._repeat(endpoint)
             refused = True
         return self._finish(refused=refused)
+
+    def _may_improve(self, rung: int) -> bool:
+        return self._appraisal is None or self._appraisal.is_affordable(rung)
 
     def _order(self, here: int) -> Iterator[int]:
         """Rungs to look at, best first: round from `here`, or only upwards when there is an answer to improve on."""
@@ -320,13 +317,13 @@ class Machine:
         self._attempt = self._trail.add(rung, reason)
         self._rung, self._state, self.is_desperate = rung, "calling", desperate
         tier, exclude, until = self._rungs[rung].tier, self._tried.exclude, self._until()
-        if self._deferral is None or is_beside or not self._is_judged(self._deferral, rung):
-            return (Call(self._attempt, tier, exclude, None, until),)
-        self._judged.add(self._attempt)
-        if not self._plan.stream:
-            return (Call(self._attempt, tier, exclude, None, until),)
-        hold = self._deferral.holds[tier]
-        return (Call(self._attempt, tier, exclude, hold.tokens, until, hold.for_s),)
+        appraisal = self._appraisal
+        hold = None if appraisal is None or is_beside or self._is_continuing else appraisal.hold(rung)
+        if appraisal is not None and hold is not None:
+            appraisal.judged.add(self._attempt)
+            if self._plan.stream:
+                return (Call(self._attempt, tier, exclude, hold.tokens, until, hold.for_s),)
+        return (Call(self._attempt, tier, exclude, None, until),)
 
     def _continued(self, event: Failed) -> tuple[Command, ...]:
         """The endpoint went away in the middle of the answer, and what has been told can go on: on this rung or not at all."""
@@ -339,67 +336,42 @@ class Machine:
     # -----------------------------------------------------------------------------------------------------
     # Is the answer good enough?
 
-    def _is_judged(self, deferral: Deferral, rung: int) -> bool:
-        """Its answer waits for a verdict: not where it was left before, nor where nothing could come of it."""
-        if self._rungs[rung].tier not in deferral.holds or rung in self._answers.weak or self._is_continuing:
-            return False
-        return self._answers.climbs < deferral.max_climbs or self._best is not None
+    @property
+    def _is_judged(self) -> bool:
+        """The answer of the leading attempt waits for a verdict."""
+        return self._appraisal is not None and self._attempt in self._appraisal.judged
 
-    def _climbs_to(self, deferral: Deferral) -> int | None:
-        """The rung to climb to from the answer that was just judged."""
-        other = self._pair.other
-        if other is not None:
-            above = [self._trail.rung_of(other)]
-        elif self._sent + self._is_partial >= self._plan.max_sent:
-            return None
-        else:
-            above = [i for i in range(self._rung + 1, len(self._rungs)) if self._is_climb(i)]
-        tiers = {self._rungs[i].tier: i for i in above}
-        # What runs beside is paid for, and counted, already.
-        tried = [self._rungs[i].tier for i in (self._trail.visits if other is None else self._trail.visits[:-1])]
-        climbs = self._answers.climbs - (other is not None)
-        tier = deferral.next(self._answers.judgements, tuple(tiers), tried, climbs, self._plan.deadline - self._now)
-        return None if tier is None else tiers[tier]
+    @property
+    def _best(self) -> int | None:
+        """The attempt with the best answer in hand."""
+        return None if self._appraisal is None else self._appraisal.best
 
-    def _is_climb(self, rung: int) -> bool:
-        return self._rungs[rung].reason == FAILED and self._tried.offers(rung)
-
-    def _is_affordable(self, rung: int) -> bool:
-        tried = [self._rungs[i].tier for i in self._trail.visits]
-        return self._deferral is None or self._deferral.is_affordable(self._rungs[rung].tier, tried)
-
-    def _given(self) -> tuple[Command, ...]:
-        """No climb: the best answer in hand is the one. One that is still coming goes on."""
-        accepted = self._deferral is not None and self._deferral.is_accepted(self._answers.judgements[-1])
-        best = self._attempt if accepted else self._best or self._attempt
-        if best == self._attempt and self._is_partial:
+    def _given(self, attempt: int) -> tuple[Command, ...]:
+        """No climb: this attempt's answer is the one. If it is still coming, it goes on."""
+        if attempt == self._attempt and self._is_partial:
             return self._committed()
         broken_off = (Cancel(self._attempt),) if self._is_partial else ()
-        return self._end(*self._lone(), *broken_off, *self._answer_with(best))
+        return self._end(*self._lone(), *broken_off, *_answer_with(attempt))
 
-    def _left(self, to: int) -> tuple[Command, ...]:
+    def _left(self, appraisal: Appraisal, to: int) -> tuple[Command, ...]:
         """The answer is not worth giving: on to rung `to`, where an attempt may be running already."""
-        left, is_beside = self._attempt, self._pair.other is not None
-        self._answers.weak.add(self._rung)
-        goes_on = self._is_partial and not is_beside and self._goes_beside
+        left, is_beside, answers = self._attempt, self._pair.other is not None, appraisal.answers
+        answers.weak.add(self._rung)
+        goes_on = self._is_partial and not is_beside and appraisal.goes_beside(self._sent)
         broken_off: tuple[Command, ...] = ()
+        if self._is_partial:
+            answers.drop(left)  # one that goes on is judged again when it is whole
         if self._is_partial and not goes_on:
-            self._answers.drop(left)
             self._sent += 1
-            self._pay_back(sent=True)
+            self._fare.pay_back(self._now, sent=True)
             broken_off = (Cancel(left),)
         if is_beside:
             return broken_off + self._follow_other()
-        self._answers.climbs += 1
+        answers.climbs += 1
         call = self._call(to, VERIFIER, is_beside=goes_on)
         if goes_on:
-            self._answers.drop(left)  # until it is whole, and judged again
             self._pair.other = left
         return broken_off + call
-
-    @property
-    def _goes_beside(self) -> bool:
-        return self._deferral is not None and self._deferral.beside_after_s is not None and self._sent + 1 < self._plan.max_sent
 
     def _swap(self) -> None:
         """The attempt beside leads now."""
@@ -415,32 +387,25 @@ class Machine:
         later, self._later = self._later, []
         return tuple(command for event in later for command in self.on(event))
 
-    @property
-    def _best(self) -> int | None:
-        """The attempt with the best answer in hand."""
-        return None if self._deferral is None else self._answers.best(self._deferral)
-
     # -----------------------------------------------------------------------------------------------------
     # A second attempt beside the first
 
     def _hedged_later(self, rung: Rung) -> tuple[Command, ...]:
-        hedge = self._plan.hedge
-        if self._goes_beside and self._attempt in self._judged and self._higher_beside() is not None:
-            self._pair.due_at = self._now + (self._deferral.beside_after_s or 0.0 if self._deferral else 0.0)
-        elif hedge is None or len(rung.endpoints) < 2 or self._plan.max_sent < 2:
+        hedge, due_at = self._plan.hedge, None
+        if self._appraisal is not None and self._is_judged and self._higher_beside() is not None:
+            due_at = self._now + self._appraisal.beside_after_s
+        elif hedge is not None and len(rung.endpoints) > 1 and self._plan.max_sent > 1:
+            due_at = self._now + hedge.after_s
+        if due_at is None:
             return ()
-        else:
-            self._pair.due_at = self._now + hedge.after_s
-        return (Wake(self._pair.due_at),)
+        self._pair.due_at = due_at
+        return (Wake(due_at),)
 
     def _higher_beside(self) -> int | None:
-        """The rung whose answer is worth most beside one of which nothing is known yet."""
-        if self._deferral is None or self._answers.climbs >= self._deferral.max_climbs:
+        """The rung to start beside one of whose answer, which is to be judged, nothing is heard yet."""
+        if self._appraisal is None or not self._is_judged:
             return None
-        tiers = {self._rungs[i].tier: i for i in range(self._rung + 1, len(self._rungs)) if self._is_climb(i)}
-        tried = [self._rungs[i].tier for i in self._trail.visits]
-        tier = self._deferral.beside(tuple(tiers), tried, self._plan.deadline - self._now)
-        return None if tier is None else tiers[tier]
+        return self._appraisal.beside(self._rung, self._sent, self._plan.deadline - self._now)
 
     def _call_beside(self, now: float) -> tuple[Command, ...]:
         """The time has come: a higher rung for an answer that is judged, else another endpoint of the same rung, if the
@@ -448,11 +413,9 @@ class Machine:
         self._pair.due_at = None
         self._now = now
         first, hedge, rung = self._attempt, self._plan.hedge, self._rungs[self._rung]
-        if self._goes_beside and first in self._judged:
-            to = self._higher_beside()
-            if to is None:
-                return ()
-            self._answers.climbs += 1
+        to = self._higher_beside()
+        if self._appraisal is not None and to is not None:
+            self._appraisal.answers.climbs += 1
             call = self._call(to, HEDGE, is_beside=True)
         elif hedge is None or not self._budget.open_hedge(pool_of(rung.endpoints[0]), hedge.share, now):
             return ()
@@ -484,7 +447,7 @@ class Machine:
         """Full jitter: a pause between nothing and a bound that doubles, so that the many do not come back as one."""
         pause = self._rng.random() * min(BACKOFF_MAX_S, BACKOFF_S * 2**self._repeats)
         if self._is_late(self._now + pause):
-            self._pay_back(sent=False)
+            self._fare.pay_back(self._now, sent=False)
             return self._finish()
         self._repeats += 1
         self._state, self._tried.repeating, self._wake_at = "waiting", endpoint, self._now + pause
@@ -503,30 +466,19 @@ class Machine:
     def _pays(self, endpoints: tuple[EndpointId, ...]) -> bool:
         """Nothing that was sent has failed: free. Else some pool's retry budget must carry it."""
         failures = len(self._losses.sent)
-        if not failures:
-            return True
-        self._paying = self._budget.open_retry(endpoints, self._now, first=failures == 1)
-        return self._paying is not None
-
-    def _pay_back(self, *, sent: bool) -> None:
-        if self._paying is not None:
-            self._budget.close_retry(self._paying, self._now, sent=sent)
-            self._paying = None
+        return not failures or self._fare.pays(endpoints, self._now, first=failures == 1)
 
     # -----------------------------------------------------------------------------------------------------
     # The end
 
     def _end(self, *commands: Command) -> tuple[Command, ...]:
-        self._pay_back(sent=self._state != "waiting")
+        self._fare.pay_back(self._now, sent=self._state != "waiting")
         self._state = "done"
         return commands
 
-    def _answer_with(self, attempt: int) -> tuple[Command, ...]:
-        return Commit(attempt), Accept(attempt)
-
     def _end_with_best(self) -> tuple[Command, ...]:
         best = self._best
-        return () if best is None else self._end(*self._lone(), *self._answer_with(best))
+        return () if best is None else self._end(*self._lone(), *_answer_with(best))
 
     def _finish(self, *, refused: bool = False) -> tuple[Command, ...]:
         """Nothing is left to try. `refused`: only because retry budgets said no."""
@@ -539,33 +491,24 @@ class Machine:
     def _stop(self, phase: str) -> tuple[Command, ...]:
         """The deadline is here. An answer in hand, verified or not, beats an error."""
         if self._state == "verifying" and not self._is_partial:
-            return self._end(*self._lone(), *self._answer_with(self._attempt))
+            return self._end(*self._lone(), *_answer_with(self._attempt))
         running: tuple[Command, ...] = ()
         if self._state in ("calling", "committed", "verifying"):
             running = (*self._lone(), Cancel(self._attempt))
         best = self._best
         if best is not None and self._state != "committed":
-            return self._end(*running, *self._answer_with(best))
+            return self._end(*running, *_answer_with(best))
         return self._end(*running, GiveUp(self._deadline_exceeded(phase)))
 
     def _is_late(self, now: float) -> bool:
         return now >= self._plan.deadline - TIMER_SLACK_S
 
+    def _doing(self, error: UpstreamError | None = None) -> str:
+        return doing(error, is_committed=self._state == "committed", is_stream=self._plan.stream)
+
     def _deadline_exceeded(self, phase: str) -> DeadlineExceeded:
         return DeadlineExceeded(phase, round(self._plan.deadline - self._plan.now, 3))
 
-    def _phase(self, error: UpstreamError | None) -> str:
-        """What the running attempt was doing."""
-        if error is not None and error.phase != UpstreamError.phase:
-            return error.phase
-        if self._state == "committed":
-            return "streaming the answer"
-        return "waiting for the first token" if self._plan.stream else "waiting for the answer"
 
-
-
-def _deferral_of(plan: Plan) -> Deferral | None:
-    if plan.deferral is not None:
-        return plan.deferral
-    accept_at = {rung.tier: rung.accept_at for rung in plan.rungs if rung.accept_at is not None}
-    return by_threshold(accept_at) if accept_at else None
+def _answer_with(attempt: int) -> tuple[Command, ...]:
+    return Commit(attempt), Accept(attempt)

@@ -80,7 +80,7 @@ def load(settings: ClassifierSettings, source: str = "", old: Classifier | None 
             return old
         scorer = Scorer.load(artifact)
         scorer.score_one(Query.of_prompt("warm up"))
-        sentence, why = _sentence(settings, artifact) if with_sentence else (None, "this process decides nothing")
+        sentence, why = _sentence(settings, artifact, source) if with_sentence else (None, "this process decides nothing")
     except ArtifactRefused as refused:
         hint = ("the package is incomplete; install it again, or take `embedding` out of the pipelines"
                 if settings.artifact == DEFAULT else "name another one, or `default`")
@@ -94,7 +94,7 @@ def _source(settings: ClassifierSettings) -> str:
     return f"{settings.artifact}\0{settings.sentence}"
 
 
-def _sentence(settings: ClassifierSettings, artifact: Artifact) -> tuple[Embedder | None, str]:
+def _sentence(settings: ClassifierSettings, artifact: Artifact, source: str) -> tuple[Embedder | None, str]:
     """The embedder that the artifact's second stack was trained beside, or why there is none.
 
     Raises ConfigError when one was asked for by name and cannot serve; `auto` does without.
@@ -107,19 +107,19 @@ def _sentence(settings: ClassifierSettings, artifact: Artifact) -> tuple[Embedde
         return None, "it is turned off"
     trained = artifact.features.get("sentence")
     if not trained:
-        return _without(wanted, "the artifact was trained without a sentence embedder", "train it again with --embedder, or write `auto`")
+        return _without(source, wanted, "the artifact was trained without a sentence embedder", "train it again with --embedder, or write `auto`")
     try:
         embedder = load_sentence(trained["name"] if wanted == "auto" else wanted)
     except (Absent, OSError) as absent:
-        return _without(wanted, str(absent), "or write `auto`")
+        return _without(source, wanted, str(absent), "or write `auto`")
     if embedder.digest != trained["digest"]:
-        return _without(wanted, f"the artifact was trained beside {trained['name']} {trained['digest'][:12]}, here is {embedder.name} "
+        return _without(source, wanted, f"the artifact was trained beside {trained['name']} {trained['digest'][:12]}, here is {embedder.name} "
                                 f"{embedder.digest[:12]}", "train it again with what is installed here, or install what it was trained beside")
     embedder.embed(("warm up",))  # the first run of a session allocates; no request should wait for that
     return embedder, ""
 
 
-def _without(wanted: str, why: str, hint: str) -> tuple[None, str]:
+def _without(source: str, wanted: str, why: str, hint: str) -> tuple[None, str]:
     if wanted != "auto":
-        raise ConfigError((f"classifier.sentence: {wanted!r} cannot serve: {why}; {hint}",))
+        raise ConfigError((f"{source or 'configuration'}: classifier.sentence: {wanted!r} cannot serve: {why}; {hint}",))
     return None, why

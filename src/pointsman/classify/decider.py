@@ -19,7 +19,17 @@ from pointsman.classify.published import Published
 from pointsman.classify.rules import Rules
 from pointsman.classify.seen import Seen
 from pointsman.classify.targets import QualityTarget, target_of
-from pointsman.core.decision import Candidate, Decide, Decision, GateView, Refine, Scores, StageResult, StageView, Target
+from pointsman.core.decision import (
+    Candidate,
+    Decide,
+    Decision,
+    GateView,
+    Refine,
+    Scores,
+    StageResult,
+    StageView,
+    Target,
+)
 from pointsman.core.protocols import ConsultingStage, Stage
 from pointsman.core.request import ChatRequest
 from pointsman.core.settings import PoolSettings, RouteSettings, Settings
@@ -127,7 +137,7 @@ class Decider:
                 tier, by, reason, pool = self._directed(said.result, said.by, request, views, terms.allowed)
                 confidence = _score(said.refined, tier)
             case Refine(scores=scores) if scores.is_foreign:
-                tier, by, reason, pool = self._default(views, FOREIGN)
+                tier, by, reason, pool = self._default(views, f"{FOREIGN}; unlike anything the classifier was trained on: the reference tier serves")
                 confidence, margin = _score(said.refined, tier), 0.0
             case Refine(scores=scores):
                 scores = self._with_priors(scores, request)

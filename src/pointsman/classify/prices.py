@@ -11,6 +11,7 @@ costs its hour's price by its speed, in or out, cached or not: that is what the 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import msgspec
 
@@ -68,7 +69,7 @@ def are_always_in_one_order(tariffs: Iterable[Tariff | None]) -> bool:
     """Whoever is cheaper per token in is so per token out as well: no length of a request changes the order."""
     known = [found for found in tariffs if found is not None]
     known.sort(key=lambda one: (one.input, one.output))
-    return all(one.output <= other.output for one, other in zip(known, known[1:], strict=False))
+    return all(one.output <= other.output for one, other in pairwise(known))
 
 
 def _tariff(price: Price | None) -> Tariff | None:

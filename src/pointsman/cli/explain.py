@@ -25,6 +25,7 @@ from pointsman.gateway.graph import Graph
 from pointsman.gateway.names import Meaning
 from pointsman.wiring import build_graph
 
+PATIENCE_S = 5.0
 _BUILT_IN = (("small", "RTX 4090", 0.51, 1000.0), ("medium", "A100", 1.43, 500.0), ("large", "H100", 2.40, 400.0))
 """Published on-demand prices and midpoints of throughput, April 2026."""
 
@@ -41,7 +42,7 @@ def explain(
     """Show which tier a prompt would go to, and every stage's view of it. Without a configuration: a built-in ladder."""
     text = sys.stdin.read() if prompt == "-" else prompt
     try:
-        settings = _settings(config)
+        settings = _patient(_settings(config))
         graph = build_graph(settings)
         meaning = _meaning(graph, route, quality)
         decision = asyncio.run(_decided(graph, a_chat(text, system=system, tools=tools), meaning))
@@ -97,6 +98,12 @@ def built_in_settings() -> Settings:
 def _endpoint(pool: str, gpu: str, usd_per_hour: float, tokens_per_s: float) -> EndpointSpec:
     return EndpointSpec(id=f"{pool}/0", pool=pool, url="http://127.0.0.1:9/v1", model=f"{pool}-model",
                         price=GpuPrice(gpu, usd_per_hour, 1, tokens_per_s))
+
+
+def _patient(settings: Settings) -> Settings:
+    """A process that lives for one question is cold; what the sentence embedder would say is worth waiting for here."""
+    replace = msgspec.structs.replace
+    return replace(settings, classifier=replace(settings.classifier, sentence_deadline_s=PATIENCE_S))
 
 
 def _settings(config: Path | None) -> Settings:

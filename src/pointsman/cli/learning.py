@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -42,10 +41,10 @@ def _end(sentence: str, error: BaseException) -> None:
 
 @contextmanager
 def bars(*, quiet: bool = False) -> Iterator[Report]:
-    """A bar for each stage, on a terminal; elsewhere a line when a stage begins. Standard output stays clean."""
+    """A bar for each stage, on a terminal. Elsewhere nothing: what stands on standard error is then the one sentence, if any."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield _lines(quiet=quiet)
+        yield lambda stage, done: None
         return
     with Progress(SpinnerColumn(), TextColumn("{task.description:<10}"), BarColumn(), TimeElapsedColumn(), console=console) as progress:
         yield _Bars(progress)
@@ -65,18 +64,6 @@ class _Bars:
                 self._progress.stop_task(task)
             self._tasks[stage] = self._progress.add_task(stage, total=1.0)
         self._progress.update(self._tasks[stage], completed=done)
-
-
-def _lines(*, quiet: bool) -> Report:
-    seen: set[str] = set()
-
-    def report(stage: str, done: float) -> None:
-        if stage not in seen and not quiet:
-            seen.add(stage)
-            sys.stderr.write(f"{stage} ...\n")
-            sys.stderr.flush()
-
-    return report
 
 
 def names(text: str | None) -> list[str] | None:

@@ -259,8 +259,22 @@ def _check_route(name: str, route: Route, root: Root, names: Names, report: Repo
     check_verifiers(route.verify, (*loc, "verify"), names.pools, report, _check_url)
     if route.verify and route.cascade.mode == "off":
         report.warning((*loc, "verify"), "nobody asks these verifiers: `cascade.mode` is off", "give `cascade: {mode: benefit}`")
+    _check_cascade(route, ladder, root, loc, report)
     models = {model for pool in placed_pools(root) for model in pool.model_names}
     check_rules(route.rules, (*loc, "rules"), names.tiers, names.pools, frozenset(models), names.broken, report)
+
+
+def _check_cascade(route: Route, ladder: list[str], root: Root, loc: Loc, report: Report) -> None:
+    """A cascade needs somebody who looks, and somewhere to climb to."""
+    cascade = route.cascade
+    if cascade.mode == "off":
+        return
+    tiers = [root.tiers[name] for name in ladder[:-1] if name in root.tiers]
+    if len(ladder) < 2:
+        report.warning((*loc, "cascade"), "never climbs: the ladder has one tier", "add a stronger tier, or leave the cascade off")
+    elif not any(route.verify if tier.verify is None else tier.verify for tier in tiers):
+        report.warning((*loc, "cascade"), "never climbs: nobody looks at the answers of a tier that has another above it",
+                       "give `verify: [well_formed, logprobs]`")
 
 
 def _check_money(route: Route, ladder: list[str], root: Root, loc: Loc, report: Report) -> None:

@@ -140,7 +140,7 @@ class Fitness(msgspec.Struct, frozen=True, gc=False):
 
     is_fit: bool
     reason: str = ""
-    """`waiting`, `kv`, `in_flight`, `ttft`, or `unavailable` (no endpoint in service); "" while fit."""
+    """`waiting`, `kv`, `in_flight`, `backlog`, `ttft`, or `unavailable` (no endpoint in service); "" while fit."""
     since: float = 0.0
     """Monotonic seconds of the last change."""
     detail: str = ""
@@ -165,5 +165,5 @@ class EndpointView(msgspec.Struct, frozen=True, gc=False):
     key: int = 0
     """32 bits that stand for this server (URL and model) in rendezvous hashing; the same in every process."""
     lateness: float = 0.0
-    """The first token to be expected, as a share of how late its tier lets it be: from 1 on it counts as full. 0 = no promise,
-    or nobody can tell."""
+    """What its queue adds to the next first token, as a share of what its tier's promise leaves for that: from 1 on it counts as
+    full. 0 = no promise, or nobody can tell."""

@@ -34,10 +34,7 @@ class Consulting:
 
     def wants(self, decider: Decider, decision: Decision) -> bool:
         """Some stage of the route is to be asked about this decision."""
-        for stage in decider.consulting:
-            if decider.asks(stage, decision):
-                return True
-        return False
+        return bool(decider.consulting) and any(decider.asks(stage, decision) for stage in decider.consulting)
 
     async def settled(self, decider: Decider, request: ChatRequest, decision: Decision, terms: Terms) -> Decision:
         """The decision after every stage that wanted to be asked was. Never raises because of a stage."""

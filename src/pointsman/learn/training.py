@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pointsman import artifact
 from pointsman.artifact import Artifact, ArtifactDraft
@@ -74,7 +75,9 @@ def train(path: Path | str, out: Path | str, wishes: Wishes = Wishes(), progress
     sentence, why = sentence_of(wishes.embedder)
     if sentence is None and wishes.embedder not in ("auto", STATIC):
         raise DataRefused("--embedder", f"{wishes.embedder} cannot run here: {why}")
-    draft, fit = fitted(filled(table), wishes.seed, sentence, progress)
+    # One thread: the same sums in the same order on every machine, and no spinning where others compute too.
+    with threadpool_limits(1):
+        draft, fit = fitted(filled(table), wishes.seed, sentence, progress)
     labelled = replace(draft, manifest={**draft.manifest, "labels": dataset.shape})
     written = artifact.write(labelled, out)
     progress("measuring", 0.0)

@@ -25,6 +25,9 @@ PACE_WEIGHT, PACE_MIN, PACE_AGE_S = 0.05, 5, 60.0
 """Weight of the newest answer in the seconds per token, and how many and how recent answers make it known."""
 MARK_S = 15.0
 """How long a word against an endpoint stands when nobody repeats it: whoever watches may have stopped watching."""
+EXPECTED_SHARE = 0.4
+"""Of what a promised p95 leaves beside an idle engine's own time, what a queue may be expected to add before the endpoint counts
+as full: an expectation is a mean, and of what is expected after 0.8 s one in twenty comes after 2."""
 LEAST_WEIGHT = 0.1
 """Where a slow start begins: a tenth of the usual traffic shows within seconds whether the rest may follow."""
 
@@ -35,7 +38,7 @@ class Vitals:
     __slots__ = (
         "awaited_tokens", "awaiting", "began_at", "elsewhere", "elsewhere_tokens", "excess_tokens", "forecast", "health", "in_flight", "in_flight_tokens", "is_draining",
         "is_new", "last_answered_at", "length_s", "not_ready", "not_ready_until", "open_at", "paced", "paced_s", "paced_tokens",
-        "probe", "report", "report_in_flight", "shared", "slowness", "ttft_s", "warm_from", "windows",
+        "probe", "report", "report_in_flight", "shared", "sibling", "slowness", "ttft_s", "warm_from", "windows",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -48,6 +51,8 @@ class Vitals:
         # When a stream last got its first token, and what the next one may expect.
         self.began_at = -INFINITY
         self.forecast = Forecast()
+        # A sibling's, for as long as its own says nothing. Set by the pool.
+        self.sibling: Forecast | None = None
         # What other processes of this router have in flight there, as they last said.
         self.elsewhere = 0
         self.elsewhere_tokens = 0
@@ -115,16 +120,39 @@ class Vitals:
         if self.shared is not None:
             self.shared.set(self.in_flight)
 
-    def expected_s(self, now: float) -> float:
-        """Until the next stream's first token, at least; 0 = nobody can tell.
+    def expected_s(self) -> float | None:
+        """Until the next stream's first token; None = nobody can tell. Before it has answered enough itself, as a sibling of the
+        middle would."""
+        line = self.line
+        return None if line is None else line.expects(self.awaited_tokens)
 
-        What was learned from answers, or how long nothing has come although somebody waits: who says nothing more
-        cannot be learned from. As long as too few answers have come, how long the one that came first has waited.
-        """
-        expected = self.forecast.expects(self.awaited_tokens)
+    @property
+    def line(self) -> Forecast | None:
+        return self.forecast if self.forecast.is_known else self.sibling
+
+    def silence_s(self, now: float) -> float:
+        """How long nothing has come although somebody waits. Before it has answered enough, how long the one that came first
+        has waited: a few quick answers say little about the queue behind them."""
         for since in self.awaiting.values():
-            return now - since if expected is None else max(expected, now - max(since, self.began_at))
-        return expected or 0.0
+            return now - (max(since, self.began_at) if self.forecast.is_known else since)
+        return 0.0
+
+    def lateness(self, now: float, limit_s: float) -> float:
+        """What the queue adds to the next first token, as a share of what it may: 1 = it may add no more. 0 = nothing, or nobody
+        can tell.
+
+        Why what is added, and not the whole? An engine may need half of the promise when idle, and keep it for fifty at a
+        time. And one that cannot keep it when idle has no queue to be blamed: that is found by measuring.
+        """
+        line = self.line
+        if line is None:
+            return self.silence_s(now) / limit_s
+        idle = line.expects(0) or 0.0
+        silence = self.silence_s(now) / (idle + EXPECTED_SHARE * limit_s)
+        if idle >= limit_s:
+            return 0.0 if silence < 1.0 else silence
+        added = (line.expects(self.awaited_tokens) or 0.0) - idle
+        return max(silence, added / (EXPECTED_SHARE * (limit_s - idle)))
 
     def learn(
         self, signal: Signal, now: float, settings: HealthSettings, kind: LeaseKind, retry_after_s: float | None = None
@@ -226,7 +254,7 @@ class Vitals:
 class Endpoint:
     """A spec with its vitals."""
 
-    __slots__ = ("_slow_start_s", "_stale_s", "id", "key", "most", "patience_s", "slots", "spec", "vitals")
+    __slots__ = ("_slow_start_s", "_stale_s", "id", "key", "limit_s", "most", "slots", "spec", "vitals")
 
     def __init__(
         self, spec: EndpointSpec, vitals: Vitals | None = None, *, slow_start_s: float = 0.0, stale_s: float = STALE_S
@@ -238,8 +266,8 @@ class Endpoint:
         self.most = INFINITY if spec.max_in_flight is None else spec.max_in_flight
         self.slots = _least(spec.slots, spec.max_in_flight)
         self.key = int.from_bytes(blake2b(f"{spec.url} {spec.model}".encode(), digest_size=4).digest())
-        # How long a first token may take here before it counts as full; None = nothing is promised. Set by the tier.
-        self.patience_s: float | None = None
+        # How long a first token may take here; None = nothing is promised. Set by the tier.
+        self.limit_s: float | None = None
         self._slow_start_s, self._stale_s = slow_start_s, stale_s
 
     def fresh_report(self, now: float) -> LoadReport | None:
@@ -264,8 +292,8 @@ class Endpoint:
         )  # fmt: skip
 
     def lateness(self, now: float) -> float:
-        """The first token to be expected as a share of how late it may be; 0 = nothing is promised, or nobody can tell."""
-        return 0.0 if self.patience_s is None else self.vitals.expected_s(now) / self.patience_s
+        """See `Vitals.lateness`; 0 where nothing is promised."""
+        return 0.0 if self.limit_s is None else self.vitals.lateness(now, self.limit_s)
 
     def weight(self, now: float) -> float:
         """Share of the usual traffic it should get: less while it starts slowly, or is slower than its siblings."""

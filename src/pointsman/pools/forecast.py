@@ -37,11 +37,16 @@ class Forecast:
 
     def expects(self, ahead: int) -> float | None:
         """Seconds to a first token behind so many tokens; None = too few answers to say."""
-        if self._answers < LEAST:
+        if not self.is_known:
             return None
         spread = self._square - self._ahead * self._ahead
         slope = max(0.0, (self._product - self._ahead * self._seconds) / spread) if spread > 0 else 0.0
         return max(0.0, self._seconds + slope * (ahead - self._ahead))
+
+    @property
+    def is_known(self) -> bool:
+        """Enough answers have come."""
+        return self._answers >= LEAST
 
     def __repr__(self) -> str:
         return f"<Forecast [{self._answers} answers, {self._seconds:.3g} s behind {self._ahead:.0f} tokens]>"

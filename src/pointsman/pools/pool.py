@@ -188,6 +188,14 @@ class Pool:
         self._compared_at = now
         self._compare_queues(now)
         self._compare_paces(now)
+        self._compare_forecasts()
+
+    def _compare_forecasts(self) -> None:
+        """Whose first tokens nobody has seen yet are expected as those of the middle."""
+        known = [e.vitals.forecast for e in self.endpoints if e.vitals.forecast.is_known]
+        known.sort(key=lambda forecast: forecast.expects(TOKENS_PER_WAITING) or 0.0)
+        for endpoint in self.endpoints:
+            endpoint.vitals.sibling = known[len(known) // 2] if known else None
 
     def _compare_paces(self, now: float) -> None:
         """How much slower than its siblings each endpoint makes its tokens, as measured here.
@@ -310,7 +318,7 @@ def _status(endpoint: Endpoint, now: float) -> dict[str, Any]:
         "in_flight_tokens": vitals.in_flight_tokens,
         "in_flight_elsewhere": vitals.busy - vitals.in_flight,
         "awaited_tokens": vitals.awaited_tokens,
-        "expected_ttft_s": round(expected, 3) if (expected := vitals.expected_s(now)) else None,
+        "expected_ttft_s": None if (expected := vitals.expected_s()) is None else round(expected, 3),
         "slots": endpoint.slots_now(now),
         "slowness": round(vitals.slowness, 2),
         "weight": round(endpoint.weight(now), 3),

@@ -34,9 +34,6 @@ SMOOTH_S = 3.0
 RATE_S, RATE_LONG_S = 15.0, 60.0
 """Answers per second are those of the last 15 s, or of the last minute when so few came."""
 RATE_MIN = 5
-EXPECTED_SHARE = 0.4
-"""Of the promised p95, what a first token may be expected to take before its endpoint counts as full: an expectation is a
-mean, and of what is expected after 0.8 s one in twenty comes after 2."""
 SAY_AFTER = 5
 """Answers before a window's p95 is told: below, it is one answer's time."""
 TTFT = "ttft"
@@ -56,7 +53,7 @@ class Tier:
         self._near_s = None if self._limit_s is None else self._limit_s * settings.saturation.leave_share
         if self._limit_s is not None and settings.sla.on_breach == "escalate":
             for endpoint in self.endpoints:
-                endpoint.patience_s = min(EXPECTED_SHARE * self._limit_s, endpoint.patience_s or self._limit_s)
+                endpoint.limit_s = min(self._limit_s, endpoint.limit_s or self._limit_s)
         # Columns: streamed answers, of them above the limit, of them above the leave limit. Emptied when it leaves.
         self._promise = Tally(3, span_s, max(1, int(span_s)))
         self._answers = Tally(1, RATE_LONG_S, int(RATE_LONG_S))
@@ -278,8 +275,8 @@ class Tier:
         slots, busy = endpoint.slots_now(now), endpoint.vitals.busy
         if slots is not None and busy >= slots:
             return Breach(IN_FLIGHT, f"in flight {busy} >= {slots} slots on {endpoint.id}")
-        if endpoint.patience_s is not None and (expected := endpoint.vitals.expected_s(now)) >= endpoint.patience_s:
-            return Breach(BACKLOG, f"first token expected after {expected:.2g} s >= {endpoint.patience_s:.2g} s on {endpoint.id}")
+        if endpoint.limit_s is not None and endpoint.lateness(now) >= 1.0:
+            return _backlog(endpoint, now)
         report, settings = endpoint.fresh_report(now), self.settings.saturation
         if report is None:
             return None
@@ -339,3 +336,10 @@ class Tier:
 
     def __repr__(self) -> str:
         return f"<Tier {self.settings.name} [{self.saturation!r} | {self.in_flight} in flight]>"
+
+
+def _backlog(endpoint: Endpoint, now: float) -> Breach:
+    vitals = endpoint.vitals
+    expected, silence_s = vitals.expected_s(), vitals.silence_s(now)
+    said = f"first token expected after {expected:.2g} s" if expected is not None and expected > silence_s else f"silent for {silence_s:.2g} s"
+    return Breach(BACKLOG, f"{said} behind {vitals.awaited_tokens} tokens on {endpoint.id}, promised {endpoint.limit_s:g} s")

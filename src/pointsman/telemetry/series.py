@@ -121,7 +121,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
     "capability": ("context", "tools", "json_schema", "vision", "logprobs", "embeddings"),
     "tool": ("web_search", "web_search_preview", "file_search", "code_interpreter", "image_generation", "mcp", "tool_search",
              "web_fetch", "code_execution", "mcp_toolset"),
-    "signal": ("waiting", "kv", "in_flight", "ttft", "unavailable"),
+    "signal": ("waiting", "kv", "in_flight", "backlog", "ttft", "unavailable"),
     "kind": ("achieved", "nominal"),
     "state": ("healthy", "ejected", "probing", "draining"),
     "result": ("passed", "failed", "abstained", "slow", "down", "garbage", "crashed", "busy", "resting", "not_allowed", "unavailable"),

@@ -7,6 +7,8 @@ from random import Random
 import pytest
 
 from pointsman import errors
+from pointsman.cascade.benefit import Benefit, Prospect
+from pointsman.cascade.deferral import Deferral, Hold
 from pointsman.cascade.events import (
     Accept,
     Began,
@@ -22,6 +24,7 @@ from pointsman.cascade.events import (
     Verify,
     Wake,
 )
+from pointsman.cascade.hedge import HedgePlan
 from pointsman.cascade.ladder import Rung
 from pointsman.core.record import Escalation
 from pointsman.errors import (
@@ -737,3 +740,168 @@ def test_repr_tells_where_the_request_is():
     machine.on(failed(1, broken(), "small/0"))
     assert repr(machine) == "<Machine large [calling, attempt 2 | 1 of 3 sent]>"
 
+
+# ---------------------------------------------------------------------------------------------------------
+# Deferral: is a better answer worth it?
+
+RISING = {"small": Prospect(0.6, 0.1), "medium": Prospect(0.7, 0.4), "large": Prospect(0.95, 1.0)}
+
+
+def deferring(*, stream=True, tiers=("small", "medium", "large"), holds=("small", "medium"), endpoints=1, plan=None, **values):
+    deferral = Deferral({tier: Hold(24, 0.4) for tier in holds}, RISING, Benefit(RISING), **values)
+    return a_machine(*tiers, endpoints=endpoints, stream=stream, deferral=deferral, **(plan or {}))
+
+
+def test_a_judged_stream_is_called_with_a_hold_and_flows_when_it_is_good():
+    machine = deferring()
+
+    assert machine.start() == (Call(1, "small", hold=24, until=60.0, hold_s=0.4),)
+    assert machine.on(Began(1, 0.2)) == ()
+    assert machine.on(Held(1, "Hello", (-0.1,), 0.5)) == (Verify(1),)
+    assert machine.on(Verified(1, 0.9, 0.5)) == (Commit(1),)
+    assert machine.on(Replied(1, ANSWER, 3.0)) == (Accept(1),)
+
+
+def test_a_doubtful_beginning_is_broken_off_and_the_best_rung_called():
+    machine = deferring()
+    machine.start()
+    machine.on(Held(1, "Hm", None, 0.5))
+
+    assert machine.on(Verified(1, 0.05, 0.6)) == (Cancel(1), Call(2, "large", until=60.6))
+    assert machine.escalations == (Escalation("small", "large", "verifier"),)
+    assert machine.on(Began(2, 1.0)) == (Commit(2),)
+
+
+def test_a_held_answer_that_ends_is_judged_as_a_whole():
+    machine = deferring()
+    machine.start()
+    assert machine.on(Replied(1, ANSWER, 0.3)) == (Verify(1),)
+    assert machine.on(Verified(1, 0.9, 0.3)) == (Commit(1), Accept(1))
+
+
+def test_a_rung_that_nobody_looks_at_begins_at_once():
+    machine = deferring(holds=("medium",))
+    assert machine.start() == (Call(1, "small", until=60.0),)
+    assert machine.on(Began(1, 0.2)) == (Commit(1),)
+
+
+def test_a_plain_answer_that_is_weak_stays_in_hand():
+    machine = deferring(stream=False)
+    machine.start()
+    machine.on(Replied(1, ANSWER, 0.3))
+    assert machine.on(Verified(1, 0.05)) == (Call(2, "large", until=120.3),)
+    assert machine.on(failed(2, broken(), "large/0", now=1.0)) == (Commit(1), Accept(1))
+
+
+def test_a_stream_that_was_broken_off_is_asked_for_again_and_not_judged_twice():
+    machine = deferring(tiers=("small", "large"), endpoints=1)
+    machine.start()
+    machine.on(Held(1, "Hm", None, 0.5))
+    machine.on(Verified(1, 0.05, 0.5))
+    (call,) = machine.on(failed(2, broken(), "large/0", now=1.0))
+    assert (call.tier, call.hold) == ("small", None)
+    assert machine.on(Began(3, 1.5)) == (Commit(3),)
+
+
+def test_no_second_climb_when_one_is_allowed():
+    machine = deferring(stream=False, tiers=("small", "medium", "large"), max_climbs=1, climbs_on_abstain=True)
+    machine.start()
+    machine.on(Replied(1, ANSWER, 0.3))
+    (call,) = machine.on(Verified(1, None))
+    assert call.tier == "large"
+    assert machine.on(Replied(2, ANSWER, 0.6)) == (Commit(2), Accept(2))
+
+
+def test_the_last_attempt_is_given_whatever_it_is_worth():
+    machine = deferring(stream=False, plan={"max_sent": 1})
+    machine.start()
+    machine.on(Replied(1, ANSWER, 0.3))
+    assert machine.on(Verified(1, 0.05)) == (Commit(1), Accept(1))
+
+
+def test_what_is_no_score_is_an_abstention():
+    machine = deferring(stream=False)
+    machine.start()
+    machine.on(Replied(1, ANSWER, 0.3))
+    assert machine.on(Verified(1, float("nan"))) == (Commit(1), Accept(1))
+
+
+def test_at_the_deadline_a_beginning_is_no_answer():
+    machine = deferring(plan={"deadline": 9.0})
+    machine.start()
+    machine.on(Held(1, "Hm", None, 5.0))
+    cancel, end = machine.on(Tick(9.0))
+    assert (cancel, type(end.error)) == (Cancel(1), DeadlineExceeded)
+
+
+def test_a_verdict_that_comes_too_late_gives_the_answer_there_is():
+    machine = deferring(stream=False, plan={"deadline": 9.0})
+    machine.start()
+    machine.on(Replied(1, ANSWER, 5.0))
+    assert machine.on(Verified(1, 0.05, 9.0)) == (Commit(1), Accept(1))
+
+
+def test_a_silent_rung_gets_a_higher_one_beside_it():
+    machine = deferring(beside_after_s=0.8)
+    assert machine.start()[1] == Wake(0.8)
+    (call,) = machine.on(Tick(0.8))
+    assert (call.tier, call.hold, machine.reason_of(2)) == ("large", None, "hedge")
+
+    assert machine.on(Began(2, 1.0)) == (Cancel(1), Commit(2))
+
+
+def test_a_good_beginning_wins_over_the_one_beside():
+    machine = deferring(beside_after_s=0.8)
+    machine.start()
+    machine.on(Tick(0.8))
+    assert machine.on(Held(1, "Hello", None, 0.9)) == (Verify(1),)
+    assert machine.on(Verified(1, 0.9, 0.9)) == (Cancel(2), Commit(1))
+    assert machine.escalations == (), "a higher rung that lost is no climb"
+
+
+def test_what_happens_beside_while_an_answer_is_verified_is_heard_afterwards():
+    machine = deferring(beside_after_s=0.8)
+    machine.start()
+    machine.on(Tick(0.8))
+    machine.on(Held(1, "Hm", None, 0.9))
+    assert machine.on(Began(2, 0.95)) == ()
+    assert machine.on(Verified(1, 0.05, 1.0)) == (Cancel(1), Commit(2))
+
+
+def test_a_doubtful_beginning_goes_on_beside_the_higher_rung_and_is_judged_again():
+    machine = deferring(beside_after_s=5.0)
+    machine.start()
+    machine.on(Held(1, "Hm", None, 0.5))
+    (call,) = machine.on(Verified(1, 0.05, 0.6))
+    assert (call.attempt, call.tier) == (2, "large")
+    assert machine.on(Replied(1, ANSWER, 0.9)) == (Verify(1),)
+    assert machine.on(Verified(1, 0.95, 0.9)) == (Cancel(2), Commit(1), Accept(1))
+
+
+def test_a_whole_answer_that_is_weak_too_waits_in_hand_for_the_one_beside():
+    machine = deferring(beside_after_s=5.0)
+    machine.start()
+    machine.on(Held(1, "Hm", None, 0.5))
+    machine.on(Verified(1, 0.05, 0.6))
+    machine.on(Replied(1, ANSWER, 0.9))
+    assert machine.on(Verified(1, 0.05, 0.9)) == ()
+    assert machine.on(failed(2, broken(), "large/0", now=1.0)) == (Commit(1), Accept(1))
+
+
+def test_of_two_endpoints_of_one_rung_the_slower_has_lost_when_an_answer_is_judged():
+    machine = deferring(tiers=("small", "large"), endpoints=2, plan={"hedge": HedgePlan(0.5, 0.05)})
+    machine.start()
+    machine.on(Tick(0.5))
+    assert machine.on(Held(2, "Hm", None, 0.7)) == (Cancel(1), Verify(2))
+    assert machine.on(Verified(2, 0.05, 0.7))[0] == Cancel(2)
+
+
+def test_a_climb_for_quality_that_meets_an_empty_tier_keeps_to_the_money():
+    dear = {name: Prospect(p.p, p.price, None, nano) for (name, p), nano in zip(RISING.items(), (10, 20, 1000), strict=True)}
+    deferral = Deferral({"small": Hold()}, dear, Benefit(dear), budget_nano_usd=40)
+    machine = a_machine("small", "medium", "large", deferral=deferral)
+    machine.start()
+    machine.on(Replied(1, ANSWER, 0.1))
+    (call,) = machine.on(Verified(1, 0.02))
+    assert call.tier == "medium"
+    assert machine.on(failed(2, NoEndpoint("medium", ejected=1))) == (Commit(1), Accept(1))

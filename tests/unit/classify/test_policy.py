@@ -197,7 +197,7 @@ def test_what_orders_the_tiers_need_not_be_what_the_budget_counts():
 
 
 def test_the_table_of_candidates_says_who_clears_and_why_not():
-    views = gate(small=True, medium=True, large=True) + (GateView("blind", False, "no vision"), GateView("new", True, "fits"))
+    views = (*gate(small=True, medium=True, large=True), GateView("blind", False, "no vision"), GateView("new", True, "fits"))
     dollars = CHEAP_FIRST | {"blind": 9.0, "new": None}
 
     rows = candidates(UNSURE, views, QualityTarget(0.8, "absolute", 2.5), dollars, "large", CHEAP_FIRST)

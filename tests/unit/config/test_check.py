@@ -167,3 +167,11 @@ def test_keys_differ_in_value_and_name_and_name_routes_that_exist(problems, vali
         "router.yaml:18: auth.keys[2].routes[0]: route 'atuo' does not exist; did you mean 'auto'?",
     ]
     assert "key-a" not in "".join(said)
+
+
+def test_a_cascade_that_nobody_looks_for_is_said(warnings, valid):
+    on = valid.replace("default_tier: large}", "default_tier: large, cascade: {mode: benefit}}")
+    assert any("routes.auto.cascade: never climbs: nobody looks" in line for line in warnings(on))
+    assert warnings(on.replace("{mode: benefit}", "{mode: benefit}, verify: [well_formed]")) == []
+    one = on.replace("ladder: [small, large]", "ladder: [large]")
+    assert any("routes.auto.cascade: never climbs: the ladder has one tier" in line for line in warnings(one))

@@ -110,3 +110,17 @@ def test_saturation_and_balancer_have_the_defaults_that_serving_reads(settings, 
     assert found.tiers["small"].saturation == SaturationSettings()
     assert found.pools["small"].balancer == found.pools["llama-70b"].balancer == "power_of_two"
     assert found.pools["small"].endpoints[0].max_in_flight is None
+
+
+def test_a_cascade_is_off_until_it_has_a_mode(settings, valid):
+    assert settings(valid).routes["auto"].cascade is None
+    on = settings(valid.replace("default_tier: large}", "default_tier: large, cascade: {mode: benefit, max_usd: 0.01, hold: {tokens: 8, or: 150ms}, "
+                                "on_abstain: climb, hedged: 1s}}"))
+    cascade = on.routes["auto"].cascade
+    assert (cascade.mode, cascade.max_usd, cascade.on_abstain, cascade.hedged_after_s) == ("benefit", 0.01, "climb", 1.0)
+    assert (cascade.hold.tokens, cascade.hold.for_s) == (8, 0.15)
+
+
+def test_a_tier_has_its_own_hold_and_threshold(settings, valid):
+    tier = settings(valid.replace("model: qwen-7b", "model: qwen-7b\n    hold: {or: 1s}\n    accept_at: 0.9")).tiers["small"]
+    assert (tier.hold.tokens, tier.hold.for_s, tier.accept_at) == (24, 1.0, 0.9)

@@ -7,8 +7,10 @@ from random import Random
 import pytest
 
 from pointsman.core.fleet import LoadReport
+from pointsman.core.request import Needs
 from pointsman.core.settings import SaturationSettings, SlaSettings, TierSettings
 from pointsman.pools.balancers.round_robin import RoundRobin
+from pointsman.pools.forecast import Forecast
 from pointsman.pools.pool import Pool
 from pointsman.pools.tier import Tier
 from pointsman.testing.factories import a_pool, a_request, an_endpoint
@@ -394,3 +396,126 @@ def test_a_tier_without_endpoints_is_unavailable_and_diverts_nothing():
     assert tier.diverts(1000.0, RNG) is None
     assert not tier.has_room(1000.0, 0)
     assert tier.slots(1000.0) == 0
+
+
+# -- the first token that is to be expected
+
+
+def learned(small: Small, *, s_per_token: float = 0.001, idle_s: float = 0.0) -> None:
+    """Twenty streams have begun, each after as long as the tokens before it took."""
+    for at in range(20):
+        tokens = 100 + at * 50
+        lease = waiting(small, tokens)
+        small.now += idle_s + tokens * s_per_token
+        lease.began(small.now, 0.001)
+        lease.close("answered", small.now)
+
+
+def waiting(small: Small, tokens: int):
+    return small.pool.lease(a_request(stream=True, needs=Needs(context=tokens)), (), small.now, RNG)
+
+
+def test_a_tier_is_full_before_its_promise_is_broken_and_has_room_as_soon_as_it_has_caught_up():
+    small = Small(slots=None, ttft_s=2.0)  # its queue may add 0.8 s
+    learned(small)
+    leases = [waiting(small, 700)]
+    assert small.tier.diverts(small.now, RNG) is None
+    leases.append(waiting(small, 200))
+    assert small.reason() == "backlog"
+    assert small.tier.fitness(small.now).detail == "first token expected after 0.9 s behind 900 tokens on small/0, promised 2 s"
+    assert small.why() == "saturated"
+    assert not small.tier.has_room(small.now, 0)
+    leases[0].began(small.now, 0.001)
+    assert small.tier.has_room(small.now, 0)
+    assert small.kept() == 1.0
+    for lease in leases:
+        lease.close("answered", small.now)
+    assert small.pool.endpoints[0].vitals.awaited_tokens == 0
+    assert not small.pool.endpoints[0].vitals.awaiting
+
+
+def test_what_an_idle_engine_takes_is_no_queue():
+    small = Small(slots=None, ttft_s=2.0)
+    learned(small, idle_s=1.5)  # its queue may add 0.2 s
+    waiting(small, 150)
+    assert small.reason() == ""
+    waiting(small, 100)
+    assert small.reason() == "backlog"
+
+
+def test_a_promise_that_no_idle_engine_could_keep_turns_nobody_away_for_a_queue():
+    small = Small(slots=None, ttft_s=0.5)
+    learned(small, idle_s=0.6)
+    small.now += 70  # what was measured is forgotten
+    waiting(small, 100_000)
+    assert small.reason() == ""
+
+
+def test_without_a_promise_or_when_it_is_only_reported_nobody_is_too_late():
+    for small in (Small(slots=None), Small(slots=None, ttft_s=2.0, on_breach="report")):
+        learned(small)
+        waiting(small, 1_000_000)
+        assert small.reason() == ""
+        assert small.pool.views(small.now)[0].lateness == 0.0
+
+
+def test_one_endpoint_that_is_in_time_keeps_the_tier_fit():
+    small = Small(2, slots=None, ttft_s=2.0)
+    learned(small)
+    learned(small)
+    waiting(small, 5_000)
+    assert small.reason() == ""
+    assert sorted(view.lateness > 1 for view in small.pool.views(small.now)) == [False, True]
+
+
+def test_who_says_nothing_is_late_when_the_promised_time_is_over_and_sooner_once_it_is_known():
+    small = Small(slots=None, ttft_s=2.0)
+    lease = waiting(small, 10)
+    small.now += 1.9
+    assert small.reason() == ""
+    small.now += 0.2
+    assert small.reason() == "backlog"
+    assert small.tier.fitness(small.now).detail == "silent for 2.1 s behind 10 tokens on small/0, promised 2 s"
+    lease.close("cancelled", small.now)
+
+    small = Small(slots=None, ttft_s=2.0)
+    learned(small)
+    waiting(small, 10)
+    small.now += 0.9
+    assert small.reason() == "backlog"
+
+
+def test_one_that_waits_for_long_while_others_are_answered_is_no_silence():
+    small = Small(slots=None, ttft_s=2.0)
+    learned(small)
+    waiting(small, 10)
+    for _ in range(20):
+        small.now += 0.5
+        lease = waiting(small, 10)
+        lease.began(small.now, 0.001)
+        lease.close("answered", small.now)
+    assert small.tier.diverts(small.now, RNG) is None
+
+
+def test_an_endpoint_that_nobody_knows_is_expected_to_be_as_the_middle_of_its_siblings():
+    small = Small(3, slots=None, ttft_s=2.0)
+    for _ in range(2):
+        learned(small)
+    lone = small.pool.endpoints[2].vitals
+    lone.forecast = Forecast()
+    small.now += 1.0
+    small.take()[0].close("cancelled", small.now)  # they are compared
+    lone.awaited_tokens = 1_000
+    assert lone.expected_s() == pytest.approx(1.0, rel=0.05)
+    assert small.pool.views(small.now)[2].lateness > 1
+
+
+def test_plain_answers_teach_nothing_and_are_awaited_until_they_end():
+    small = Small(slots=None, ttft_s=2.0)
+    for _ in range(20):
+        lease = small.pool.lease(a_request(needs=Needs(context=900), max_tokens=300), (), small.now, RNG)
+        assert small.pool.endpoints[0].vitals.awaited_tokens == 600
+        small.now += 30.0
+        lease.close("answered", small.now)
+    assert small.reason() == ""
+    assert small.pool.endpoints[0].vitals.awaited_tokens == 0

@@ -30,3 +30,13 @@ def test_a_seat_that_is_cleared_has_nothing_and_nobody_elses_is_touched():
     assert [boards.count(2, column).elsewhere() for column in range(2)] == [5, 5]
     boards.clear(2)
     assert boards.turn(0).room(99) == UNLIMITED
+
+
+def test_what_is_sent_where_is_heard_by_every_reader_of_the_others():
+    boards = Boards(2, columns=3)
+    small, large = boards.journal(1), boards.journal(1)
+    boards.journal(0).write(2, [77])
+    boards.clear(0)
+
+    assert list(small.news()) == list(large.news()) == [(2, 77)]
+    assert repr(boards) == "<Boards of 2 seats [0 in flight]>"

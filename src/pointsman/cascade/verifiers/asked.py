@@ -10,7 +10,7 @@ import msgspec
 from pointsman.core.request import ChatRequest
 from pointsman.core.surrogates import decoded
 
-_ERROR = re.compile(r"""\s*(?:["'{\[\s]*(?:is_?)?error["']?\s*[:=]\s*(?!["']?(?:null|none|false|0)\b)|(?:\w{0,40}error|exception|traceback)\b"""
+_ERROR = re.compile(r"""\s*(?:["'{\[\s]*(?:is_?)?error["']?\s*[:=]\s*+(?!["']?(?:null|none|false|0)\b)|(?:\w{0,40}error|exception|traceback)\b"""
                     r"""|(?:command |tool )?failed\b|invalid (?:arguments?|tool|json)\b)""", re.IGNORECASE)
 """How tools, frameworks and shells begin when something went wrong. Read at the start of a result only."""
 _HEAD: Final = 400

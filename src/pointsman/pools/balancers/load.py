@@ -5,8 +5,9 @@ from __future__ import annotations
 from pointsman.core.fleet import EndpointView
 from pointsman.core.request import ChatRequest
 
-BEYOND, LATER = 0.5, 1.0
-"""A home may have so much more in flight than its slots, and be so much later than counts as full, both as shares of those."""
+BEYOND, LATER, LEAST_OVER = 0.5, 1.0, 0.05
+"""A home may have so much more in flight than its slots, and be so much later than counts as full, both as shares of those; and
+what being full costs at least, as a share of the whole bonus."""
 
 
 def cost(view: EndpointView, tokens: int) -> float:
@@ -25,13 +26,13 @@ def is_full(view: EndpointView) -> bool:
 
 
 def overbooking(view: EndpointView) -> float:
-    """How far beyond what it should take with one more, as a share of what a home may be asked for beyond that: 0 = not at all,
-    1 = no further.
+    """How far a full endpoint would be taken beyond its limits, as a share of how far a home may be: 0 = it is not full, 1 = no
+    further.
 
-    Half of its slots again: whoever comes home to them waits for half of an answer at most. Twice the expected
-    time to a first token that counts as full, which is still within the promise.
+    Half of its slots again: whoever comes home to them waits for half of an answer at most. And twice the expected time to a
+    first token at which it counts as full, which is still within the promise.
     """
-    over = max(0.0, (view.lateness - 1.0) / LATER) if view.lateness >= 1.0 else 0.0
+    over = max(LEAST_OVER, (view.lateness - 1.0) / LATER) if view.lateness >= 1.0 else 0.0
     if view.slots is not None and view.in_flight >= view.slots:
         over = max(over, (view.in_flight - view.slots + 1) / (BEYOND * view.slots + 1))
     return over

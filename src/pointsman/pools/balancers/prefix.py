@@ -113,18 +113,19 @@ class Prefix:
                 self._memory(id_).hear([number for _, number in news])
 
     def _burden(self, view: EndpointView, begun: Beginnings, tokens: int, draw: float) -> tuple[bool, float]:
-        """Whether nothing more may go there while another has room, and tokens between this request and its answer there, less the
-        bonus.
+        """Whether another with room goes before it, and tokens between this request and its answer there, less the bonus.
 
-        A full endpoint has a price, not a bar: the more it is overbooked, the less of a bonus is left, and where it could
-        be none any more it is passed over. Only the work is divided by the weight. A bonus that grew as an endpoint slowed down would hold its requests there.
+        A full endpoint has a price, not a bar: the more it is overbooked, the less is left of the bonus, and where nothing
+        is left it is passed over. Only the work is divided by the weight. A bonus that grew as an endpoint slowed down would hold its requests there.
         """
         known = self._memory(view.id).known(begun.parts)
         ahead = view.in_flight_tokens + view.excess_tokens
         bonus = min(BONUS * known + draw * (begun.tokens - known), BONUS * MOST_CREDITED)
-        burden = (ahead + max(tokens - known, 0)) / view.weight - bonus
-        over = overbooking(view)
-        return over >= 1.0, burden + over * BONUS * MOST_CREDITED
+        burden = (ahead + max(tokens - known, 0)) / view.weight
+        if (over := overbooking(view)) > 0.0:
+            bonus -= over * BONUS * MOST_CREDITED
+            return bonus <= 0.0, burden - bonus
+        return False, burden - bonus
 
     def _learn(self, begun: Beginnings) -> None:
         """A conversation came back: is it known here at all?"""

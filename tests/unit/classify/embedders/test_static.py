@@ -6,7 +6,17 @@ import sys
 import numpy as np
 import pytest
 
-from pointsman.classify.embedders.static import END_CHARS, UNKNOWN_BYTES, Static, Table, from_bytes, pieces, shipped_static, spelled, to_bytes
+from pointsman.classify.embedders.static import (
+    END_CHARS,
+    UNKNOWN_BYTES,
+    Static,
+    Table,
+    from_bytes,
+    pieces,
+    shipped_static,
+    spelled,
+    to_bytes,
+)
 
 
 def table(words=("0", "00", "cat", "dog", "?"), buckets=64, dims=8):

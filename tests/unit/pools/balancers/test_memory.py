@@ -35,3 +35,12 @@ def test_it_never_holds_more_than_its_bound():
     for number in range(3 * MOST):
         memory.add([(number, 1), (-number, 2)])
     assert len(memory) == MOST
+
+
+def test_what_is_known_to_be_gone_is_forgotten():
+    memory = Memory()
+    memory.add([(1, 10), (2, 20), (3, 30)])
+    memory.forget([3, 99])
+    assert memory.known([(1, 10), (2, 20), (3, 30)]) == 20
+    memory.forget(None)
+    assert len(memory) == 0

@@ -9,7 +9,10 @@ import msgspec
 
 from pointsman.core.fleet import EndpointState, EndpointView
 from pointsman.core.request import ChatRequest, Message, Needs
+from pointsman.pools.balancers.beginnings import read
 from pointsman.pools.balancers.prefix import BONUS, MOST_CREDITED, Prefix
+from pointsman.pools.balancers.rendezvous import ranked
+from pointsman.pools.journal import CELLS, Journal
 from pointsman.testing.factories import a_request
 
 RNG = Random(1)
@@ -96,10 +99,59 @@ def test_a_system_prompt_that_everybody_has_leaves_conversations_to_load_and_eac
     assert again == home
 
 
-def test_a_free_slot_goes_before_a_full_home():
-    balancer = Prefix()
-    home = balancer.pick(asking("x" * 3_000), POOL, RNG)
-    assert balancer.pick(asking("x" * 3_000), busy(home, 10, slots=5), RNG) != home
+def test_a_full_home_keeps_whom_it_is_worth_it_until_it_has_half_again_and_nobody_else():
+    long, short = "x" * 6_000, "x" * 300
+    for question, kept in ((long, 10), (short, 0)):
+        balancer = Prefix()
+        home = balancer.pick(asking(question), POOL, RNG)
+        slots = 20
+        stays = [balancer.pick(asking(question), tuple(
+            msgspec.structs.replace(view, in_flight=slots + over, slots=slots) if view.id == home else view for view in POOL), RNG) == home
+            for over in range(kept + 1)]
+        assert stays == [True] * kept + [False]
+        assert balancer.pick(asking("never heard of " * 100), busy(home, 0, slots=5), RNG) != home
+
+
+def test_a_home_that_would_be_late_keeps_its_own_within_the_promise_only():
+    balancer, question = Prefix(), "x" * 6_000
+    home = balancer.pick(asking(question), POOL, RNG)
+    assert balancer.pick(asking(question), busy(home, 100, lateness=1.5), RNG) == home
+    assert balancer.pick(asking(question), busy(home, 100, lateness=2.1), RNG) != home
+    assert balancer.pick(asking(question), tuple(msgspec.structs.replace(v, lateness=3.0) for v in POOL), RNG) == home  # all are
+
+
+def test_what_it_knows_outlives_a_reload_under_the_servers_new_names():
+    old, new, question = Prefix(), Prefix(), "x" * 6_000
+    home = old.pick(asking(question), POOL, RNG)
+    other = next(view.id for view in POOL if view.id != home)
+    new.adopt(old, {other: home})
+    assert new.pick(asking(question), POOL, RNG) == other
+
+
+def test_processes_that_share_a_journal_send_a_conversation_to_one_home():
+    board = memoryview(bytearray(2 * CELLS * 8)).cast("q")
+    one, two = Prefix(), Prefix()
+    columns = {view.id: at for at, view in enumerate(POOL)}
+    for seat, balancer in enumerate((one, two)):
+        balancer.share(Journal(board, seat), columns)
+    question = "x" * 6_000
+    first = ranked(POOL, read(asking(question)).conversation)[0].id
+    home = one.pick(asking(question), busy(first, 100_000), RNG)
+
+    assert home != first
+    assert two.pick(asking(question), POOL, RNG) == home
+
+
+def test_each_choice_is_told_and_what_is_found_out_is_believed():
+    balancer, question = Prefix(), asking("x" * 6_000)
+    told = []
+    balancer.watch(lambda *choice: told.append(choice))
+    home = balancer.pick(question, POOL, RNG)
+    assert told == [(home, question, read(question).parts)]
+    balancer.forget(home, None)
+    other = next(view.id for view in POOL if view.id != home)
+    balancer.believe(other, [number for number, _ in read(question).parts])
+    assert balancer.pick(question, POOL, RNG) == other
 
 
 def test_a_slow_home_is_no_better_a_home_than_a_quick_one():

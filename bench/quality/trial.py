@@ -1,0 +1,146 @@
+"""One trial: every router fitted on the same labels, scored on the same rest."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pointsman.artifact import Artifact
+from pointsman.classify.features import read
+from pointsman.classify.heads.scorer import Stack
+from pointsman.classify.published import published_tier
+from pointsman.learn.baselines import Neighbours, TaskTable, VectorRidge, WordRidge
+from pointsman.learn.fit import Fit
+from pointsman.learn.metrics import Floats, curve
+from pointsman.learn.outcomes import as_request
+from pointsman.learn.reliability import reliability
+from pointsman.learn.table import OutcomeTable
+from sources import Source
+
+OURS = ("ours, static", "ours, MiniLM")
+RIVALS = ("prompt length", "task table", "TF-IDF + ridge", "kNN")
+ORDER = ("random", "published heuristic", *RIVALS, "MiniLM + ridge", *OURS, "oracle")
+
+
+@dataclass
+class Result:
+    """What one trial gave. `figures[router]`: (pairs, 3) APGR, CPT50, CPT80. `beats[ours][rival]`: (pairs, 2) difference in
+    APGR and its standard error over resampled items."""
+
+    source: str
+    labels: int
+    draw: int
+    rows: int
+    figures: dict[str, Any] = field(default_factory=dict)
+    beats: dict[str, dict[str, Any]] = field(default_factory=dict)
+    calibration: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    best_single: dict[str, Any] = field(default_factory=dict)
+    fit_s: float = 0.0
+    curves: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+def run(source: Source, learn: Any, judged: Any, labels: int, draw: int, *, resamples: int = 60, most: int = 20000) -> Result:
+    """Fits and scores. `most`: rows that are judged at most."""
+    if len(judged) > most:
+        judged = np.sort(np.random.default_rng(draw).choice(judged, most, replace=False))
+    quality = source.quality[learn]
+    result = Result(source.name, labels, draw, len(judged))
+    began = time.perf_counter()
+    predicted = ours(source, learn, judged, seed=draw)
+    result.fit_s = time.perf_counter() - began
+    said: dict[str, Any] = {"random": np.zeros((len(judged), len(source.models)))}
+    said["task table"] = TaskTable().fit(source.task[learn], quality).predict(source.task[judged])
+    said["TF-IDF + ridge"] = WordRidge().fit([source.prompts[i] for i in learn], quality).predict([source.prompts[i] for i in judged])
+    if source.sentence is not None:
+        said["kNN"] = Neighbours().fit(source.sentence[learn], quality).predict(source.sentence[judged])
+        said["MiniLM + ridge"] = VectorRidge().fit(source.sentence[learn], quality).predict(source.sentence[judged])
+    else:
+        said["kNN"] = Neighbours().fit(source.static[learn], quality).predict(source.static[judged])
+    said.update({name: one.p for name, one in predicted.items()})
+    truth = source.quality[judged]
+    for name, one in predicted.items():
+        result.calibration[name] = [_calibration(one.p[:, at], truth[:, at]) for at in range(len(source.models))]
+    _measure(result, source, judged, said, resamples)
+    return result
+
+
+def ours(source: Source, learn: Any, judged: Any, seed: int) -> dict[str, Any]:
+    """Both stacks of one artifact, from vectors made once for the whole run."""
+    table = OutcomeTable([str(i) for i in learn], [source.prompts[i] for i in learn], source.models, source.quality[learn],
+                         group=[str(one) for one in source.group[learn]])
+    sentence = None if source.sentence is None else source.sentence[learn]
+    fit = Fit(table, [source.queries[i] for i in learn], source.static[learn], sentence, seed)
+    draft = fit.draft({}, lambda stage, done: None)
+    artifact = Artifact(draft.manifest, draft.arrays, "", Path())
+    queries = [source.queries[i] for i in judged]
+    found = {}
+    for name, stack in zip(OURS, ("static", "full"), strict=True):
+        if stack in draft.manifest["stacks"]:
+            vectors = None if stack == "static" or source.sentence is None else source.sentence[judged]
+            found[name] = Stack(artifact, stack).predicted(fit.reader.read(queries, source.static[judged], vectors))
+    return found
+
+
+def _measure(result: Result, source: Source, judged: Any, said: dict[str, Any], resamples: int) -> None:
+    lengths = np.array([len(source.prompts[i]) for i in judged], dtype=float)
+    heuristic = _published(source, judged)
+    figures: dict[str, list[list[float]]] = {}
+    beats: dict[str, dict[str, list[tuple[float, float]]]] = {name: {} for name in OURS if name in said}
+    for pair, (small, large) in enumerate(source.pairs):
+        known = np.isfinite(source.quality[judged][:, small]) & np.isfinite(source.quality[judged][:, large])
+        weak, strong = source.quality[judged][known, small], source.quality[judged][known, large]
+        scores = {name: (p[:, large] - p[:, small])[known] for name, p in said.items()}
+        scores |= {"prompt length": lengths[known], "published heuristic": heuristic[known], "oracle": strong - weak}
+        for name, score in scores.items():
+            one = curve(score, weak, strong)
+            figures.setdefault(name, []).append([one.apgr, one.cpt(0.5), one.cpt(0.8)])
+            if pair == 0:
+                grid = np.linspace(0, 1, 51)
+                result.curves[name] = (grid, np.interp(grid, one.share, one.pgr))
+        for name, against in beats.items():
+            for rival in RIVALS:
+                against.setdefault(rival, []).append(_paired(scores[name], scores[rival], weak, strong, resamples))
+        best = max(float(weak.mean()), float(strong.mean()))
+        for name in beats:
+            chosen = np.where(scores[name] > 0, strong, weak)
+            result.best_single.setdefault(name, []).append((float(chosen.mean()) - best, float((chosen - (strong if strong.mean() >= weak.mean() else weak)).std() / np.sqrt(len(weak)))))
+    result.figures = {name: np.array(one) for name, one in figures.items()}
+    result.beats = {name: {rival: np.array(one) for rival, one in against.items()} for name, against in beats.items()}
+
+
+def _paired(first: Floats, second: Floats, weak: Floats, strong: Floats, resamples: int) -> tuple[float, float]:
+    """Difference of APGR and its standard error over resampled items, both routers on the same resample."""
+    rng = np.random.default_rng(7)
+    away = curve(first, weak, strong).apgr - curve(second, weak, strong).apgr
+    drawn = []
+    for _ in range(resamples):
+        counts = np.bincount(rng.integers(0, len(weak), len(weak)), minlength=len(weak)).astype(float)
+        if float((counts * (strong - weak)).sum()) > 0:
+            drawn.append(curve(first, weak, strong, counts).apgr - curve(second, weak, strong, counts).apgr)
+    if len(drawn) < 10:
+        return away, float("inf")
+    # Half the width between quantiles and not a deviation: where the gap is nearly nothing, some resamples explode.
+    low, high = np.percentile(drawn, [16, 84])
+    return away, float(high - low) / 2
+
+
+def _calibration(p: Floats, outcome: Floats) -> tuple[float, float]:
+    known = np.isfinite(outcome)
+    found = reliability(p[known], outcome[known], draws=50)
+    return found.ece, found.floor
+
+
+_PUBLISHED: dict[str, Any] = {}
+
+
+def _published(source: Source, judged: Any) -> Any:
+    if source.name not in _PUBLISHED:
+        _PUBLISHED[source.name] = np.array([float(published_tier(as_request(prompt))[0]) for prompt in source.prompts])
+    return _PUBLISHED[source.name][judged]
+
+
+__all__ = ["ORDER", "OURS", "RIVALS", "Result", "ours", "read", "run"]

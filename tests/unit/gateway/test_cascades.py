@@ -1,0 +1,95 @@
+"""From settings, scores, prices and the fleet to the rule that one request climbs by."""
+
+from __future__ import annotations
+
+import pytest
+
+from pointsman.cascade.deferral import WHOLE
+from pointsman.cascade.ladder import Rung
+from pointsman.core.decision import Decision, Scores, StageView, TierScore
+from pointsman.core.price import TokenPrice
+from pointsman.core.settings import CascadeSettings, HoldSettings, RouteSettings, TierSettings
+from pointsman.gateway.cascades import Cascades, scores_of
+from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
+from pointsman.testing.verifications import OnRungs, says
+
+TIERS = ("small", "medium", "large")
+RUNGS = tuple(Rung(name, (f"{name}/0",), "failed" if at else "chosen") for at, name in enumerate(TIERS))
+PRICES = {"small": TokenPrice(0.1, 0.1), "medium": TokenPrice(0.5, 0.5), "large": TokenPrice(1.0, 1.0)}
+
+
+def a_rule(*, prices=PRICES, scores=None, verifications=None, rungs=RUNGS, delays=None, tiers=None, **cascade):
+    pools = [a_pool(name, endpoints=(an_endpoint(f"{name}/0", price=prices.get(name)),)) for name in TIERS]
+    route = RouteSettings("auto", ladder=TIERS, default_tier="small", cascade=CascadeSettings(**cascade))
+    made = a_settings(*pools, route=route)
+    if tiers:
+        made = a_settings(*pools, route=route, tiers=made.tiers | tiers)
+    decision = None
+    if scores is not None:
+        stage = StageView("heuristic", "refined", "", 0.0, Scores({name: TierScore(p, p) for name, p in scores.items()}, False))
+        decision = Decision("auto", "small", 1, "policy", "", scores.get("small", 0.0), stages=(stage,))
+    looks = OnRungs({"small": says(0.5), "medium": says(0.5)}) if verifications is None else OnRungs(verifications)
+    return Cascades(made, looks).deferral(route, rungs, a_request(), decision, delays or {})
+
+
+def test_the_decisions_scores_are_the_prior_and_prices_are_shares_of_the_dearest():
+    rule = a_rule(scores={"small": 0.6, "medium": 0.7, "large": 0.9}, delays={"large": 2.5})
+    assert [(p.p, round(p.price, 6), p.delay_s) for p in rule.prospects.values()] == [(0.6, 0.1, None), (0.7, 0.5, None), (0.9, 1.0, 2.5)]
+    assert rule.prospects["large"].nano_usd > 0
+    assert rule.benefit.enough == 0.6
+
+
+def test_where_nobody_scored_the_decided_tier_is_as_good_as_was_asked_for():
+    rule = a_rule()
+    assert [round(p.p, 4) for p in rule.prospects.values()] == [0.8, 0.8667, 0.9111]
+
+
+def test_with_a_price_unknown_the_ladder_is_the_order_of_cost():
+    rule = a_rule(prices={"small": PRICES["small"]})
+    assert [p.price for p in rule.prospects.values()] == [pytest.approx(1 / 3), pytest.approx(2 / 3), 1.0]
+    assert rule.prospects["large"].nano_usd is None
+
+
+def test_only_rungs_with_verifiers_are_judged():
+    rule = a_rule(verifications={"small": says(0.5)})
+    assert set(rule.holds) == {"small"}
+
+
+def test_nobody_looks_where_nobody_can_or_nothing_is_above():
+    assert a_rule(verifications={}) is None
+    assert a_rule(verifications={"large": says(0.5)}) is None, "a top rung alone has nowhere to climb to"
+    assert a_rule(rungs=RUNGS[:1]) is None
+    assert a_rule(rungs=(RUNGS[0], Rung("large", ("large/0",), "last_resort"))) is None
+
+
+def test_a_verifier_whose_worst_word_changes_nothing_is_not_asked():
+    coin = says(0.5)
+    coin.lowest_evidence = 0.0
+    assert a_rule(verifications={"small": coin}) is None
+    assert a_rule(verifications={"small": coin}, mode="threshold") is not None, "a plain threshold knows no better"
+
+
+def test_verifiers_of_whole_answers_hold_them_whole():
+    rule = a_rule(verifications={"small": says(0.5, whole=True), "medium": says(0.5)})
+    assert (rule.holds["small"].tokens, rule.holds["medium"].tokens) == (WHOLE, 24)
+
+
+def test_a_tier_has_its_own_hold_and_threshold():
+    tier = TierSettings("small", ("small",), hold=HoldSettings(5, 0.1), accept_at=0.9)
+    rule = a_rule(mode="threshold", threshold=0.4, tiers={"small": tier})
+    assert (rule.holds["small"].tokens, rule.holds["small"].for_s) == (5, 0.1)
+    assert rule.accept_at == {"small": 0.9, "medium": 0.4}
+    assert (rule.mode, rule.benefit) == ("threshold", None)
+
+
+def test_bounds_are_the_routes():
+    rule = a_rule(max_usd=0.001, max_climbs=1, on_abstain="climb", hedged_after_s=0.7)
+    assert (rule.budget_nano_usd, rule.max_climbs, rule.climbs_on_abstain, rule.beside_after_s) == (1_000_000, 1, True, 0.7)
+
+
+def test_scores_are_those_of_the_last_stage_that_had_some():
+    first, last = Scores({"a": TierScore(0.1, 0.1)}, False), Scores({"a": TierScore(0.9, 0.9)}, False)
+    views = (StageView("one", "refined", "", 0.0, first), StageView("two", "refined", "", 0.0, last), StageView("three", "abstained", "", 0.0))
+    assert scores_of(Decision("r", "a", 1, "policy", "", 0.9, stages=views)) is last
+    assert scores_of(Decision("r", "a", 1, "client", "", 0.0)) is None
+    assert scores_of(None) is None
