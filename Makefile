@@ -67,6 +67,13 @@ bench-workers: $(VENV)/.dev ## one worker against two: requests/s and CPU per re
 bench-overhead: $(VENV)/.dev ## the decision alone, by prompt length
 	@$(BIN)/python bench/overhead/run.py $(ARGS)
 
+.PHONY: bench-embedders embedder-table
+bench-embedders: $(VENV)/.dev ## what an embedding costs, by length, by batch and in memory (ARGS="--write")
+	@$(BIN)/python bench/overhead/embedders.py $(ARGS)
+
+embedder-table: $(VENV)/.learn ## distil the static embedder again (DATA=path, GLOSSES=path to WordNet's data files; ten minutes)
+	@$(BIN)/python -m pointsman.learn.distil $(DATA) --glosses $(GLOSSES) --out src/pointsman/classify/embedders/static.npz
+
 bench-fleet: $(VENV)/.dev $(VENV)/.learn ## real traces over a simulated fleet, through real routers (DATA=path, absent: synthetic; ARGS="--quick", "--write")
 	@$(BIN)/python bench/fleet/run.py $(DATA) $(ARGS)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sources import Source
 
 from pointsman.artifact import Artifact
 from pointsman.classify.features import read
@@ -19,7 +20,6 @@ from pointsman.learn.metrics import Floats, curve
 from pointsman.learn.outcomes import as_request
 from pointsman.learn.reliability import reliability
 from pointsman.learn.table import OutcomeTable
-from sources import Source
 
 OURS = ("ours, static", "ours, MiniLM")
 RIVALS = ("prompt length", "task table", "TF-IDF + ridge", "kNN")

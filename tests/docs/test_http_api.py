@@ -13,7 +13,7 @@ from pointsman.server.openai import fact_headers, pending_headers
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "http-api.md").read_text("utf-8")
 FACTS = Facts("r", "q", route="auto", tier="small", rung=1, model="m", decided_by="policy", reason="why", attempts=1,
-              cost_nano_usd=1, cost_basis="gpu", simulated=True)
+              cost_nano_usd=1, cost_basis="gpu", simulated=True, hold="24 tokens")
 
 
 class Anything:

@@ -175,7 +175,7 @@ def test_one_model_alone_is_learned(tmp_path):
 ])
 def test_data_that_cannot_be_is_said_in_one_sentence(tmp_path, change, said):
     path = tmp_path / "m.parquet"
-    table = {name: column for name, column in zip(("query_id", "prompt", "small", "large"), zip(*rows(60), strict=True), strict=True)} | change
+    table = dict(zip(("query_id", "prompt", "small", "large"), zip(*rows(60), strict=True), strict=True)) | change
     pq.write_table(pa.table(table), path)
 
     assert said in refused("train", path, "--out", tmp_path / "a")
@@ -271,3 +271,15 @@ def test_a_budget_bounds_what_is_spent(tmp_path, artifact):
 
 def test_one_goal_at_a_time(tmp_path, artifact):
     assert "one goal" in refused("calibrate", matrix(tmp_path / "m.parquet"), "--artifact", artifact, "--quality", "0.9", "--share", "0.5")
+
+
+def test_an_artifact_without_its_parts_is_refused(tmp_path, home):
+    place = tmp_path / "a"
+    place.mkdir()
+    for name, data in contents(home / "artifact").items():
+        (place / name).write_bytes(data)
+    manifest = json.loads((place / "manifest.json").read_bytes())
+    del manifest["arrays"]["static.bias"]
+    (place / "manifest.json").write_text(json.dumps(manifest))
+
+    assert "static.bias" in refused("score", home / "m.parquet", "--artifact", place, "--out", tmp_path / "s.parquet")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -235,6 +236,22 @@ def test_a_helper_that_is_killed_takes_its_checks_along_and_is_replaced():
     assert (next_one.output, starts) == ("1\n", 2)
 
 
+def test_a_router_that_is_killed_leaves_nothing():
+    """Its socket closes, whatever happened to it."""
+    async def story(keeper):
+        base = Path(keeper._base)
+        check = asyncio.create_task(keeper.run(CHECK, "import time; time.sleep(60)", 30.0))
+        while not running(FILE):
+            await asyncio.sleep(0.01)
+        keeper._link.shutdown(socket.SHUT_RDWR)
+        await asyncio.gather(check, return_exceptions=True)
+        return await none_running(FILE), base
+
+    is_quiet, base = in_keeper(story)
+    assert is_quiet
+    assert not base.exists()
+
+
 def test_checks_run_beside_each_other():
     async def story(keeper):
         code = "import time; time.sleep(0.3)"
@@ -249,8 +266,8 @@ def test_checks_run_beside_each_other():
 def test_without_namespaces_the_limits_and_the_clock_still_hold(monkeypatch, tmp_path):
     """The helper's own choice, taken away from it."""
     monkeypatch.setattr("pointsman.verification.sandbox.keeper._CODE", (
-        "import sys; from pointsman.verification.sandbox import cage, helper; cage.can_part = lambda *a: 'taken away'; "
-        "helper.main(int(sys.argv[1]), sys.argv[2])"))
+        "import sys; from pointsman.verification.sandbox import cage, warden; cage.can_part = lambda *a: 'taken away'; "
+        "warden.main(int(sys.argv[1]), sys.argv[2])"))
 
     async def story(keeper):
         assert (keeper.isolation, keeper.why_not) == ("none", "taken away")

@@ -8,6 +8,7 @@ import os
 import sys
 
 import aiohttp
+import msgspec
 import pytest
 
 from pointsman.core.price import TokenPrice
@@ -127,7 +128,7 @@ def test_a_service_in_trouble_fails_no_request(client, said, fault):
             assert record.routing_tier == "small"
             found = record.checks[0].by[0].fault
             assert found == fault or (fault == "slow" and found == "down")
-            assert f'verifier="http"}} 1.0' in await scene.get("/metrics")
+            assert 'verifier="http"} 1.0' in await scene.get("/metrics")
 
     asyncio.run(story())
 
@@ -229,10 +230,26 @@ def test_a_helper_that_dies_in_the_middle_fails_no_request(client, tmp_path):
     asyncio.run(story())
 
 
+@sandboxed
+def test_a_command_that_a_reload_brings_gets_its_helper(client, tmp_path):
+    async def story():
+        async with Scene(client, [WellFormed()], small=WRONG) as scene:
+            keeper = scene.router.service._verifying.keeper
+            assert (await scene.ask())[1].routing_tier == "small"
+            assert keeper.pid is None
+            route = msgspec.structs.replace(scene.router.settings.routes["auto"], verify=(command(tmp_path),))
+            scene.router.next_settings = msgspec.structs.replace(scene.router.settings, routes={"auto": route})
+            await scene.router.service.reload()
+            await keeper.ready()
+            assert (await scene.ask())[1].routing_tier == "large"
+
+    asyncio.run(story())
+
+
 def test_without_isolation_a_command_abstains_and_readiness_says_so(client, tmp_path, monkeypatch):
     monkeypatch.setattr("pointsman.verification.sandbox.keeper._CODE", (
-        "import sys; from pointsman.verification.sandbox import cage, helper; cage.can_part = lambda *a: 'taken away'; "
-        "helper.main(int(sys.argv[1]), sys.argv[2])"))
+        "import sys; from pointsman.verification.sandbox import cage, warden; cage.can_part = lambda *a: 'taken away'; "
+        "warden.main(int(sys.argv[1]), sys.argv[2])"))
 
     async def story():
         async with Scene(client, [command(tmp_path), command(tmp_path, name="loose", accepts_no_isolation=True)], small=RIGHT) as scene:

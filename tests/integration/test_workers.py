@@ -16,15 +16,19 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import openai
 import pytest
 
+from pointsman.core.request import Message
 from pointsman.core.settings import RecordsSettings
+from pointsman.pools.fleet import Fleet
 from pointsman.records.journal import Journal
 from pointsman.testing import days
 from pointsman.testing import openai_shapes as shapes
+from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
 from pointsman.testing.model_server import ModelServer, ServerThread
 from pointsman.testing.wire import chunk
 
@@ -430,3 +434,42 @@ def test_a_worker_that_is_stuck_does_not_stop_the_others(routed: Router) -> None
         routed.until(lambda: routed.counted("llm_router_requests_total") == 8)
     finally:
         os.kill(stuck, signal.SIGCONT)
+
+
+def test_what_one_worker_sent_where_the_other_knows(folder: Path) -> None:
+    question: Any = [{"role": "user", "content": "Where is my parcel? " * 200}]
+    token = {"authorization": "Bearer the-token"}
+    with contextlib.ExitStack() as stack:
+        engines = [stack.enter_context(ServerThread(ModelServer(days.Answer(str(at))))) for at in range(3)]
+        text = config(*(engine.server.url for engine in engines)).replace("    model: small-model\n", "    model: small-model\n    balancer: prefix\n")
+        (folder / "router.yaml").write_text(text)
+        router = stack.enter_context(Router(folder))
+
+        def asked() -> set[str]:
+            """Who answers on six connections, which are more than one worker takes."""
+            with contextlib.ExitStack() as sdks:
+                clients = [sdks.enter_context(router.sdk()) for _ in range(6)]
+                said = {str(sdk.chat.completions.create(model="auto", messages=question).choices[0].message.content) for sdk in clients}
+                router.until(lambda: min(worker["connections"] for worker in router.workers()) >= 2)
+            return said
+
+        # Away while the question is asked first: else both workers would find its home by themselves.
+        [by_hash] = asked_alone(engines, question)
+        status, said = call(router.admin_port, "POST", f"/endpoints/small/{by_hash}/drain", token)
+        assert status == 200, said
+        with router.sdk() as sdk:
+            home = str(sdk.chat.completions.create(model="auto", messages=question).choices[0].message.content)
+        status, said = call(router.admin_port, "DELETE", f"/endpoints/small/{by_hash}/drain", token)
+        assert status == 200, said
+        router.until(lambda: router.admin("/state")["pools"]["small"]["healthy"] == 3)
+
+        assert home != by_hash
+        assert asked() == {home}
+
+
+def asked_alone(engines: list[ServerThread[ModelServer]], question: Any) -> set[str]:
+    """The endpoint that a balancer which knows nothing picks: the same in every process."""
+    fleet = Fleet(a_settings(a_pool("small", endpoints=tuple(
+        an_endpoint(f"small/{at}", engine.server.url, model="small-model") for at, engine in enumerate(engines)), balancer="prefix")))
+    lease = fleet.lease("small", a_request(messages=tuple(Message(m["role"], m["content"]) for m in question)), (), 0.0, Random(1))
+    return {lease.endpoint.id.rpartition("/")[2]}

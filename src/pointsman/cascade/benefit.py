@@ -71,6 +71,13 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
     """The answer can still be given. False: it was broken off."""
 
 
+class Words(msgspec.Struct, frozen=True, gc=False):
+    """The scores that a rung's verifiers can come to together: a plain no, a plain yes."""
+
+    no: float
+    yes: float
+
+
 class BreakEven(msgspec.Struct, frozen=True, gc=False):
     """What it takes for a climb from `tier` to `higher` to pay."""
 
@@ -126,6 +133,40 @@ class Benefit(msgspec.Struct, frozen=True):
             if value > most:
                 best, most = tier, value
         return best
+
+    def entry(self, decided: str, words: Mapping[str, Words]) -> str:
+        """The rung to begin on when a policy that knows of no verifiers decided for `decided`: a lower one, if trying there first is
+        worth more and promises no less than was asked for. `words`: what verifiers can say, per rung that is judged.
+        """
+        promise = min(self.enough, bounded(self.prospects[decided].p))
+        best, (most, _) = decided, self.outlook(decided, words.get(decided))
+        for tier in self.prospects:
+            if tier == decided:
+                break
+            if (said := words.get(tier)) is None:
+                continue
+            value, quality = self.outlook(tier, said)
+            if value > most and quality >= promise - ROUNDING:
+                best, most = tier, value
+        return best
+
+    def outlook(self, tier: str, words: Words | None) -> tuple[float, float]:
+        """(what beginning on `tier` is expected to be worth, the quality of the answer in the end), one climb ahead.
+
+        How often verifiers say yes follows from what their words mean: p = P(yes) P(ok | yes) + P(no) P(ok | no).
+        """
+        p, above = bounded(self.prospects[tier].p), self._above(tier)
+        value, quality = -self.cost(tier), 0.0
+        if words is None:
+            return value + p, p
+        if_yes, if_no = posterior(p, words.yes), posterior(p, words.no)
+        yes = (p - if_no) / (if_yes - if_no) if if_yes > if_no else 1.0
+        for share, score in ((yes, words.yes), (1 - yes, words.no)):
+            judged = (Judgement(tier, score),)
+            beliefs, to = self.beliefs(judged), self.better(judged, above)
+            quality += share * beliefs[to or tier]
+            value += share * (beliefs[to or tier] - (self.cost(to) if to is not None else 0.0))
+        return value, quality
 
     def cost(self, tier: str) -> float:
         """Price and delay of an answer, in quality."""

@@ -156,9 +156,6 @@ class Machine:
     def is_done(self) -> bool:
         return self._state == "done"
 
-    # -----------------------------------------------------------------------------------------------------
-    # For the record
-
     def reason_of(self, attempt: int) -> str:
         """Why this attempt was made: `chosen`, `retry`, `failed`, `saturated`, `sla`, `hedge`, `verifier`, `fallback`,
         `last_resort`."""
@@ -201,17 +198,16 @@ class Machine:
             return self._end(Accept(self._attempt))
         if self._state != "calling":
             return ()
+        self._now = event.now
         self._sent += 1
-        self._fare.pay_back(self._now, sent=True)
+        self._fare.pay_back(event.now, sent=True)
         if not self._is_judged or self._is_late(event.now):
-            self._now = event.now
             return self._end(*self._lone(), Commit(self._attempt), Accept(self._attempt))
         return self._verify(event.now, partial=False)
 
     def _verify(self, now: float, *, partial: bool) -> tuple[Command, ...]:
         self._now, self._state, self._is_partial = now, "verifying", partial
-        self._pair.due_at = None
-        other = self._pair.other
+        other, self._pair.due_at = self._pair.other, None
         # A higher rung beside goes on; another endpoint of this rung has lost.
         lost = self._lone() if other is not None and self._trail.rung_of(other) == self._rung else ()
         return (*lost, Verify(self._attempt))
@@ -229,9 +225,9 @@ class Machine:
 
     def _failed(self, event: Failed) -> tuple[Command, ...]:
         error = event.error
-        if self._state == "committed" and isinstance(error, errors.EndpointLeaving) and self._sent + 1 < self._plan.max_sent:
-            return self._continued(event)
         if self._state == "committed":
+            if isinstance(error, errors.EndpointLeaving) and self._sent + 1 < self._plan.max_sent:
+                return self._continued(event)
             late = isinstance(error, errors.UpstreamTimeout) and self._is_late(event.now)
             return self._end(GiveUp(self._deadline_exceeded("streaming the answer") if late else error))
         if self._state != "calling":
@@ -240,7 +236,8 @@ class Machine:
         sent = event.sent and not isinstance(error, NoEndpoint)
         self._fare.pay_back(self._now, sent=sent)
         self._remember(error, sent)
-        if not error.retryable:
+        is_beside = self._pair.other is not None and self._trail.rung_of(self._pair.other) != self._rung
+        if not error.retryable and not is_beside:
             return self._end_with_best() or self._end(*self._lone(), GiveUp(error))
         if self._is_late(event.now):
             return self._end_with_best() or self._end(*self._lone(), GiveUp(self._deadline_exceeded(self._doing(error))))
@@ -274,10 +271,11 @@ class Machine:
         """The next attempt after a failure, or the end."""
         if self._sent >= self._plan.max_sent:
             return self._finish()
-        refused, in_hand, tried = False, self._best is not None, self._tried
+        refused, tried, appraisal = False, self._tried, self._appraisal
+        in_hand = appraisal is not None and appraisal.best is not None
         for desperate in (False,) if in_hand else (False, True):
             for i in self._order(0 if desperate else self._rung):
-                if not tried.offers(i, desperate=desperate) or (in_hand and not self._may_improve(i)):
+                if not tried.offers(i, desperate=desperate) or (in_hand and appraisal and not appraisal.is_affordable(i)):
                     continue
                 if self._pays(tried.untried(i)):
                     return self._call(i, self._why(i, error), desperate=desperate)
@@ -288,9 +286,6 @@ class Machine:
                 return self._repeat(endpoint)
             refused = True
         return self._finish(refused=refused)
-
-    def _may_improve(self, rung: int) -> bool:
-        return self._appraisal is None or self._appraisal.is_affordable(rung)
 
     def _order(self, here: int) -> Iterator[int]:
         """Rungs to look at, best first: round from `here`, or only upwards when there is an answer to improve on."""
@@ -316,8 +311,8 @@ class Machine:
     def _call(self, rung: int, reason: str, *, desperate: bool = False, is_beside: bool = False) -> tuple[Command, ...]:
         self._attempt = self._trail.add(rung, reason)
         self._rung, self._state, self.is_desperate = rung, "calling", desperate
-        tier, exclude, until = self._rungs[rung].tier, self._tried.exclude, self._until()
-        appraisal = self._appraisal
+        tier, exclude, appraisal = self._rungs[rung].tier, self._tried.exclude, self._appraisal
+        until = self._tried.until(self._plan, self._now, self._sent)
         hold = None if appraisal is None or is_beside or self._is_continuing else appraisal.hold(rung)
         if appraisal is not None and hold is not None:
             appraisal.judged.add(self._attempt)
@@ -433,15 +428,6 @@ class Machine:
         if other > self._attempt and self._trail.rung_of(other) != self._rung:
             self._trail.mark_vain(other)
         return (Cancel(other),)
-
-    def _until(self) -> float:
-        plan, now = self._plan, self._now
-        timeout = plan.ttft_timeout_s if plan.stream else plan.answer_timeout_s
-        remaining = plan.deadline - now
-        left = plan.max_sent - self._sent
-        if remaining < timeout * left:
-            timeout = min(timeout, remaining / max(1, self._tried.ways(left)))
-        return min(now + timeout, plan.deadline)
 
     def _repeat(self, endpoint: EndpointId) -> tuple[Command, ...]:
         """Full jitter: a pause between nothing and a bound that doubles, so that the many do not come back as one."""

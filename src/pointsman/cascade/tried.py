@@ -6,7 +6,7 @@ After each failure an endpoint is excluded or a rung is dead: so there is an end
 from __future__ import annotations
 
 from pointsman import errors
-from pointsman.cascade.ladder import Rung
+from pointsman.cascade.ladder import Plan, Rung
 from pointsman.core.fleet import EndpointId
 from pointsman.errors import UpstreamError
 
@@ -51,6 +51,15 @@ class Tried:
             if len(ways) >= enough:
                 return enough
         return len(ways)
+
+    def until(self, plan: Plan, now: float, sent: int) -> float:
+        """How long the next attempt may take: its timeout, or its share of what is left before the deadline when there are more
+        ways than time. `sent`: attempts that have reached an engine."""
+        timeout = plan.ttft_timeout_s if plan.stream else plan.answer_timeout_s
+        remaining, left = plan.deadline - now, plan.max_sent - sent
+        if remaining < timeout * left:
+            timeout = min(timeout, remaining / max(1, self.ways(left)))
+        return min(now + timeout, plan.deadline)
 
     def remember(self, rung: int, error: UpstreamError, *, sent: bool, desperate: bool) -> None:
         """An attempt on `rung` came to nothing."""

@@ -17,7 +17,7 @@ from pointsman.errors import ArtifactRefused, ConfigError
 if TYPE_CHECKING:
     from pointsman.artifact import Artifact
     from pointsman.classify.embedders.embedder import Embedder
-    from pointsman.classify.heads.scorer import Scorer
+    from pointsman.classify.embedding import Predicts
 
 DEFAULT = "default"
 STAGE = "embedding"
@@ -26,7 +26,7 @@ STAGE = "embedding"
 class Classifier:
     """One artifact, ready to score."""
 
-    def __init__(self, scorer: Scorer, *, version: str, is_generic: bool, source: str = "",
+    def __init__(self, scorer: Predicts, *, version: str, is_generic: bool, source: str = "",
                  sentence: Embedder | None = None, why_no_sentence: str = "") -> None:
         """`is_generic`: trained on other people's traffic, whatever `calibrated` its scores are there."""
         self.scorer, self.version, self.is_generic, self.source = scorer, version, is_generic, source
@@ -70,6 +70,7 @@ def classifier_of(settings: Settings, old: Classifier | None = None, *, with_sen
 def load(settings: ClassifierSettings, source: str = "", old: Classifier | None = None, *, with_sentence: bool = True) -> Classifier:
     """Reads and checks everything that `classifier` names. Raises ConfigError, naming both versions where two differ."""
     from pointsman.artifact import read
+    from pointsman.classify.heads.ladder import Ladder, is_ladder
     from pointsman.classify.heads.query import Query
     from pointsman.classify.heads.scorer import Scorer
 
@@ -78,7 +79,7 @@ def load(settings: ClassifierSettings, source: str = "", old: Classifier | None 
         artifact = read(path)
         if old is not None and old.version == artifact.version and old.source == _source(settings):
             return old
-        scorer = Scorer.load(artifact)
+        scorer: Predicts = Ladder.load(artifact) if is_ladder(artifact) else Scorer.load(artifact)
         scorer.score_one(Query.of_prompt("warm up"))
         sentence, why = _sentence(settings, artifact, source) if with_sentence else (None, "this process decides nothing")
     except ArtifactRefused as refused:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pointsman.classify.columns import Column
 from pointsman.classify.heads.query import Query
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pointsman.classify.heads.scorer import Scorer
+    from pointsman.classify.heads.predicted import Predicted
 
     Vector: TypeAlias = NDArray[np.float32]
 
@@ -36,12 +36,27 @@ REMEMBERED = 2048
 NAME = "embedding"
 
 
+class Predicts(Protocol):
+    """An artifact ready to answer: a trained scorer, or the shipped ladder."""
+
+    @property
+    def models(self) -> tuple[str, ...]: ...
+
+    @property
+    def sentence(self) -> str | None: ...
+
+    @property
+    def provenance(self) -> dict[str, Any]: ...
+
+    def score_one(self, query: Query, sentence_vector: Vector | None = None) -> Predicted: ...
+
+
 class Embedding:
     """Scores the tiers that its artifact knows; abstains when no user said a word."""
 
     name = NAME
 
-    def __init__(self, scorer: Scorer, columns: Mapping[str, Column], *, is_generic: bool, seen: Seen | None = None) -> None:
+    def __init__(self, scorer: Predicts, columns: Mapping[str, Column], *, is_generic: bool, seen: Seen | None = None) -> None:
         """`columns`: tier -> where its model stands in a row of scores, in ladder order. `is_generic`: the artifact was
         trained on other people's traffic, so that its scores rank and promise nothing."""
         self._scorer, self._columns, self._is_generic = scorer, dict(columns), is_generic

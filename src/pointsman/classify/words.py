@@ -75,7 +75,10 @@ def _candidates(decision: Decision, quality: float | None) -> Iterator[str]:
         yield f"  {candidate.tier:<{width}}  {_bar(candidate.p)}  {_numbers(candidate)}  {_verdict(candidate, scores)}{chosen}".rstrip()
     evidence = max(candidate.evidence for candidate in decision.candidates)
     is_near = next(view.stage for view in reversed(decision.stages) if view.scores is not None) != "heuristic"
-    yield f"  evidence: about {evidence:,} labelled prompts {'like this one' if is_near else 'in all, none of them yours'}"
+    if is_near and not scores.calibrated:
+        yield "  evidence: none of yours; train on your own labels, or take the shares of the tiers for what they are"
+    else:
+        yield f"  evidence: about {evidence:,} labelled prompts {'like this one' if is_near else 'in all, none of them yours'}"
 
 
 def _bar(p: float | None) -> str:

@@ -45,7 +45,8 @@ def explain(
         settings = _patient(_settings(config))
         graph = build_graph(settings)
         meaning = _meaning(graph, route, quality)
-        decision = asyncio.run(_decided(graph, a_chat(text, system=system, tools=tools), meaning))
+        asked = a_chat(text, system=system, tools=tools)
+        decision = asyncio.run(_decided(graph, asked, meaning))
     except PointsmanError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
@@ -54,6 +55,8 @@ def explain(
         return
     typer.echo(f"{settings.source or 'no configuration: a built-in ladder of three tiers (small, medium, large)'}\n")
     _show(decision, graph, meaning)
+    for line in graph.cascades.account(graph.settings.routes[meaning.route], asked, decision):
+        typer.echo(line)
 
 
 def _meaning(graph: Graph, name: str, quality: float | None) -> Meaning:

@@ -23,11 +23,13 @@ from pointsman.config.check import is_loopback
 from pointsman.config.load import find, is_configured, load
 from pointsman.config.watch import Seen, WatchedFiles
 from pointsman.core.settings import Settings
+from pointsman.core.verifying import HttpCheck
 from pointsman.errors import ConfigError, PointsmanError
 from pointsman.supervisor.cores import usable_cores
 from pointsman.supervisor.crew import Crew
 from pointsman.supervisor.supervisor import Supervisor
 from pointsman.telemetry.logs import configure_logging
+from pointsman.verification.rungs import every_verifier
 from pointsman.wiring import Service
 
 _log = logging.getLogger(__name__)
@@ -88,7 +90,8 @@ def serve(
 def _secrets(settings: Settings) -> tuple[str, ...]:
     """What must never be logged: our credentials. Clients' keys are known by their digests only."""
     keys = (endpoint.api_key for pool in settings.pools.values() for endpoint in pool.endpoints)
-    return tuple(secret for secret in (*keys, settings.admin.token, settings.admin.notice_key) if secret)
+    checks = (verifier.token for verifier in every_verifier(settings) if isinstance(verifier, HttpCheck))
+    return tuple(secret for secret in (*keys, *checks, settings.admin.token, settings.admin.notice_key) if secret)
 
 
 def _read(path: Path, host: str | None, port: int | None) -> Settings:

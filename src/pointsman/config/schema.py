@@ -433,7 +433,7 @@ class Route(Section):
     open_after: Duration = 15.0
     """Streamed: headers and keep-alive comments go out when nothing has been answered after this. 15s: half of the
     shortest idle timeout of common proxies."""
-    pipeline: list[str] = ["rules", "heuristic"]
+    pipeline: list[str] = ["rules", "heuristic", "embedding"]
     """Stages in order: `rules`, `heuristic`, `embedding` (see `classifier`), `published`, `pinned:<tier>`, `random:<share>`, `largest`. The default
     costs under a millisecond and needs no training."""
     rules: list[RouteRule] = Field(default=[], max_length=500)

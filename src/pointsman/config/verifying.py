@@ -19,6 +19,9 @@ from pointsman.core.verifying import Consulting, VerifierSettings
 FEATURES: Final = ("bias", "mean", "min", "q05", "q10", "q20", "median", "worst_window", "margin", "entropy", "first", "tokens",
                    "unknown_share")
 
+_NOT_TO_BE_READ: Final = ("/", "//", "/dev", "/etc", "/home", "/old", "/proc", "/root", "/run", "/sys", "/tmp", "/var", "/work")  # noqa: S108  refused
+"""Places whose whole content is either everybody's secrets or the sandbox's own."""
+
 
 def check_verifiers(verifiers: Sequence[Verifier], loc: Loc, pools: frozenset[str], report: Report,
                     check_url: Callable[[str, Loc, Report], object]) -> None:
@@ -52,10 +55,17 @@ def _check_command(command: CommandCheck, loc: Loc, report: Report) -> None:
         report.warning((*loc, "i_accept_no_isolation"), "where the kernel gives no namespaces, what a model wrote runs with the "
                        "router's own rights")
     if command.beside is not None and not os.path.isdir(command.beside):
-        report.problem((*loc, "beside"), f"{command.beside[:120]!r} is no directory", "give the directory that the tests are in")
+        report.warning((*loc, "beside"), f"{command.beside[:120]!r} is no directory on this machine: here the check would abstain",
+                       "give the directory that the tests are in")
+    elif command.beside is not None and os.path.lexists(os.path.join(command.beside, command.file)):
+        report.problem((*loc, "file"), f"{command.file!r} is in {command.beside[:120]!r} already, where it could not be written",
+                       "give the answer's file another name")
     for i, path in enumerate(command.reads):
         if not os.path.isabs(path):
             report.problem((*loc, "reads", i), f"{path[:120]!r} is not an absolute path")
+        elif os.path.normpath(path) in _NOT_TO_BE_READ:
+            report.problem((*loc, "reads", i), f"{path[:120]!r} would be seen by what a model wrote, or is its own already",
+                           "name the interpreter's or library's own directory")
 
 
 def _check_logprobs(logprobs: Logprobs, loc: Loc, report: Report) -> None:

@@ -287,7 +287,8 @@ def _tokens(logprobs: object) -> tuple[Token, ...] | None:
 def _chat_tokens(entries: object) -> tuple[Token, ...]:
     return tuple(
         Token(_text(entry.get("token")), _figure(entry.get("logprob")),
-              _top((other.get("token"), other.get("logprob")) for other in _objects(entry.get("top_logprobs"))))
+              _top((other.get("token"), other.get("logprob")) for other in _objects(others))
+              if (others := entry.get("top_logprobs")) else ())
         for entry in _objects(entries)
     )
 

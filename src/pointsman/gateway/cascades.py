@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pointsman.cascade.account import account_of, account_of_threshold
 from pointsman.cascade.benefit import Benefit, Prospect
 from pointsman.cascade.deferral import BENEFIT, WHOLE, Deferral, Hold
 from pointsman.cascade.ladder import FAILED, Rung
@@ -53,9 +54,7 @@ class Cascades:
         if len(tiers) < 2 or not by_tier:
             return None
         prospects = self.prospects(route, tiers, request, decision, delays)
-        benefit = None
-        if cascade.mode == BENEFIT:
-            benefit = Benefit(prospects, cascade.price_weight, cascade.delay_weight, enough=min(route.quality, prospects[tiers[0]].p))
+        benefit = _benefit(route, cascade, prospects) if cascade.mode == BENEFIT else None
         holds = {tier: self._hold(cascade, tier, verification) for tier, verification in by_tier.items()
                  if benefit is None or tier == tiers[-1] or benefit.matters(tier, lowest(verification), tiers[tiers.index(tier) + 1 :])}
         if not any(tier in holds for tier in tiers[:-1]):
@@ -65,6 +64,16 @@ class Cascades:
             None if cascade.max_usd is None else round(cascade.max_usd * NANO), cascade.on_abstain == "climb",
             cascade.hedged_after_s,
         )
+
+    def account(self, route: RouteSettings, request: ChatRequest, decision: Decision) -> list[str]:
+        """What it takes to climb from the decided tier, in words; [] without a cascade."""
+        cascade = route.cascade
+        if cascade is None or decision.tier not in route.ladder:
+            return []
+        tiers = list(route.ladder[route.ladder.index(decision.tier) :])
+        if cascade.mode != BENEFIT:
+            return account_of_threshold({tier: self._accept_at(cascade, tier) for tier in tiers[:-1]}, cascade.max_climbs)
+        return account_of(_benefit(route, cascade, self.prospects(route, tiers, request, decision, {})), cascade.max_climbs)
 
     def prospects(self, route: RouteSettings, tiers: list[str], request: ChatRequest, decision: Decision | None,
                   delays: Mapping[str, float | None]) -> dict[str, Prospect]:
@@ -97,6 +106,12 @@ class Cascades:
     def _accept_at(self, cascade: CascadeSettings, tier: str) -> float:
         settings = self._settings.tiers.get(tier)
         return cascade.threshold if settings is None or settings.accept_at is None else settings.accept_at
+
+
+def _benefit(route: RouteSettings, cascade: CascadeSettings, prospects: dict[str, Prospect]) -> Benefit:
+    """Good enough is what the policy asked for, or what it was content with."""
+    decided = next(iter(prospects.values()))
+    return Benefit(prospects, cascade.price_weight, cascade.delay_weight, enough=min(route.quality, decided.p))
 
 
 def lowest(verification: Verification) -> float:

@@ -44,6 +44,8 @@ from pointsman.pools.pool import NOBODY, Lease
 TYPICAL_OUTPUT_TOKENS = 200
 """Typical traffic: 500 tokens in, 200 out (the published mix of routed traffic)."""
 
+NEVER = float("inf")
+
 T = TypeVar("T")
 How = Literal["answered", "failed", "rejected", "cancelled"]
 
@@ -128,7 +130,7 @@ class Dispatch:
                 until = min(self._clock.now() + stall, deadline)
                 if self._departures.notices:
                     until = self._bounded(journey, trip, until)
-                batch = await (stream.next(until) if journey.reading is None else self._read(journey))
+                batch = await (stream.next(until) if journey.reading is None else self._read(journey, trip))
                 if batch is None:
                     return self._replied(journey, stream.reply)
                 events = batch.events if told is None or not told.turns else told.adapted(batch.events)
@@ -248,9 +250,9 @@ class Dispatch:
             self._keep(journey, batch)
         ends = journey.first_content_at + call.hold_s
         while not holding.is_enough(journey.output_chars):
-            if not await self._reads(journey, trip, ends):
+            if call.hold_s < NEVER and not await self._reads(journey, trip, ends):
                 break
-            batch = await self._read(journey)
+            batch = await self._read(journey, trip)
             if batch is None:
                 return self._replied(journey, stream.reply)
             self._keep(journey, batch)
@@ -258,10 +260,7 @@ class Dispatch:
         return Held(call.attempt, answer.text, logprobs_of(answer), self._clock.now())
 
     async def _held_whole(self, journey: Journey, trip: Trip) -> Event:
-        while await self._reads(journey, trip, float("inf")):
-            batch = await self._read(journey)
-            if batch is None:
-                break
+        while (batch := await self._read(journey, trip)) is not None:
             self._keep(journey, batch)
         return self._replied(journey, journey.stream.reply if journey.stream is not None else Reply())
 
@@ -276,22 +275,24 @@ class Dispatch:
 
     async def _reads(self, journey: Journey, trip: Trip, ends: float) -> bool:
         """The next events are there by `ends`. A read that takes longer is not broken off: it goes on beside."""
-        stream, now = journey.stream, self._clock.now()
-        if stream is None or now >= ends:
+        now = self._clock.now()
+        if now >= ends:
             return False
         if journey.reading is None:
-            journey.reading = asyncio.get_running_loop().create_task(
-                _next(stream, min(now + trip.route.stall_timeout_s, trip.deadline)))
+            journey.reading = asyncio.get_running_loop().create_task(self._next(journey, trip))
             journey.reading.add_done_callback(_is_known)
-        done, _ = await asyncio.wait((journey.reading,), timeout=None if ends == float("inf") else ends - now)
+        done, _ = await asyncio.wait((journey.reading,), timeout=ends - now)
         return bool(done)
 
-    async def _read(self, journey: Journey) -> Batch | None:
-        """What the read that was begun brings."""
+    async def _read(self, journey: Journey, trip: Trip) -> Batch | None:
+        """What the read that was begun brings, or the next one."""
         reading, journey.reading = journey.reading, None
-        if reading is None:
-            raise RuntimeError("nothing was begun to be read")
-        return await reading
+        return await (self._next(journey, trip) if reading is None else reading)
+
+    async def _next(self, journey: Journey, trip: Trip) -> Batch | None:
+        if journey.stream is None:
+            raise RuntimeError("a read before a stream began")
+        return await journey.stream.next(min(self._clock.now() + trip.route.stall_timeout_s, trip.deadline))
 
     async def _put_asking(self, put: Callable[..., Awaitable[T]], journey: Journey, trip: Trip, body: bytes) -> T:
         """As `_put`, asking for the log-probabilities that the rung's verifiers read. An endpoint that refuses the question
@@ -395,10 +396,6 @@ class Dispatch:
 def shown(journey: Journey, events: list[bytes]) -> list[bytes]:
     """Events as the client would have had them without verifiers."""
     return [stripped(event, journey.lease.endpoint.engine) for event in events]
-
-
-async def _next(stream: ReplyStream, until: float) -> Batch | None:
-    return await stream.next(until)
 
 
 def _is_known(reading: asyncio.Task[Batch | None]) -> None:

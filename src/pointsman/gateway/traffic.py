@@ -5,6 +5,8 @@ Requests in flight are not counted here: the pools know them.
 
 from __future__ import annotations
 
+from collections import deque
+
 import msgspec
 
 from pointsman.core.fleet import EndpointId
@@ -25,6 +27,8 @@ class Answers(msgspec.Struct, frozen=True, gc=False):
 
 
 NONE = Answers()
+MOST_TTFTS = 200
+"""Times to first token of an endpoint that wait to be taken: more than it begins between two tellings."""
 
 
 class Traffic:
@@ -32,6 +36,7 @@ class Traffic:
 
     def __init__(self) -> None:
         self._answers: dict[EndpointId, Answers] = {}
+        self._ttfts: dict[EndpointId, deque[float]] = {}
 
     def write(self, record: Record) -> None:
         """Streams only give first tokens: a plain answer's time is its length."""
@@ -41,6 +46,8 @@ class Traffic:
                 ttft_s = attempt.ttft_s if record.stream else None
                 self._answers[attempt.endpoint] = Answers(
                     old.answered + 1, old.ttft_sum_s + (ttft_s or 0.0), old.ttft_n + (ttft_s is not None))
+                if ttft_s is not None:
+                    self._ttfts.setdefault(attempt.endpoint, deque(maxlen=MOST_TTFTS)).append(ttft_s)
 
     def add(self, answers: dict[EndpointId, Answers]) -> None:
         """What another process of this router has counted since it last said."""
@@ -51,6 +58,11 @@ class Traffic:
         """What was counted since the last `take`, for another process to `add`."""
         taken, self._answers = self._answers, {}
         return taken
+
+    def take_ttfts(self) -> dict[EndpointId, tuple[float, ...]]:
+        """The latest times to first token since the last `take_ttfts`, oldest first."""
+        taken, self._ttfts = self._ttfts, {}
+        return {endpoint: tuple(ttfts) for endpoint, ttfts in taken.items()}
 
     def of(self, endpoint: EndpointId) -> Answers:
         return self._answers.get(endpoint, NONE)

@@ -18,6 +18,9 @@ Floats: TypeAlias = NDArray[np.float64]
 Vectors: TypeAlias = NDArray[np.float32]
 
 
+_WORDS = r"(?u)\b\w+\b|[^\w\s]"
+
+
 class Baseline(Protocol):
     """Fitted on prompts and quality (n, m; NaN = not run), then asked for expected quality."""
 
@@ -62,7 +65,7 @@ class WordRidge:
         self.penalty = penalty
 
     def fit(self, inputs: Sequence[str], quality: Floats) -> WordRidge:
-        self.words_ = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=1, token_pattern=r"(?u)\b\w+\b|[^\w\s]")
+        self.words_ = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=1, token_pattern=_WORDS)
         self.ridge_ = Ridge(self.penalty).fit(self.words_.fit_transform(inputs), _filled(quality))
         return self
 

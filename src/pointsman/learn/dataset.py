@@ -16,6 +16,7 @@ from pointsman.errors import DataRefused
 from pointsman.learn.readers import columns, lines, matrix, outcomes, preferences, recorded, tiers
 from pointsman.learn.readers.lines import Line
 from pointsman.learn.table import OutcomeTable
+from pointsman.records.spool import PATTERN
 
 SHAPES = ("matrix", "outcomes", "answers", "preferences", "tiers", "categories", "records")
 TABLES = (".parquet", ".pq", ".csv", ".tsv")
@@ -104,7 +105,7 @@ def _shape(names: set[str]) -> str | None:
 
 def _kind(path: Path) -> str:
     """`records`, `table` or `lines`, by what the file is and not by its name alone."""
-    if path.is_dir():
+    if path.is_dir() or path.match(PATTERN):
         return "records"
     try:
         with path.open("rb") as file:

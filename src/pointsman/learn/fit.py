@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from pointsman.artifact import ArtifactDraft
 from pointsman.classify.embedders.static import shipped_static
 from pointsman.classify.heads import surface
+from pointsman.classify.heads.prior import Prior, shipped_prior
 from pointsman.classify.heads.query import Query
 from pointsman.classify.heads.reading import CLIP, Reader, Reading, points
-from pointsman.classify.heads.scorer import Static, features_version, shipped_prior
+from pointsman.classify.heads.scorer import Static, features_version
 from pointsman.learn.folds import groups_of, held_out, several
 from pointsman.learn.learners.block import Block
 from pointsman.learn.learners.kinds import centres
@@ -31,8 +32,8 @@ Rows: TypeAlias = NDArray[np.intp]
 Vectors: TypeAlias = NDArray[np.float32]
 Progress: TypeAlias = Callable[[str, float], None]
 
-STATIC_BLOCKS = ("surface", "length", "kinds", "static.near")
-FULL_BLOCKS = ("surface", "length", "kinds", "static.near", "sentence.near")
+STATIC_BLOCKS: tuple[str, ...] = ("surface", "length", "size", "prior", "difficulty", "kinds", "static.near")
+FULL_BLOCKS: tuple[str, ...] = (*STATIC_BLOCKS, "sentence.near")
 """Dense features of the two stacks; both read words as well."""
 HELD_OUT = 0.2
 """Share of rows that calibrate when there are too many for the closed form; 3,000 rows and more leave 600."""
@@ -82,9 +83,11 @@ def _embedded(sentence: Sentence, texts: Sequence[str], progress: Progress) -> V
 class Fit:
     """One training: the rows that are fitted, the rows that calibrate, and what is learned of the features."""
 
-    def __init__(self, table: OutcomeTable, queries: Sequence[Query], static: Vectors, sentence: Vectors | None, seed: int) -> None:
+    def __init__(self, table: OutcomeTable, queries: Sequence[Query], static: Vectors, sentence: Vectors | None, seed: int,
+                 prior: Prior | None = None) -> None:
         self.table = table
         self.seed = seed
+        self.prior = shipped_prior() if prior is None else prior
         self.models = len(table.models)
         is_train = np.ones(len(table), dtype=np.bool_) if table.split is None else np.array([one == "train" for one in table.split])
         if not is_train.any() or is_train.all():
@@ -99,7 +102,7 @@ class Fit:
         self.arrays: dict[str, NDArray[Any]] = {}
         self.limits: dict[str, dict[str, float]] = {}
         self._learn_features(chosen, static, sentence)
-        self.reader = Reader(self.arrays, self.limits, shipped_prior())
+        self.reader = Reader(self.arrays, self.limits, self.prior)
         self.reading = self.reader.read(chosen, static[self.train], None if sentence is None else sentence[self.train])
         others = [queries[row] for row in self.rest.tolist()]
         self.other = self.reader.read(others, static[self.rest], None if sentence is None else sentence[self.rest])
@@ -139,6 +142,8 @@ class Fit:
         self.arrays["surface.centre"] = counts.mean(axis=0).astype(np.float32)
         self.arrays["surface.spread"] = np.maximum(counts.std(axis=0), _FLOOR).astype(np.float32)
         standard = np.clip((counts - self.arrays["surface.centre"]) / self.arrays["surface.spread"], -CLIP, CLIP).astype(np.float32)
+        known = self.prior.features(chosen)
+        self.arrays["prior.centre"], self.arrays["prior.spread"] = known.mean(axis=0), np.maximum(known.std(axis=0), _FLOOR)
         found, divisions = centres(points(standard, static[self.train]), np.random.default_rng(self.seed))
         self.arrays["kinds.centres"], self.arrays["kinds.divisions"] = found, np.array(divisions, dtype=np.int32)
         self.seen = seen(chosen)
@@ -209,9 +214,10 @@ class Fit:
         evidence, _ = self.reading.evidence(near)
         x = np.log1p(evidence)
         slope = USUAL_SLOPE
-        if fitted.variance is not None and float(np.var(x)) > 1e-6:
-            unsure = 0.5 * np.log(np.nanmean(fitted.variance, axis=1) + 1e-8)
-            slope = float(np.clip(np.cov(x, unsure)[0, 1] / float(np.var(x)), -1.0, 0.0))
+        told = np.zeros(len(x), dtype=np.bool_) if fitted.variance is None else np.isfinite(fitted.variance).any(axis=1)
+        if fitted.variance is not None and told.sum() > 1 and float(np.var(x[told])) > 1e-6:
+            unsure = 0.5 * np.log(np.nanmean(fitted.variance[told], axis=1) + 1e-8)
+            slope = float(np.clip(np.cov(x[told], unsure)[0, 1] / float(np.var(x[told])), -1.0, 0.0))
         known = np.isfinite(quality)
         rows = np.array([float(weight[column].sum()) for column in known.T])
         spread = np.array([float(np.var(quality[column, at])) if column.any() else 0.25 for at, column in enumerate(known.T)])

@@ -99,17 +99,30 @@ def contrast(prompts: Path) -> Sample:
 
 
 def reference_mix(prompts: Path, outcomes: Path) -> Sample:
-    """60 % support and assistant requests, 25 % ordinary instructions and test questions (halves), 15 % hard tasks.
+    """The features of `mixed_prompts`."""
+    parts = mixed_prompts(prompts, outcomes)
+    sample = _sample("mix", [row for _, part in parts for row in part])
+    weight = np.concatenate([np.full(len(part), share / len(part)) for share, part in parts])
+    return Sample("mix", sample.features, sample.need, weight)
+
+
+def mixed_prompts(prompts: Path, outcomes: Path) -> list[tuple[float, list[tuple[str, float]]]]:
+    """60 % support and assistant requests, 25 % ordinary instructions and test questions (halves), 15 % hard tasks: shares,
+    each with its prompts and what we think they need.
 
     The usual shape of traffic. Test questions stand in the middle: most are a sentence of trivia, arithmetic or science.
     """
     easy, graded, hard = _traffic(prompts)
     tests = [(row["prompt"], 0.5) for name in SMALL for row in rows(outcomes / f"{name}.parquet")[::10]
              if row["split"] == "train" and not row["overlaps_public_test"]]
-    parts = [(0.60, [(p, 0.0) for p in easy]), (0.125, graded), (0.125, tests), (0.15, [(p, 1.0) for p in hard])]
-    sample = _sample("mix", [row for _, part in parts for row in part])
-    weight = np.concatenate([np.full(len(part), share / len(part)) for share, part in parts])
-    return Sample("mix", sample.features, sample.need, weight)
+    return [(0.60, [(p, 0.0) for p in easy]), (0.125, graded), (0.125, tests), (0.15, [(p, 1.0) for p in hard])]
+
+
+def contrasting_prompts(prompts: Path) -> list[list[tuple[str, float]]]:
+    """Traffic without outcomes, in three kinds that weigh the same, each prompt with what we think it needs: support
+    requests are easy, arena-hard is hard, FLASK says how hard itself."""
+    easy, graded, hard = _traffic(prompts)
+    return [[(p, 0.05) for p in easy], graded, [(p, 0.8) for p in hard]]
 
 
 def _traffic(prompts: Path) -> tuple[list[str], list[tuple[str, float]], list[str]]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pointsman.artifact import Artifact
 from pointsman.classify.embedders.embedder import Embedder
+from pointsman.classify.heads.ladder import Ladder, is_ladder
 from pointsman.classify.heads.predicted import Predicted
 from pointsman.classify.heads.query import Query
 from pointsman.classify.heads.scorer import Scorer
@@ -40,7 +41,7 @@ def score(artifact: Artifact, prompts: Sequence[str], *, embedder: str = "auto",
 
     Raises `ArtifactOfAnotherVersion` when the artifact was made for other features than run here.
     """
-    scorer = Scorer.load(artifact)
+    scorer = Ladder.load(artifact) if is_ladder(artifact) else Scorer.load(artifact)
     sentence, note = (None, "") if embedder == STATIC or scorer.sentence is None else _sentence(artifact, scorer.sentence, embedder)
     parts = []
     for at in range(0, max(1, len(prompts)), BATCH):

@@ -19,7 +19,7 @@ from pointsman.learn.table import OutcomeTable
 
 FEWEST = 20
 """Rows with an outcome of every model below which nothing is said."""
-GRID_OF_QUALITY: tuple[float, ...] = tuple(round(0.3 + 0.005 * step, 3) for step in range(141))
+GRID_OF_QUALITY: tuple[float, ...] = tuple(round(0.005 * step, 3) for step in range(201))
 """Settings that are tried."""
 DRAWS = 200
 

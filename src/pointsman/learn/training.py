@@ -19,16 +19,13 @@ from pointsman.classify.heads.calibration import Curves
 from pointsman.classify.heads.query import Query
 from pointsman.classify.heads.scorer import features_version
 from pointsman.errors import DataRefused
-from pointsman.learn import checks, near_duplicate
+from pointsman.learn import checks, near_duplicate, rivals
 from pointsman.learn.checks import Finding
 from pointsman.learn.dataset import Dataset, read_dataset
 from pointsman.learn.embedders import STATIC, sentence_of
 from pointsman.learn.evaluate import Evaluation, Scores, evaluate
-from pointsman.learn.fit import HELD_OUT, Fit
-from pointsman.learn.folds import held_out
-from pointsman.learn.learners.block import Block
+from pointsman.learn.fit import Fit
 from pointsman.learn.prices import prices_of
-from pointsman.learn.stack import Fitted
 from pointsman.learn.table import OutcomeTable
 
 Progress: TypeAlias = Callable[[str, float], None]
@@ -119,8 +116,8 @@ def filled(table: OutcomeTable) -> OutcomeTable:
     return replace(table, quality=quality)
 
 
-def fitted(table: OutcomeTable, seed: int, sentence: Embedder | None, progress: Progress) -> tuple[ArtifactDraft, Watched]:
-    """The draft, and the fit with the scores that calibrated it."""
+def fitted(table: OutcomeTable, seed: int, sentence: Embedder | None, progress: Progress) -> tuple[ArtifactDraft, Fit]:
+    """The draft, and the fit with the held-out scores that calibrated it."""
     queries = [Query.of_prompt(prompt) for prompt in table.prompts]
     texts = [query.text for query in queries]
     progress("embedding", 0.0)
@@ -128,32 +125,9 @@ def fitted(table: OutcomeTable, seed: int, sentence: Embedder | None, progress: 
     vectors = static.embed(texts)
     sentences = None if sentence is None else _embedded(sentence, texts, progress)
     progress("fitting", 0.0)
-    fit = Watched(table, queries, vectors, sentences, seed)
+    fit = Fit(table, queries, vectors, sentences, seed)
     about = None if sentence is None else {"name": sentence.name, "digest": sentence.digest}
     return fit.draft({**features_version(static), "sentence": about}, progress), fit
-
-
-class Watched(Fit):
-    """A fit that keeps the held-out scores which calibrate its stacks: what an honest picture is drawn from."""
-
-    def __init__(self, table: OutcomeTable, queries: Sequence[Query], static: Vectors, sentence: Vectors | None, seed: int) -> None:
-        self.raw: list[Floats] = []
-        """Of each stack, the static one first."""
-        super().__init__(table, queries, static, sentence, seed)
-
-    def _calibration_rows(self, fitted: Fitted, blocks: Sequence[Block], dense: tuple[str, ...]) -> tuple[Floats, Floats, Floats]:
-        found = super()._calibration_rows(fitted, blocks, dense)
-        self.raw.append(found[0])
-        return found
-
-    @property
-    def calibrating(self) -> NDArray[np.intp]:
-        """The rows of the table that these scores are of."""
-        if len(self.rest):
-            return self.rest
-        if len(self.raw[0]) == len(self.train):
-            return self.train
-        return self.train[held_out(self.all_groups, HELD_OUT, np.random.default_rng(self.seed))]
 
 
 def _embedded(sentence: Embedder, texts: Sequence[str], progress: Progress) -> Vectors:
@@ -165,10 +139,15 @@ def _embedded(sentence: Embedder, texts: Sequence[str], progress: Progress) -> V
     return np.concatenate(parts)
 
 
-def _picture(table: OutcomeTable, draft: ArtifactDraft, fit: Watched, wishes: Wishes) -> Evaluation:
-    """The report on held-out rows, the best stack in front."""
+def _picture(table: OutcomeTable, draft: ArtifactDraft, fit: Fit, wishes: Wishes) -> Evaluation:
+    """The report on held-out rows: the best stack in front, beside the static one and what anybody could train in ten lines."""
     rows = table.take(fit.calibrating)
-    p = [np.clip(Curves(draft.arrays[f"{name}.curves"])(raw), 0.0, 1.0) for name, raw in zip(("static", "full"), fit.raw, strict=False)]
-    scores = Scores(p[-1], p[-1], np.zeros(len(rows), dtype=np.bool_))
+    # A model has no held-out score on rows where it was not run; nothing is measured there either.
+    p = {name: np.clip(Curves(draft.arrays[f"{name}.curves"])(np.nan_to_num(raw, nan=0.5)), 0.0, 1.0) for name, raw in fit.held_out.items()}
+    best = "full" if "full" in p else "static"
+    scores = Scores(p[best], p[best], np.zeros(len(rows), dtype=np.bool_))
     prices = prices_of(table.models, table.quality, wishes.prices, wishes.ladder)
-    return evaluate(rows, scores, prices, seed=wishes.seed + 1, others={"ours, static only": p[0]} if len(p) > 1 else {})
+    others = rivals.expectations(fit)
+    if best == "full":
+        others["ours, static only"] = p["static"]
+    return evaluate(rows, scores, prices, seed=wishes.seed + 1, others=others)

@@ -39,6 +39,8 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     count: int
     ttft_sum_s: float
     ttft_n: int
+    ttfts: tuple[float, ...] = ()
+    """Times to first token, the latest of them: for the endpoint's window."""
 
 
 class Times(msgspec.Struct, frozen=True, gc=False):

@@ -43,6 +43,8 @@ class Mirror:
                     endpoint.vitals.answered(now, more.ttft_sum_s / more.ttft_n if more.ttft_n else None)
                     for _ in range(more.count):
                         endpoint.vitals.windows.answered(now)
+                    for ttft_s in more.ttfts:
+                        endpoint.vitals.windows.ttft.add(now, ttft_s)
 
     def heard(self, times: dict[str, Times]) -> None:
         """By pool, how long first tokens took, and how many answers ended."""

@@ -123,7 +123,8 @@ class WorkerService(Service):
         """The slower half of a pulse: what was counted, and up to which record. No record may be in one and not in the other."""
         self._sinks.catch_up()
         spool, size = self.place
-        answers = {name: Answered(a.answered, a.ttft_sum_s, a.ttft_n) for name, a in self._traffic.take().items()}
+        ttfts = self._traffic.take_ttfts()
+        answers = {name: Answered(a.answered, a.ttft_sum_s, a.ttft_n, ttfts.get(name, ())) for name, a in self._traffic.take().items()}
         tiers = self._tier_status()
         return {
             "is_whole": True, "counts": unsaid.of(self._metrics.counts()), "spool": spool, "spool_size": size, "answers": answers,

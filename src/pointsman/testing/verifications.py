@@ -25,7 +25,7 @@ class ScriptedVerification:
     """`core.protocols.Verification`: says `words` one after the other, the last again and again; None = it abstains."""
 
     words: list[Word] = field(default_factory=lambda: [1.0])
-    traits: Traits = Traits(needs_logprobs=True, needs_whole_answer=False)
+    traits: Traits = field(default_factory=lambda: Traits(needs_logprobs=True, needs_whole_answer=False))
     seen: list[Answer] = field(default_factory=list)
     lowest_evidence: float = float("-inf")
 

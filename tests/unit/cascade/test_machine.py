@@ -905,3 +905,12 @@ def test_a_climb_for_quality_that_meets_an_empty_tier_keeps_to_the_money():
     (call,) = machine.on(Verified(1, 0.02))
     assert call.tier == "medium"
     assert machine.on(failed(2, NoEndpoint("medium", ejected=1))) == (Commit(1), Accept(1))
+
+
+def test_a_request_that_one_rung_refuses_may_still_be_answered_by_the_other():
+    machine = deferring(beside_after_s=0.8)
+    machine.start()
+    machine.on(Tick(0.8))
+    assert machine.on(failed(2, RequestRefused("too long"), "large/0", now=0.9)) == ()
+    machine.on(Held(1, "Hello", None, 1.0))
+    assert machine.on(Verified(1, 0.9, 1.0)) == (Commit(1),)

@@ -3,10 +3,13 @@
 import msgspec
 import pytest
 
-from pointsman.classify.decider import Decider, build_decider
-from pointsman.core.decision import Decision, Refine, Scores, TierScore
+from pointsman.classify.decider import Decider, Terms, build_decider
+from pointsman.classify.priors import Priors
+from pointsman.classify.targets import QualityTarget
+from pointsman.core.decision import Decision, Refine, Scores, StageView, TierScore
 from pointsman.core.fleet import Capabilities
-from pointsman.core.request import Message, Needs
+from pointsman.core.price import GpuPrice, TokenPrice
+from pointsman.core.request import Caller, Message, Needs
 from pointsman.core.settings import Condition, RouteSettings, Rule, TierSettings
 from pointsman.errors import ConfigError, NothingFits, UnknownModel
 from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
@@ -215,3 +218,137 @@ def test_the_duration_is_measured_with_the_clock_it_was_given():
     decision = build_decider(settings, "auto", lambda: float(next(ticks))).decide(a_request())
 
     assert decision.duration_s == 5.0  # start, two stages with two readings each, end
+
+
+# -- what is asked of one decision
+
+
+class Open:
+    """A consulting stage, as far as a decider looks at it."""
+
+    def __init__(self, name="sentence", band=0.05):
+        self.name, self.band, self.deadline_s = name, band, 0.01
+
+
+def refined(calibrated=True, is_foreign=False, tokens=None, **p):
+    return Refine(Scores({t: TierScore(v, v) for t, v in p.items()}, calibrated, is_foreign, tokens or {}), "said so")
+
+
+class Says:
+    name = "says"
+
+    def __init__(self, said):
+        self.said = said
+
+    def classify(self, request, so_far):
+        return self.said
+
+
+def deciding(said, *, prices=None, consulting=(), priors=None, **route):
+    pools = tuple(a_pool(n, endpoints=(an_endpoint(f"{n}/0", price=(prices or {}).get(n, GpuPrice("x", 1.0 + at, 1, 1000.0))),))
+                  for at, n in enumerate(LADDER))
+    settings = a_settings(*pools, route=RouteSettings("auto", ladder=LADDER, default_tier="large", **route))
+    return Decider(settings.routes["auto"], settings, lambda: 0.0, [Says(said)], consulting=consulting, priors=priors)
+
+
+def test_what_is_unlike_all_labels_goes_to_the_reference_and_leaves_the_decision_open():
+    decision = deciding(refined(is_foreign=True, small=0.99, medium=0.99, large=0.99)).decide(a_request())
+
+    assert (decision.tier, decision.decided_by, decision.margin, decision.confidence) == ("large", "default", 0.0, 0.99)
+    assert decision.reason == "out_of_distribution; unlike anything the classifier was trained on: the reference tier serves"
+
+
+def test_the_margin_and_the_dominated_are_told():
+    decision = deciding(refined(False, small=0.7, medium=0.9, large=0.9)).decide(a_request())
+
+    assert (decision.tier, decision.margin, decision.dominated) == ("medium", pytest.approx(0.1), ("large",))
+    assert deciding(None).decide(a_request()).margin is None
+
+
+def test_calibrated_scores_are_taken_of_the_default_tier():
+    decision = deciding(refined(small=0.5, medium=0.58, large=0.6), quality=0.95).decide(a_request())
+
+    assert (decision.tier, decision.calibrated) == ("medium", True)
+
+
+def test_stages_that_nobody_needs_to_ask_show_as_skipped():
+    near = deciding(refined(False, small=0.78, medium=0.9, large=0.9), consulting=[Open(), Open("judge", 0.01)]).decide(a_request())
+    far = deciding(refined(False, small=0.5, medium=0.9, large=0.95), consulting=[Open()]).decide(a_request())
+
+    assert [(view.stage, view.outcome) for view in near.stages] == [("says", "refined"), ("judge", "skipped")]
+    assert [(view.stage, view.outcome) for view in far.stages] == [("says", "refined"), ("sentence", "skipped")]
+
+
+def test_long_answers_of_a_chatty_model_count_in_its_price():
+    prices = {"small": TokenPrice(1, 1), "medium": TokenPrice(1.5, 1.5), "large": TokenPrice(9, 9)}
+    said = refined(False, tokens={"small": 4000.0, "medium": 100.0, "large": 100.0}, small=0.9, medium=0.9, large=0.9)
+
+    assert deciding(said, prices=prices).decide(a_request()).tier == "medium"
+    assert deciding(said, prices=prices).decide(a_request(max_tokens=10)).tier == "small"
+
+
+def test_a_warm_prompt_cache_may_outweigh_a_cheaper_tier():
+    prices = {"small": TokenPrice(2, 2), "medium": TokenPrice(3, 3, cached_input=0.3), "large": TokenPrice(9, 9)}
+    decider = deciding(refined(False, small=0.9, medium=0.9, large=0.9), prices=prices)
+    long = a_request(messages=(Message("user", "x" * 90_000), Message("assistant", "y"), Message("user", "and now?")))
+
+    assert decider.decide(long).tier == "small"
+    assert decider.decide(long, terms=Terms(decider.target, held="medium")).tier == "medium"
+    assert decider.decide(a_request(), terms=Terms(decider.target, held="medium")).tier == "small"
+
+
+def test_waiting_costs_what_the_route_says_it_is_worth():
+    decider = deciding(refined(False, small=0.9, medium=0.9, large=0.9), usd_per_second=0.01)
+    slow = Terms(decider.target, ttft_s={"small": 3.0, "medium": 0.1, "large": None})
+
+    assert decider.decide(a_request()).tier == "small"
+    assert decider.decide(a_request(), terms=slow).tier == "large"  # nobody has measured it: it must be tried
+
+
+def test_a_budget_bounds_the_choice():
+    target = msgspec.structs.replace(QualityTarget(0.95, "absolute"), max_usd=0.0001)
+    decider = deciding(refined(False, small=0.6, medium=0.9, large=0.99))
+
+    assert decider.decide(a_request(), terms=Terms(decider.target)).tier == "medium"
+    assert decider.decide(a_request(max_tokens=500, needs=Needs(context=600)), terms=Terms(target)).tier == "small"
+
+
+def test_who_asks_counts_once_their_outcomes_are_known():
+    priors = Priors()
+    decider = deciding(refined(False, small=0.85, medium=0.9, large=0.95), priors=priors)
+    hers = a_request(caller=Caller("ann", tenant="acme"))
+    before = decider.decide(hers).tier
+    for i in range(200):
+        priors.learn("acme", "ann", "small", 0.85, float(i % 2))
+
+    assert (before, decider.decide(hers).tier, decider.decide(a_request()).tier) == ("small", "medium", "small")
+    assert decider.candidates(hers, decider.decide(hers))[0].p < 0.8
+
+
+def test_candidates_carry_this_requests_own_dollars():
+    decider = deciding(refined(False, small=0.85, medium=0.9, large=0.95))
+    asked = a_request(needs=Needs(context=1000))
+
+    rows = decider.candidates(asked, decider.decide(asked))
+
+    assert [row.tier for row in rows] == list(LADDER)
+    assert rows[0].usd == pytest.approx(1200 / 1000 / 3600)
+
+
+def test_the_trained_stage_needs_an_artifact_that_knows_the_ladder():
+    with pytest.raises(ConfigError, match="needs an artifact"):
+        a_decider(pipeline=("embedding",))
+
+
+def test_a_later_word_replaces_the_scores_and_keeps_the_views():
+    decider = deciding(refined(False, small=0.78, medium=0.9, large=0.95), consulting=[Open()])
+    request = a_request()
+    decision = decider.decide(request)
+    said = refined(False, small=0.85, medium=0.9, large=0.95)
+
+    again = decider.reconsidered(request, decision, said, StageView("sentence", "refined", "so", 0.25, said.scores), decider.terms())
+
+    assert (decision.tier, again.tier, again.duration_s) == ("medium", "small", 0.25)
+    assert [view.stage for view in again.stages] == ["says", "sentence"]
+    silent = decider.reconsidered(request, decision, None, StageView("sentence", "late", "", 0.25), decider.terms())
+    assert (silent.tier, silent.duration_s, silent.stages[-1].outcome) == ("medium", 0.25, "late")

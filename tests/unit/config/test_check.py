@@ -175,3 +175,40 @@ def test_a_cascade_that_nobody_looks_for_is_said(warnings, valid):
     assert warnings(on.replace("{mode: benefit}", "{mode: benefit}, verify: [well_formed]")) == []
     one = on.replace("ladder: [small, large]", "ladder: [large]")
     assert any("routes.auto.cascade: never climbs: the ladder has one tier" in line for line in warnings(one))
+
+
+def test_the_classifiers_tiers_exist_and_its_embedder_is_named(problems, warnings, valid):
+    def said(text):
+        return problems(f"{valid}classifier: {{{text}}}\n")
+
+    assert any("classifier.models.smal: tier 'smal' does not exist; did you mean 'small'?" in line for line in said("models: {smal: x}"))
+    assert any("classifier.sentence: does not say which embedder" in line for line in said("sentence: on"))
+    assert any("did you mean 'artifact'?" in line for line in said("artefact: x"))
+    assert said("sentence: off, sentence_deadline: 5ms, sentence_cpu: 0.2, models: {small: x}") == []
+
+
+def test_a_classifier_that_no_route_asks_is_said(warnings, valid):
+    unread = f"{valid}classifier: {{artifact: somewhere}}\n"
+
+    assert any("classifier: is read by no route" in line for line in warnings(unread.replace("default_tier: large", "default_tier: large, pipeline: [rules]")))
+    assert warnings(unread.replace("default_tier: large", "default_tier: large, pipeline: [embedding]")) == []
+
+
+def test_money_that_cannot_be_compared_is_said(warnings, valid):
+    capped = valid.replace("default_tier: large", "default_tier: large, max_usd_per_request: 0.01")
+    unpriced = capped.replace(", gpu: {type: RTX 4090, usd_per_hour: 0.51, tokens_per_s: 1000}", "")
+
+    assert warnings(capped) == []
+    assert any("routes.auto.max_usd_per_request: tier 'small' has an endpoint without a price" in line for line in warnings(unpriced))
+
+
+def test_events_of_a_cache_need_a_balancer_that_reads_them(problems, settings, valid):
+    def told(fields: str, balancer: str) -> str:
+        return valid.replace("    model: qwen-7b\n", f"    model: qwen-7b\n    balancer: {balancer}\n").replace("gpu: {", f"{fields}, gpu: {{")
+
+    events, replay = 'kv_events: "tcp://10.0.0.1:5557"', 'kv_replay: "tcp://10.0.0.1:5558"'
+    [endpoint] = settings(told(f"{events}, {replay}", "prefix")).pools["small"].endpoints
+    assert (endpoint.kv_events, endpoint.kv_replay) == ("tcp://10.0.0.1:5557", "tcp://10.0.0.1:5558")
+    assert "only `balancer: prefix` does" in problems(told(events, "least_loaded"))[0]
+    assert "says again what `kv_events` has said" in problems(told(replay, "prefix"))[0]
+    assert problems(told('kv_events: "tcp://*:5557"', "prefix")) != []

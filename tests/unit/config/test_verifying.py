@@ -13,7 +13,16 @@ from pointsman.config.load import load_with_warnings
 from pointsman.config.verifiers import read_verifier
 from pointsman.core.settings import Settings
 from pointsman.core.verdict import Rates
-from pointsman.core.verifying import Agreement, CommandCheck, HttpCheck, JsonSchema, Judged, Logprobs, ToolCalls, WellFormed
+from pointsman.core.verifying import (
+    Agreement,
+    CommandCheck,
+    HttpCheck,
+    JsonSchema,
+    Judged,
+    Logprobs,
+    ToolCalls,
+    WellFormed,
+)
 from pointsman.errors import ConfigError
 
 
@@ -77,6 +86,12 @@ def test_running_without_isolation_is_warned_about(written):
     assert any("the router's own rights" in warning for warning in warnings)
 
 
+def test_tests_that_are_not_on_this_machine_are_warned_about(written):
+    _, warnings = written([{"command": {"run": ["pytest"], "sandbox": True, "beside": "/no/such/place"}}])
+
+    assert any("is no directory on this machine" in warning for warning in warnings)
+
+
 def test_an_empty_list_of_a_tier_is_nobody(written):
     settings, _ = written(["well_formed"], tier=[])
 
@@ -87,8 +102,9 @@ def test_an_empty_list_of_a_tier_is_nobody(written):
     ([{}], "has no verifier"), ([{"well_formed": {}, "json_schema": {}}], "has `well_formed` and `json_schema`"),
     (["well_formed", "well_formed"], "the same name as [0]: 'well_formed'"), ([{"model": {"pool": "larg"}}], "did you mean 'large'"),
     ([{"http": {"url": "ftp://x"}}], "must start with http"), ([{"http": {"url": "http://u:p@x"}}], "must not hold credentials"),
-    ([{"command": {"run": ["x"], "sandbox": True, "beside": "/no/such/place"}}], "is no directory"),
     ([{"command": {"run": ["x"], "reads": "opt"}}], "is not an absolute path"), ([{"command": {"run": []}}], "run"),
+    ([{"command": {"run": ["x"], "reads": ["/opt/venv", "/etc/"]}}], "would be seen by what a model wrote"),
+    ([{"command": {"run": ["x"], "beside": "/usr", "file": "bin"}}], "is in '/usr' already"),
     ([{"command": {"run": ["x"], "file": "../x"}}], "file"), ([{"logprobs": {"signal": "entropy"}}], "`entropy` compares alternatives"),
     ([{"logprobs": {"signal": "q10"}}], "not for `q10`"), ([{"logprobs": {"curve": [[0, 2], [1, 0]]}}], "is not between 0 and 1"),
     ([{"logprobs": {"weights": {"men": 1.0}}}], "did you mean 'mean'"), (["logprob"], "logprob"), ([5], "verify[0]"),

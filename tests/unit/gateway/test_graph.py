@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from pointsman.core.fleet import Capabilities
-from pointsman.core.request import Alternative, Caller, Limits, Needs
+from pointsman.core.price import TokenPrice
+from pointsman.core.request import Alternative, Caller, Limits, Message, Needs
 from pointsman.core.settings import Condition, RouteSettings, Rule, TierSettings
 from pointsman.errors import NothingFits, UnknownModel
 from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
@@ -129,3 +130,83 @@ def test_a_request_that_stays_has_one_rung_and_a_plan_only_lowers():
     request = asking(max_sent=1, deadline_s=2.0)
     plan = graph.plan(request, settings.routes["auto"], way, 100.0, graph.deadline(request, settings.routes["auto"], 100.0))
     assert (plan.max_sent, plan.deadline) == (1, 102.0)
+
+
+# -- conversations
+
+
+def talk(*said):
+    return a_request(messages=tuple(Message("user" if at % 2 == 0 else "assistant", text) for at, text in enumerate(said)))
+
+
+def graph_of(pipeline, small=None, large=None, **fields):
+    route = RouteSettings("auto", ladder=("small", "large"), default_tier="large", pipeline=pipeline, **fields)
+    return build_graph(a_settings(small or a_pool("small"), large or a_pool("large"), route=route))
+
+
+def after(graph, request, tier, rung):
+    """The decision on `request` once the turn before was answered by this tier."""
+    meaning = graph.names.look_up("auto", request.caller)
+    earlier = msgspec.structs.replace(request, messages=request.messages[:1])
+    graph.answered(earlier, graph.decide(earlier, meaning, 0.0), tier, tier, 0.0)
+    return graph.decide(request, meaning, 1.0)
+
+
+def test_a_pinned_conversation_stays_where_it_has_climbed():
+    decision = after(graph_of(("heuristic",), session="pin"), talk("Prove it.", "QED", "thanks"), "large", 2)
+
+    assert (decision.tier, decision.decided_by) == ("large", "session")
+    assert decision.reason == "the conversation stays where it has climbed to, on large; policy said small"
+
+
+def test_a_pinned_conversation_goes_up_by_its_scores():
+    hard = "Prove that sqrt(2) is irrational step by step"
+
+    assert after(graph_of(("heuristic",), session="pin"), talk("hi", "hello", hard), "small", 1).decided_by == "policy"
+    assert after(graph_of(("heuristic",), session="pin"), talk("hi", "hello", hard), "small", 1).tier == "large"
+
+
+def test_what_a_rule_or_the_client_says_is_no_matter_of_pins():
+    rules = (Rule("r", Condition(), tier="small"),)
+
+    assert after(graph_of(("rules",), session="pin", rules=rules), talk("a", "b", "c"), "large", 2).decided_by == "rules"
+
+
+def test_a_free_conversation_is_remembered_only_where_its_cache_has_a_price():
+    free, priced = graph_of(("heuristic",)), graph_of(("heuristic",), large=a_pool("large", endpoints=(
+        an_endpoint("large/0", price=TokenPrice(3, 15, cached_input=0.3)),)))
+
+    assert after(free, talk("Prove it.", "QED", "thanks"), "large", 2).tier == "small"
+    assert after(priced, talk("Prove it.", "QED", "thanks"), "large", 2).tier == "small"
+    assert (len(free.conversations), len(priced.conversations)) == (0, 1)
+
+
+def test_a_wish_in_the_name_changes_the_decision():
+    graph, hard = graph_of(("heuristic",)), a_request("Prove that sqrt(2) is irrational step by step")
+
+    def tier(name):
+        return graph.decide(hard, graph.names.look_up(name, hard.caller), 0.0).tier
+
+    assert [tier(name) for name in ("auto", "auto@0.1", "auto:best")] == ["large", "small", "large"]
+
+
+def test_who_asked_for_the_decision_alone_gets_the_table():
+    graph, request = graph_of(("heuristic",)), a_request()
+    meaning, named = (graph.names.look_up(name, request.caller) for name in ("auto", "small"))
+
+    detailed = graph.in_detail(request, meaning, graph.decide(request, meaning, 0.0), 0.0)
+
+    assert [row.tier for row in detailed.candidates] == ["small", "large"]
+    assert graph.in_detail(request, named, graph.decide(request, named, 0.0), 0.0).candidates == ()
+
+
+def test_times_to_first_token_are_read_once_a_second(monkeypatch):
+    graph, read = graph_of(("heuristic",), usd_per_second=1.0), []
+    monkeypatch.setattr(type(graph.fleet), "ttft_p95", lambda fleet, tier, now: read.append(tier) or {"small": 5.0, "large": 0.1}[tier])
+    request = a_request()
+    meaning = graph.names.look_up("auto", request.caller)
+
+    tiers = [graph.decide(request, meaning, now).tier for now in (0.0, 0.5, 1.0)]
+
+    assert tiers == ["large"] * 3
+    assert len(read) == 4

@@ -1,7 +1,7 @@
 """What we see of each endpoint ourselves."""
 
 from pointsman.core.record import Attempt, Record
-from pointsman.gateway.traffic import Answers, Traffic
+from pointsman.gateway.traffic import MOST_TTFTS, Answers, Traffic
 
 
 def record(*outcomes: str, stream: bool = True, endpoint: str = "small/0") -> Record:
@@ -31,3 +31,13 @@ def test_what_one_process_took_another_adds():
 
     assert keeper.of("small/0") == Answers(2, 1.0, 2)
     assert worker.of("small/0") == Answers()
+
+
+def test_the_latest_times_to_first_token_can_be_taken_and_never_pile_up():
+    traffic = Traffic()
+    for _ in range(MOST_TTFTS + 5):
+        traffic.write(record("answered"))
+    traffic.write(record("answered", stream=False, endpoint="small/1"))
+
+    assert traffic.take_ttfts() == {"small/0": (0.5,) * MOST_TTFTS}
+    assert traffic.take_ttfts() == {}

@@ -9,6 +9,7 @@ import pytest
 from pointsman.core.fleet import EndpointState
 from pointsman.core.settings import TierSettings
 from pointsman.errors import CredentialRefused, NoEndpoint, UpstreamFailed
+from pointsman.pools.endpoint import Vitals
 from pointsman.pools.fleet import Fleet
 from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
 
@@ -235,3 +236,20 @@ def test_a_server_that_is_new_after_a_reload_starts_slowly_and_a_whole_new_pool_
     new = reloaded(old, a_pool("small", "http://a/v1", "http://b/v1"), a_pool("large"))
     assert [view.weight for view in new.pools["small"].views(1000.0)] == [1.0, 0.1]
     assert [view.weight for view in new.pools["large"].views(1000.0)] == [1.0]
+
+
+def test_what_was_sent_where_survives_a_reload_that_moves_the_servers():
+    def asked(fleet: Fleet) -> str:
+        lease = fleet.lease("small", a_request("Where is my parcel? " * 200), (), 1000.0, RNG)
+        lease.close("answered", 1000.0)
+        return lease.endpoint.url
+
+    urls = [f"http://{name}/v1" for name in "abcd"]
+    old, fresh = (Fleet(a_settings(a_pool("small", *urls, balancer="prefix"))) for _ in range(2))
+    eject(old, f"small/{urls.index(asked(fresh))}")  # where it would go unknown
+    home = asked(old)
+    new = reloaded(old, a_pool("small", *reversed(urls), balancer="prefix"))
+    for endpoint in new.pools["small"].endpoints:
+        endpoint.vitals = Vitals()
+
+    assert asked(new) == home != asked(fresh)

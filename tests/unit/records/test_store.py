@@ -144,3 +144,11 @@ def test_rows_and_position_move_together(store: Store) -> None:
 def test_an_unknown_field_of_a_newer_writer_is_no_obstacle() -> None:
     line = msgspec.json.encode(a_record("a"))
     assert row_of(b'{"new_field":{"deep":[1]},' + line[1:])[0] == "a"
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 10])
+def test_records_with_prompts_come_oldest_first_whatever_the_batch(store: Store, batch: int) -> None:
+    keep(store, a_record("b", at=2.0, prompt="two"), a_record("a", at=1.0, prompt="one"), a_record("x", at=1.5, prompt=None),
+         a_record("d", at=2.0, prompt=""), a_record("c", at=2.0, prompt="three"))
+
+    assert [(one.id, one.prompt) for one in store.with_prompts(batch)] == [("a", "one"), ("b", "two"), ("c", "three"), ("d", "")]

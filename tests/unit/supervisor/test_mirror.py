@@ -40,11 +40,12 @@ def test_all_that_runs_is_shown_and_what_has_ended_is_not():
 
 def test_answers_and_their_times_are_shown():
     gateway, mirror, clock = a_house()
-    mirror.answered({"small/0": Answered(4, 2.0, 4)})
+    mirror.answered({"small/0": Answered(4, 2.0, 4, (0.2, 0.4, 0.4, 1.0))})
     mirror.heard({"small": Times((0.5,) * 8, (), 8)})
 
     status = gateway.graph.fleet.pools["small"].status(clock.now())["endpoints"][0]
     assert (status["window"]["answers"], status["ttft_s"], status["answered_ago_s"]) == (4, 0.5, 0.0)
+    assert (round(status["window"]["ttft_p50_s"], 1), round(status["window"]["ttft_p95_s"], 1)) == (0.4, 1.0)
     assert gateway.graph.fleet.ttft_p95("small", clock.now()) is not None
 
 

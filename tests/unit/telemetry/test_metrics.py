@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from pointsman.core.decision import Decision, GateView, StageView
+from pointsman.core.decision import Decision, GateView, Scores, StageView, TierScore
 from pointsman.core.record import Attempt, Escalation, Record
 from pointsman.core.reply import Usage
 from pointsman.telemetry.metrics import Metrics
@@ -273,3 +273,17 @@ def test_the_record_that_was_read_is_left_as_it_was() -> None:
     before = msgspec.json.encode(record)
     Metrics(SETTINGS).write(record)
     assert msgspec.json.encode(record) == before
+
+
+def test_tiers_that_buy_nothing_or_that_nobody_scored_are_counted() -> None:
+    metrics = Metrics(a_settings(a_pool("small"), a_pool("large")))
+    scores = Scores({"small": TierScore(0.9, 0.8)}, calibrated=True)
+    gate = (GateView("small", True, "fits"), GateView("large", True, "fits"))
+    stages = (StageView("heuristic", "refined", "so", 1e-5, scores), StageView("sentence", "late", "no answer", 0.01))
+
+    metrics.write(a_record(decision=a_decision(stages=stages, gate=gate, dominated=("large",))))
+
+    assert value(metrics, "pointsman_dominated_total", route="auto", tier="large") == 1
+    assert value(metrics, "pointsman_unscored_total", route="auto", tier="large") == 1
+    assert value(metrics, "pointsman_unscored_total", route="auto", tier="small") is None
+    assert value(metrics, "pointsman_stage_results_total", route="auto", stage="sentence", outcome="late") == 1

@@ -88,9 +88,11 @@ def is_refusal(text: str, *, is_whole: bool = True) -> bool:
 
 def is_loop(text: str) -> bool:
     """Its end is one piece over and over. Rules, dots and blanks may be."""
-    tail = text[-TAIL:][::-1]
-    if len(tail) < LOOP_MIN:
+    tail = text[-TAIL:]
+    # Nearly always told at once: the last characters of a loop come again with each of its turns.
+    if len(tail) < LOOP_MIN or tail.count(tail[-8:]) < LOOP_TURNS:
         return False
+    tail = tail[::-1]
     # The longest border of each prefix (Knuth-Morris-Pratt): its length less the border is the shortest period.
     border = [0] * len(tail)
     k = 0

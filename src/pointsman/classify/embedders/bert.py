@@ -15,7 +15,8 @@ from pointsman.classify.embedders.onnx_file import Graph
 Floats = NDArray[np.float32]
 
 GIVEN, RESULT = "input_ids", "vector"
-_HEADS = 12  # of both MiniLM models we build: 12 heads of 32
+HEADS = 12
+"""Of both MiniLM models, and of BERT."""
 _EPSILON = 1e-12  # of BERT's layer norms
 # Steps to either side of zero. 64 for products: 255 x 64 x 2 still fits into 16 bits, and processors without VNNI add
 # two such products in 16 bits. With 127 they would saturate, and the same file would give other vectors elsewhere.
@@ -23,13 +24,13 @@ _PRODUCT_STEPS = 64
 _TABLE_STEPS = 127
 
 
-def int8_graph(weights: Mapping[str, Floats]) -> bytes:
+def int8_graph(weights: Mapping[str, Floats], heads: int = HEADS) -> bytes:
     """The file to serve. `weights` are named as in a BERT checkpoint, without a prefix."""
     graph = Graph("sentence")
     layers = 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.layer."))
     flow = _embeddings(graph, weights)
     for layer in range(layers):
-        flow = _layer(graph, weights, flow, f"encoder.layer.{layer}.")
+        flow = _layer(graph, weights, flow, f"encoder.layer.{layer}.", heads)
     graph.node("ReduceMean", [flow], "mean", axes=[1], keepdims=0)
     graph.node("LpNormalization", ["mean"], RESULT, axis=1, p=2)
     return graph.model(GIVEN, RESULT, weights["embeddings.LayerNorm.bias"].shape[0])
@@ -55,13 +56,13 @@ def _embeddings(graph: Graph, weights: Mapping[str, Floats]) -> str:
     return graph.node("LayerNormalization", ["embedded", gain, shift], "embeddings", axis=-1, epsilon=_EPSILON)
 
 
-def _layer(graph: Graph, weights: Mapping[str, Floats], flow: str, at: str) -> str:
+def _layer(graph: Graph, weights: Mapping[str, Floats], flow: str, at: str, heads: int) -> str:
     mine = f"{at}attention.self."
     both = [(weights[f"{mine}{part}.weight"], weights[f"{mine}{part}.bias"]) for part in ("query", "key", "value")]
     together = np.concatenate([weight for weight, _ in both]), np.concatenate([bias for _, bias in both])
     joined = _product(graph, flow, *together, f"{at}joined")
     parts = graph.split("Split", [joined], [f"{at}q", f"{at}k", f"{at}v"], axis=2)
-    heard = graph.fused("MultiHeadAttention", parts, f"{at}heard", num_heads=_HEADS)
+    heard = graph.fused("MultiHeadAttention", parts, f"{at}heard", num_heads=heads)
     said = _dense(graph, weights, heard, f"{at}attention.output.dense")
     flow = _added(graph, weights, said, flow, f"{at}attention.output.LayerNorm")
     inner = _dense(graph, weights, flow, f"{at}intermediate.dense")

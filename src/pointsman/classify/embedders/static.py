@@ -49,7 +49,7 @@ class Table(NamedTuple):
 
 
 class Static:
-    """Vectors out of a table. Forty microseconds for sixty words, and never more than half a millisecond."""
+    """Vectors out of a table. About 30 us for sixty words and never more than 0.5 ms: bench/overhead/EMBEDDERS.md."""
 
     def __init__(self, table: Table, digest: str, name: str = NAME) -> None:
         self.name, self.digest = name, digest
@@ -59,6 +59,7 @@ class Static:
         self._buckets = len(table.rows) - self._known
         self._rows, self._scale = table.rows, table.scale
         self._nothing: Vectors = np.eye(1, self.dims, dtype=np.float32)[0]
+        self._nothing.setflags(write=False)
 
     def __repr__(self) -> str:
         return f"<Static {self.name} [{self._known} words, {self._buckets} pieces, {self.dims} dims]>"

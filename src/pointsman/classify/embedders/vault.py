@@ -11,13 +11,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pointsman.classify.embedders.bert import int8_graph
+from pointsman.classify.embedders.bert import HEADS, int8_graph
 from pointsman.classify.embedders.recipe import RECIPES, Origin, Recipe
 from pointsman.classify.embedders.weights import UnreadableWeights, read_weights
 
@@ -60,13 +61,13 @@ class Vault:
         return Model(recipe.name, graph, tokenizer.read_text("utf-8"), recipe.tokens, source)
 
     def folder(self, folder: Path, tokens: int) -> Model:
-        """A folder with `model.safetensors` and `tokenizer.json`, as a hub's snapshot has. Raises `Absent`."""
+        """A folder with `model.safetensors`, `tokenizer.json` and `config.json`, as a hub's snapshot has. Raises `Absent`."""
         weights, tokenizer = folder / "model.safetensors", folder / "tokenizer.json"
         for file in (weights, tokenizer):
             if not file.is_file():
                 raise Absent(f"{folder} has no {file.name}: a folder of a BERT-shaped sentence model has both "
                              "model.safetensors and tokenizer.json")
-        graph = _built(weights)
+        graph = _built(weights, _heads(folder / "config.json"))
         digest = hashlib.sha256(graph).hexdigest()
         names = {recipe.built_sha256: recipe.name for recipe in RECIPES}
         name = names.get(digest, f"{folder.name}-int8")
@@ -122,11 +123,23 @@ def package_folders(name: str) -> list[Path]:
     return [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
 
 
-def _built(weights: Path) -> bytes:
+def _built(weights: Path, heads: int = HEADS) -> bytes:
     try:
-        return int8_graph(read_weights(weights))
+        return int8_graph(read_weights(weights), heads)
     except UnreadableWeights as exc:
         raise Absent(str(exc)) from exc
+    except KeyError as exc:
+        raise Absent(f"{weights} has no {exc}: it is not a BERT-shaped model in 16 or 32 bits") from exc
+
+
+def _heads(config: Path) -> int:
+    """How many heads a folder's model has: it stands nowhere but in its configuration."""
+    if not config.is_file():
+        return HEADS
+    try:
+        return int(json.loads(config.read_bytes())["num_attention_heads"])
+    except (ValueError, KeyError, TypeError) as exc:
+        raise Absent(f"{config} does not say num_attention_heads, without which its model cannot be built") from exc
 
 
 def _checked(path: Path, sha256: str) -> bytes | None:

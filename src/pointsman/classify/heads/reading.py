@@ -7,18 +7,18 @@ the same reader, so both halves see the same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsman.classify.heads import ngrams, surface
+from pointsman.classify.heads.prior import Prior
 from pointsman.classify.heads.query import Query
 
 Floats: TypeAlias = NDArray[np.float64]
 Vectors: TypeAlias = NDArray[np.float32]
-Prior: TypeAlias = Callable[[Sequence[Query], Vectors | None, Vectors | None], Vectors]
 
 CLIP = 5.0
 """Standard deviations after which a surface feature says no more."""
@@ -36,9 +36,9 @@ def points(surface_: Vectors, static: Vectors) -> Vectors:
 class Reader:
     """What was learned about the features. Arrays by name, as they lie in an artifact."""
 
-    __slots__ = ("_centre", "_divisions", "_halves", "_idf", "_inverse", "_kinds", "_landmarks", "_masses", "_prior", "arrays", "limits")
+    __slots__ = ("_centre", "_divisions", "_halves", "_idf", "_inverse", "_kinds", "_landmarks", "_masses", "_prior", "_prior_centre", "_prior_inverse", "arrays", "limits")
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], limits: Mapping[str, Mapping[str, float]], prior: Prior | None) -> None:
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], limits: Mapping[str, Mapping[str, float]], prior: Prior) -> None:
         self.arrays = arrays
         self.limits = limits
         self._centre = np.asarray(arrays["surface.centre"], dtype=np.float32)
@@ -52,6 +52,8 @@ class Reader:
         ends = np.cumsum(arrays["kinds.divisions"]).tolist()
         self._divisions = list(zip([0, *ends[:-1]], ends, strict=True))
         self._prior = prior
+        self._prior_centre = np.asarray(arrays["prior.centre"], dtype=np.float32)
+        self._prior_inverse = (1.0 / np.asarray(arrays["prior.spread"], dtype=np.float64)).astype(np.float32)
 
     def read(self, queries: Sequence[Query], static: Vectors | None, sentence: Vectors | None) -> Reading:
         """The features of queries; a kind of vector that is not there is not used."""
@@ -65,8 +67,9 @@ class Reader:
 
     def words(self, query: Query) -> tuple[ngrams.Ids, Vectors, float]:
         """Buckets, their weights (a vector of length one over the known ones), and the share that is known."""
-        ids = ngrams.ids(query.data)
-        weights = self._idf[ids]
+        ids, counts = ngrams.ids(query.data)
+        rarity = self._idf[ids]
+        weights = rarity * (1.0 + np.log(counts)).astype(np.float32)
         size = float(weights @ weights)
         if size == 0.0:
             return ids, weights, 0.0
@@ -74,7 +77,7 @@ class Reader:
 
     def kinds(self, surface_: Vectors, static: Vectors) -> Vectors:
         """One of each division is 1: the kind of task that the query is most like."""
-        likeness = points(surface_, static) @ self._kinds.T - self._halves
+        likeness: Vectors = points(surface_, static) @ self._kinds.T - self._halves
         made = np.zeros_like(likeness)
         rows = np.arange(len(made))
         for first, last in self._divisions:
@@ -94,13 +97,9 @@ class Reader:
         # The third power: only what shares most of its meaning speaks for a query.
         return ((near * near * near) @ self._masses[kind]).astype(np.float64), near.max(axis=1).astype(np.float64)
 
-    def prior(self, queries: Sequence[Query], static: Vectors | None, sentence: Vectors | None) -> Vectors:
+    def prior(self, queries: Sequence[Query]) -> Vectors:
         """What is known about difficulty before any label of yours, standardised."""
-        if self._prior is None:
-            raise ValueError("this reader was made without a prior")
-        name = "prior.static" if sentence is None else "prior.full"
-        found = self._prior(queries, static, sentence)
-        standard: Vectors = (found - self.arrays[f"{name}.centre"]) / self.arrays[f"{name}.spread"]
+        standard: Vectors = (self._prior.features(queries) - self._prior_centre) * self._prior_inverse
         return np.minimum(np.maximum(standard, -CLIP), CLIP)
 
 
@@ -118,8 +117,8 @@ class Reading:
         self._words: list[tuple[ngrams.Ids, Vectors, float]] = []
 
     def block(self, name: str) -> Vectors:
-        """Features of one kind, (n, d): `surface`, `length`, `kinds`, `static`, `static.near`, `sentence`, `sentence.near`, `prior.static`,
-        `prior.full`."""
+        """Features of one kind, (n, d): `surface`, `length`, `size` (its first number alone), `kinds`, `prior`, `difficulty` (its
+        first number alone), `static`, `static.near`, `sentence`, `sentence.near`."""
         if name not in self._dense:
             self._dense[name] = self._made(name)
         return self._dense[name]
@@ -153,14 +152,16 @@ class Reading:
             return self.reader.surface(self.queries)
         if name == "length":
             return self.block("surface")[:, surface.LENGTH]
+        if name == "size":
+            return self.block("surface")[:, surface.LENGTH][:, :1]
         if name == "kinds":
             if self.static is None:
                 raise ValueError("kinds need static vectors")
             return self.reader.kinds(self.block("surface"), self.static)
-        if name == "prior.static":
-            return self.reader.prior(self.queries, self.static, None)
-        if name == "prior.full":
-            return self.reader.prior(self.queries, self.static, self.sentence)
+        if name == "prior":
+            return self.reader.prior(self.queries)
+        if name == "difficulty":
+            return self.block("prior")[:, :1]
         kind, _, way = name.partition(".")
         vectors = self.static if kind == "static" else self.sentence
         if vectors is None:

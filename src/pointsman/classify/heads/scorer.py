@@ -21,8 +21,10 @@ from pointsman.classify.embedders.static import shipped_static
 from pointsman.classify.heads import ngrams, surface
 from pointsman.classify.heads.calibration import Curves
 from pointsman.classify.heads.predicted import Predicted as Predicted
+from pointsman.classify.heads.prior import Prior, shipped_prior
 from pointsman.classify.heads.query import Query as Query
-from pointsman.classify.heads.reading import Prior, Reader, Reading
+from pointsman.classify.heads.reading import Reader, Reading
+from pointsman.errors import ArtifactRefused
 
 Floats: TypeAlias = NDArray[np.float64]
 Vectors: TypeAlias = NDArray[np.float32]
@@ -81,7 +83,7 @@ class Scorer:
 
     __slots__ = ("_full", "_reader", "_static", "_static_stack", "models", "provenance", "sentence")
 
-    def __init__(self, artifact: Artifact, static: Static, prior: Prior | None) -> None:
+    def __init__(self, artifact: Artifact, static: Static, prior: Prior) -> None:
         manifest = artifact.manifest
         self.models: tuple[str, ...] = tuple(manifest["models"])
         about = artifact.features.get("sentence")
@@ -95,11 +97,15 @@ class Scorer:
 
     @classmethod
     def load(cls, artifact: Artifact, static: Static | None = None) -> Scorer:
-        """Raises `ArtifactOfAnotherVersion` when the artifact was trained on other features than run here."""
+        """Raises `ArtifactOfAnotherVersion` when the artifact was trained on other features than run here, and `ArtifactRefused`
+        when it holds something else."""
         static = shipped_static() if static is None else static
         for name, ours in features_version(static).items():
             artifact.require(name, ours)
-        return cls(artifact, static, shipped_prior())
+        try:
+            return cls(artifact, static, shipped_prior())
+        except (KeyError, TypeError, ValueError, IndexError) as exc:  # whatever its arrays and entries should have been
+            raise ArtifactRefused(str(artifact.path), f"it is no classifier that this version can read ({type(exc).__name__}: {exc})") from exc
 
     def score(self, queries: Sequence[Query], sentence_vectors: Vectors | None = None) -> Predicted:
         """A batch. With sentence vectors, and when the artifact has that stack, the full answer; else the static one."""
@@ -119,14 +125,4 @@ class Scorer:
 def features_version(static: Static) -> dict[str, Any]:
     """What an artifact's `features` must say to be read here. The sentence embedder's is compared when it is used."""
     names = hashlib.sha256("\n".join(surface.NAMES).encode()).hexdigest()[:16]
-    return {"structural": names, "ngrams": ngrams.VERSION, "static": static.digest, "prior": prior_version()}
-
-
-def shipped_prior() -> Prior | None:
-    """What was learned about difficulty from public outcomes; None = not part of this version."""
-    return None
-
-
-def prior_version() -> str | None:
-    """Digest of the shipped prior."""
-    return None
+    return {"structural": names, "ngrams": ngrams.VERSION, "static": static.digest, "prior": shipped_prior().digest}

@@ -33,7 +33,8 @@ class Block:
         centre = np.asarray(matrix.mean(axis=0), dtype=np.float64).ravel()
         squares = matrix.multiply(matrix).sum() if sparse.issparse(matrix) else np.einsum("ij,ij->", matrix, matrix, dtype=np.float64)
         scale = float(squares) / matrix.shape[0] - float(centre @ centre)
-        return cls(name, matrix, centre, scale if scale > 1e-9 else 1.0, lift)
+        # Rows that are all alike differ by rounding only: blown up to size one, that would be noise.
+        return cls(name, matrix, centre, scale if scale > 1e-5 else 1.0, lift)
 
     def take(self, rows: NDArray[np.intp]) -> Block:
         """The same features of some rows, centred and scaled as before."""

@@ -30,7 +30,7 @@ CG_STEPS = 60
 CG_TOLERANCE = 2e-3
 """Relative residual at which conjugate gradients stop: far below the noise of labels."""
 _BOUNDS = (-9.0, 3.0)
-_NOISE_BOUNDS = (-4.0, 1.5)
+_NOISE_BOUNDS = (-2.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def solve_large(blocks: Sequence[Block], targets: Floats, noise: Floats, how: Bl
     weights, own = np.exp(how.blocks), np.exp(how.noise) * noise[:, None] + 1e-6
 
     def applied(values: Floats) -> Floats:
-        total = own * values
+        total: Floats = own * values
         for weight, block in zip(weights, blocks, strict=True):
             if weight > 2e-4:  # a block that was switched off costs no pass
                 total = total + weight * block.apply(block.spread(values))

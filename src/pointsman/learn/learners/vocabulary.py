@@ -20,7 +20,7 @@ def seen(queries: Sequence[Query]) -> Floats:
     """In how many queries each bucket occurs."""
     counts = np.zeros(ngrams.BUCKETS)
     for query in queries:
-        counts[ngrams.ids(query.data)] += 1.0
+        counts[ngrams.ids(query.data)[0]] += 1.0
     return counts
 
 

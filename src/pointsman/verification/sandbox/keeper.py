@@ -31,7 +31,7 @@ PAUSE_MAX_S: Final = 30.0
 END_S: Final = 1.0
 GRACE_S: Final = 2.0
 """Beyond a check's own wall limit, for making and clearing its cage."""
-_CODE: Final = "import sys; from pointsman.verification.sandbox.helper import main; main(int(sys.argv[1]), sys.argv[2])"
+_CODE: Final = "import sys; from pointsman.verification.sandbox.warden import main; main(int(sys.argv[1]), sys.argv[2])"
 
 
 class NoHelper(Exception):

@@ -136,7 +136,7 @@ def test_what_cannot_be_had_is_none_and_the_reason_is_told(name, tmp_path, monke
     vault = Vault(tmp_path)
 
     assert find_sentence(name, vault) is None
-    with pytest.raises(Absent, match="pip install|has no model.safetensors"):
+    with pytest.raises(Absent, match=r"pip install|has no model\.safetensors"):
         load_sentence(name, vault)
 
 

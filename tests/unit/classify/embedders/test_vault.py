@@ -105,12 +105,31 @@ def test_a_folder_is_taken_at_its_word_and_named_after_itself(small_bert, tmp_pa
 
 
 def test_a_folder_of_something_else_is_told(tmp_path):
-    with pytest.raises(Absent, match="has no model.safetensors"):
+    with pytest.raises(Absent, match=r"has no model\.safetensors"):
         Vault(tmp_path).folder(tmp_path, 48)
     (tmp_path / "model.safetensors").write_bytes(b"no")
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(Absent, match=r"model\.safetensors is not a file of weights"):
         Vault(tmp_path).folder(tmp_path, 48)
+
+
+def test_a_model_of_another_shape_is_told(small_bert, tmp_path):
+    held = small_bert.weights()
+    del held["embeddings.position_embeddings.weight"]
+
+    with pytest.raises(Absent, match=r"has no 'embeddings\.position_embeddings\.weight': it is not a BERT-shaped model"):
+        Vault(tmp_path / "cache").folder(small_bert.folder(tmp_path / "other", held), 48)
+
+
+def test_a_folders_configuration_says_how_many_heads(small_bert, tmp_path):
+    folder = small_bert.folder(tmp_path / "house-model")
+    vault = Vault(tmp_path / "cache")
+    (folder / "config.json").write_text('{"num_attention_heads": 4}')
+
+    assert vault.folder(folder, 48).graph == int8_graph(small_bert.weights(), heads=4) != int8_graph(small_bert.weights())
+    (folder / "config.json").write_text("[]")
+    with pytest.raises(Absent, match="does not say num_attention_heads"):
+        vault.folder(folder, 48)
 
 
 def test_the_users_directories_follow_the_conventions(tmp_path):

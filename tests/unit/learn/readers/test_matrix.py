@@ -155,7 +155,7 @@ def test_weights_that_are_none_are_refused(tmp_path, weight):
 
 
 def test_a_timestamp_tells_when_and_a_number_of_that_name_is_a_model(tmp_path):
-    moments = pa.array([datetime.datetime(1970, 1, 1, 0, 0, second) for second in (1, 2, 3)], pa.timestamp("ns"))
+    moments = pa.array([1, 2, 3], pa.timestamp("s")).cast(pa.timestamp("ns"))
 
     assert read_dataset(written(tmp_path, plain(at=moments))).table.at.tolist() == [1.0, 2.0, 3.0]
     assert read_dataset(written(tmp_path, plain(at=[0.5, 0.5, 0.5]))).table.models == ("small", "large", "at")

@@ -40,7 +40,7 @@ class _Minder(NamedTuple):
     said: bytearray
 
 
-class Helper:
+class Warden:
     """Its loop. One thread, no waiting but for the socket and the minders' pipes."""
 
     def __init__(self, link: socket.socket, base: str) -> None:
@@ -256,5 +256,6 @@ def main(descriptor: int, base: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a Ctrl-C at the terminal drains the router; we end with it
     with contextlib.suppress(OSError, BadFrame):
-        Helper(socket.socket(fileno=descriptor), base).run()
+        Warden(socket.socket(fileno=descriptor), base).run()
+    _remove(base)  # the router may have been killed, and then nobody else does
     sys.exit(0)

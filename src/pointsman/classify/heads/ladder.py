@@ -1,0 +1,78 @@
+"""The generic guess: how well would each place on a ladder do, going by the looks of a query alone?
+
+One number, the difficulty, comes from `prior`; P(acceptable) falls with it and rises with the place:
+
+    p(place, difficulty) = 1 / (1 + exp(difficulty - offset(place)))        offset rising with the place
+
+so scores are monotone in the ladder for any text. Its columns are places, `place:0` for the first rung to `place:1` for the
+last. Nothing in it was fitted on your traffic: it ranks, and promises nothing.
+
+Answers as a trained scorer does, so that serving needs not know which of the two it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsman.artifact import Artifact
+from pointsman.classify.heads.predicted import Predicted
+from pointsman.classify.heads.prior import of_artifact
+from pointsman.classify.heads.query import Query
+from pointsman.errors import ArtifactRefused
+
+Vectors: TypeAlias = NDArray[np.float32]
+
+HEAD = "ladder"
+"""What the manifest of such an artifact says under `head`."""
+UNSURE = 0.0
+"""Evidence for a single query: no label of yours stands near it."""
+
+
+class Ladder:
+    """An artifact of places, ready to answer. Immutable."""
+
+    __slots__ = ("_offsets", "_prior", "models", "provenance", "sentence")
+
+    def __init__(self, artifact: Artifact) -> None:
+        self.models: tuple[str, ...] = tuple(artifact.manifest["models"])
+        self.sentence: str | None = None
+        """It reads no sentence vectors."""
+        self.provenance: dict[str, Any] = dict(artifact.manifest.get("training", {}))
+        self._offsets = np.asarray(artifact.array("offsets"), dtype=np.float64)
+        self._prior = of_artifact(artifact)
+
+    @classmethod
+    def load(cls, artifact: Artifact) -> Ladder:
+        """Raises `ArtifactOfAnotherVersion` when it was made for other signs than run here, and `ArtifactRefused` when it holds
+        something else."""
+        try:
+            ladder = cls(artifact)
+            ladder.score_one(Query.of_prompt("2 + 2"))
+        except (KeyError, TypeError, ValueError, IndexError) as exc:  # whatever its arrays and entries should have been
+            raise ArtifactRefused(str(artifact.path), f"it is no ladder that this version can read ({type(exc).__name__}: {exc})") from exc
+        if list(ladder._offsets) != sorted(ladder._offsets) or len(ladder._offsets) != len(ladder.models):
+            raise ArtifactRefused(str(artifact.path), "its offsets do not rise from place to place")
+        return ladder
+
+    def score(self, queries: Sequence[Query], sentence_vectors: Vectors | None = None) -> Predicted:
+        """A batch. The lower bound is the guess itself: how far off it may be is not known."""
+        difficulty = self._prior.difficulty(queries).astype(np.float64)
+        p = 1.0 / (1.0 + np.exp(difficulty[:, None] - self._offsets))
+        count = len(queries)
+        return Predicted(p, p, np.full(count, UNSURE), np.zeros(count, dtype=np.bool_), None)
+
+    def score_one(self, query: Query, sentence_vector: Vectors | None = None) -> Predicted:
+        """One query; arrays of one row."""
+        return self.score((query,), None)
+
+    def __repr__(self) -> str:
+        return f"<Ladder {len(self.models)} places>"
+
+
+def is_ladder(artifact: Artifact) -> bool:
+    """It is read by `Ladder`, and not by a trained scorer."""
+    return artifact.manifest.get("head") == HEAD

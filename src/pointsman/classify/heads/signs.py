@@ -1,0 +1,110 @@
+"""Signs of difficulty that hold from one kind of traffic to another: what the shipped prior and the generic guess read.
+
+Few, and each for a reason: how much is asked (length without the answers to choose from, clauses, sentences), how much must
+be kept in mind (numbers), whether answers are offered (choosing is easier than finding), ordinary words between the terms
+(a story to think through rather than a lookup); and the structural features of the request.
+
+Why so few? On sources that were left out of the fit, these rank better than hashed words, and than any vector of the whole
+meaning: those learn which benchmark a prompt comes from.
+
+Case and runs of white space say nothing here, so that they move no decision.
+"""
+
+from __future__ import annotations
+
+import re
+from math import log
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointsman.classify.features import NAMES as STRUCTURAL
+
+Floats: TypeAlias = NDArray[np.float64]
+
+_LEFT_OUT = ("lines", "length")
+"""Structural features that white space moves; length is counted here without it."""
+_KEPT = tuple(at for at, name in enumerate(STRUCTURAL) if name not in _LEFT_OUT)
+NAMES: tuple[str, ...] = (
+    *(f"structural.{STRUCTURAL[at]}" for at in _KEPT),
+    "size", "stem", "words", "word_length", "long_words", "common", "commas", "sentences", "numbers", "digits",
+    "options", "option_size", "brackets", "operators", "quotes", "asks", "wide",
+)
+"""In the order of `read`."""
+
+VERSION = 1
+"""Changes when the same text gives other numbers."""
+HEAD, TAIL = 2048, 1024
+"""Bytes that are counted at either end: they bound what a page costs. Of a longer text the middle counts as much."""
+
+_SPACE = b" \t\r\n\x0b\x0c"
+_DIGITS = b"0123456789"
+_AS_DIGITS = bytes(byte if 48 <= byte <= 57 else 32 for byte in range(256))
+_JOINERS = b".,:/-"
+_BRACKETS = b"()[]{}<>"
+_OPERATORS = b"+*=^%\\_|"
+"""Without those that dates, telephone numbers and prices hold."""
+_QUOTES = b"\"'`"
+_ENDS = b".!?;"
+_WIDE = bytes(range(0xC0, 256))
+_WIDE_COMMAS = ("，".encode(), "、".encode(), "،".encode())
+_OPTION = re.compile(rb"\n[ \t]*\(?([a-jA-J])[.):][ \t]*[^\s]")
+_COMMON = frozenset(
+    b"the of and a to in is you that it he was for on are as with his they i at be this have from or one had by but not what all were "
+    b"we when your can there an each which she do how their if will other about out many then them these so some her would make like "
+    b"him into has more go no way could than first been who its now find long down did get my me".split())
+_LONG = 7
+"""Letters and marks up to which a word is not long."""
+_FEWEST, _MOST = 0.2, 0.6
+"""Shares of ordinary words that count: below are lists of terms, formulas and other languages, of which this says nothing."""
+
+
+def read(data: bytes, chars: int, structural: tuple[float, ...]) -> list[float]:
+    """The signs of a text: `data` is the part that classifiers see, `chars` counts the whole."""
+    seen, factor = _window(data, chars)
+    words = seen.lower().split()
+    size = _without(seen, _SPACE) + 1
+    word = len(words) + 1
+    options, stem, offered = _options(seen)
+    ordinary = sum(map(_COMMON.__contains__, words))
+    long_words = sum(map(_LONG.__lt__, map(len, words)))
+    wide = len(seen) - _without(seen, _WIDE)
+    commas = seen.count(b",") + (sum(map(seen.count, _WIDE_COMMAS)) if wide else 0)
+    digits = size - 1 - (_without(seen, _DIGITS) - (len(seen) - size + 1))
+    return [
+        *(structural[at] for at in _KEPT),
+        log(1 + size * factor) / 8, log(1 + stem * factor) / 8, log(1 + word * factor) / 6, min(1.0, size / word / 12),
+        _share(long_words, word), min(_MOST, max(_FEWEST, ordinary / word)),
+        log(1 + factor * commas) / 4,
+        log(1 + factor * (len(seen) - _without(seen, _ENDS))) / 4,
+        log(1 + factor * len(seen.translate(_AS_DIGITS, _JOINERS).split())) / 4, _share(digits, size),
+        options / 10, log(1 + offered) / 6,
+        _share(len(seen) - _without(seen, _BRACKETS), size), _share(len(seen) - _without(seen, _OPERATORS), size),
+        _share(len(seen) - _without(seen, _QUOTES), size), min(1.0, seen.count(b"?") / 4),
+        _share(wide, size),
+    ]
+
+
+def _window(data: bytes, chars: int) -> tuple[bytes, float]:
+    """Both ends of a long text, and by how much the whole is longer."""
+    if len(data) > HEAD + TAIL:
+        data = data[:HEAD] + b"\n" + data[-TAIL:]
+    return data, max(1.0, chars / (len(data) + 1))
+
+
+def _options(data: bytes) -> tuple[int, int, int]:
+    """Answers to choose from, bytes before the first of them, and bytes per answer; white space not counted."""
+    found = [at.start() for at in _OPTION.finditer(data)] if b"\n" in data else []
+    if len(found) < 2:
+        return 0, _without(data, _SPACE), 0
+    return min(10, len(found)), _without(data[:found[0]], _SPACE), _without(data[found[0]:], _SPACE) // len(found)
+
+
+def _without(data: bytes, kinds: bytes) -> int:
+    return len(data.translate(None, kinds))
+
+
+def _share(part: int, whole: int) -> float:
+    """Square root of a share: a few say nearly as much as many."""
+    return float((part / whole) ** 0.5) if part > 0 else 0.0
