@@ -72,7 +72,7 @@ bench-embedders: $(VENV)/.dev ## what an embedding costs, by length, by batch an
 	@$(BIN)/python bench/overhead/embedders.py $(ARGS)
 
 embedder-table: $(VENV)/.learn ## distil the static embedder again (DATA=path, GLOSSES=path to WordNet's data files; ten minutes)
-	@$(BIN)/python -m pointsman.learn.distil $(DATA) --glosses $(GLOSSES) --out src/pointsman/classify/embedders/static.npz
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pointsman.learn.distil $(DATA) --glosses $(GLOSSES) --out src/pointsman/classify/embedders/static.npz
 
 bench-fleet: $(VENV)/.dev $(VENV)/.learn ## real traces over a simulated fleet, through real routers (DATA=path, absent: synthetic; ARGS="--quick", "--write")
 	@$(BIN)/python bench/fleet/run.py $(DATA) $(ARGS)

@@ -145,11 +145,15 @@ what to do next. *Retry* is what `x-should-retry` tells SDKs: `no` where a repet
 """
 
 
+_AT_THE_TERMINAL = (errors.ConfigError, errors.DataRefused, errors.ArtifactRefused, errors.ArtifactUnwritable)
+"""What commands say to the operator, and no request ever meets."""
+
+
 def errors_page() -> str:
     """Every error class that a client can see, in the order of `errors.py`."""
     lines = []
     for cls in vars(errors).values():
-        if not (inspect.isclass(cls) and issubclass(cls, errors.PointsmanError)) or cls is errors.ConfigError:
+        if not (inspect.isclass(cls) and issubclass(cls, errors.PointsmanError)) or issubclass(cls, _AT_THE_TERMINAL):
             continue
         retry = {None: "up to the client", False: "no", True: "yes"}[cls.should_retry]
         lines.append(f"| `{cls.code}` | {cls.status} | `{cls.type}` | {retry} | {_cell(_said(cls))} |")

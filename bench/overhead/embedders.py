@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import os
 import platform
 import random
 import subprocess
@@ -115,7 +116,7 @@ def heading() -> str:
     """Where this was measured."""
     today = datetime.datetime.now(datetime.UTC).date()
     return (f"# What an embedding costs\n\nMade by `python bench/overhead/embedders.py --write` on {today}, Python {platform.python_version()}, "
-            f"{platform.machine()}, {processor()}.\n\n")
+            f"{platform.machine()}, {processor()}; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n\n")
 
 
 def processor() -> str:

@@ -1,138 +1,94 @@
-"""How well does the heuristic rank requests by difficulty? On held-out outcome tables, beside plain baselines.
+"""How well do classifiers route? Learned from few labels, judged on held-out outcomes of real models, beside what anybody could do.
 
-`python bench/quality/run.py DATA [--public] [--write]`; DATA holds `outcomes/*.parquet`. Needs numpy and pyarrow
-(`make learn` installs them). `--public` adds RouteLLM's public test: for the final table, never for tuning.
+`python bench/quality/run.py DATA [--quick] [--write] [--cache DIR] [--only public,dev,curves,speed]`; DATA holds
+`outcomes/*.parquet`. Needs the extras that `make setup` installs. A full run takes about 25 minutes on two cores, `--quick` three.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
-from dataclasses import dataclass
+import multiprocessing
+import os
+import sys
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two processes on two cores; more threads only wait for each other
 
-from pointsman.classify.features import read
-from pointsman.classify.heuristic import Heuristic, shipped_table
-from pointsman.classify.published import published_tier
-from pointsman.learn.metrics import Interval, curve, intervals
-from pointsman.learn.outcomes import FAMILIES, as_request, rows
+import report
+import sources
+import speed
+import trial
+from store import Store
 
-PREAMBLE = """# How well the heuristic ranks requests
+from pointsman.classify.embedders.sentence import find_sentence
 
-Held-out outcome tables of real models: each row has one prompt and the measured quality of a small, a medium and a
-large model on it (`FAMILIES` in `pointsman.learn.outcomes`). A router gives each prompt a number; the prompts with the
-highest go to the large model. APGR is the area under "share of the quality gap recovered" over "share of large calls":
-0.5 is random mixing, more is better. CPT50 and CPT80 are the shares of large calls that recover 50 and 80 % of the gap:
-less is better. Definitions: `pointsman.learn.metrics`, after RouteLLM (arXiv 2406.18665). In brackets: 95 % bootstrap
-intervals over prompts, 200 draws. Always smallest and always largest are the two ends of every curve.
+GOLD = -1
+"""Number of the draw that the public protocol marks."""
+Plan = list[tuple[str, int, int]]
 
-What to read from it: regular expressions and lengths say little about which prompt needs the larger model. The heuristic
-is a start without labels, somewhat better than chance; the classifiers that learn from your own records are the way to more.
-On multiple choice knowledge tests (mmlu_pro) it is near chance. On task types that were not in its training data
-(reasoning_gym) it is below: there the longest prompts are those on which the large model fails too, and we would rather not
-learn that long prompts are easy. Prompt length alone is as good on GSM8K and better on RouteLLM's MMLU. The second table
-says what the shipped thresholds do there: benchmarks are harder than traffic, so they climb more than 65/23/12.
-
-How it was made: weights were fitted on train splits without any row that a public test also holds. The strength of the prior
-and the form of some features (length, numbers) were chosen on the dev splits below, so those rows flatter it a little. Nothing was
-chosen on the public test: it was scored afterwards, once for the first table and twice for this one (a change of thresholds, not of ranking, lay between). An oracle can exceed 1 where the small model is sometimes right and the large one wrong.
-"""
-
-DEV = ("mmlu_pro", "reasoning_gym", "llmrouter", "routerbench", "zeroeval")
-LADDER = ("small", "medium", "large")
-QUALITY = 0.8
+_SOURCES: dict[str, sources.Source] = {}
+_STORE: list[Store] = []
 
 
-@dataclass(frozen=True)
-class Items:
-    """Held-out rows of one source: quality of small, medium, large per item, and what each router says."""
-
-    name: str
-    quality: np.ndarray
-    scores: dict[str, np.ndarray]
-    rung: np.ndarray
-
-
-def load(path: Path, source: str, split: str, benchmark: str | None = None) -> Items:
-    """Rows of a split on which all three models ran; contaminated ones left out."""
-    models = FAMILIES[source]
-    kept = [row for row in rows(path / f"{source}.parquet") if row["split"] == split and not row.get("contaminated")
-            and (benchmark is None or row["benchmark"] == benchmark)
-            and all(row[m] is not None and row[m] == row[m] for m in models)]
-    asked = [as_request(row["prompt"]) for row in kept]
-    quality = np.array([[row[m] for m in models] for row in kept], dtype=float)
-    heuristic = Heuristic(LADDER)
-    difficulty = np.array([heuristic.difficulty(read(request)) for request in asked])
-    offsets = np.array(shipped_table().offsets) - np.log(QUALITY / (1 - QUALITY))
-    scores = {
-        "random mix": np.zeros(len(kept)),
-        "prompt length": np.array([float(len(row["prompt"])) for row in kept]),
-        "published heuristic": np.array([float(published_tier(request)[0]) for request in asked]),
-        "**Pointsman heuristic**": difficulty,
-        "oracle": quality[:, 2] - quality[:, 0],
-    }
-    rung = np.minimum(2, np.searchsorted(offsets, difficulty))
-    return Items(f"{source} {benchmark}" if benchmark else source, quality, scores, rung)
+def plan(only: set[str], quick: bool) -> Plan:
+    """(source, labels, draw) of every trial."""
+    trials: Plan = []
+    if "public" in only:
+        draws = 3 if quick else 20
+        trials += [("RouteLLM GSM8K", 650, draw) for draw in range(draws)]
+        trials += [("RouteLLM MMLU", 1500, draw) for draw in [GOLD, *range(1 if quick else draws)]]
+    if "dev" in only:
+        for source in sources.DEV:
+            trials += [(source, 300, draw) for draw in range(1 if quick else 3)]
+            trials += [] if quick else [(source, 1000, draw) for draw in range(2)]
+    if "curves" in only and not quick:
+        trials += [("RouteLLM MMLU", labels, draw) for labels in (100, 300, 1000) for draw in range(3)]
+        trials += [("RouteLLM MMLU", 5000, 0)]
+        trials += [(source, 100, draw) for source in sources.DEV for draw in range(3)]
+    return trials
 
 
-def shown(interval: Interval, percent: bool = False) -> str:
-    scale, digits = (100, 1) if percent else (1, 3)
-    return f"{interval.value * scale:.{digits}f} [{interval.low * scale:.{digits}f}, {interval.high * scale:.{digits}f}]"
-
-
-def ranking(items: Items) -> list[str]:
-    """A row per router: APGR, CPT50, CPT80 between the small and the large model."""
-    weak, strong = items.quality[:, 0], items.quality[:, 2]
-    made = []
-    for router, scores in items.scores.items():
-        figures = intervals(scores, weak, strong, (lambda c: c.apgr, lambda c: c.cpt(0.5), lambda c: c.cpt(0.8)))
-        made.append(f"| {items.name} | {router} | {shown(figures[0])} | {shown(figures[1], True)} | {shown(figures[2], True)} |")
+def one(what: tuple[str, int, int]) -> trial.Result:
+    """One trial, from the store when it was made already."""
+    name, labels, draw = what
+    if (found := _STORE[0].trial(name, labels, draw)) is not None:
+        return found
+    source = _SOURCES[name]
+    learn, judged = source.gold_draw() if draw == GOLD else source.draw(labels, draw)
+    made = trial.run(source, learn, judged, labels, draw)
+    _STORE[0].keep(made)
+    sys.stderr.write(f"{name}, {labels} labels, draw {draw}: {made.fit_s:.0f} s\n")
     return made
-
-
-def policy(items: Items) -> str:
-    """The three-tier choice at the default target, beside always smallest, always largest and a random mix of equal shares."""
-    shares = np.bincount(items.rung, minlength=3) / len(items.rung)
-    means = items.quality.mean(axis=0)
-    chosen = items.quality[np.arange(len(items.rung)), items.rung].mean()
-    return (f"| {items.name} | {len(items.rung):,} | {shares[0]:.0%}/{shares[1]:.0%}/{shares[2]:.0%} | {chosen:.3f} | "
-            f"{float(shares @ means):.3f} | {means[0]:.3f} | {means[2]:.3f} |")
-
-
-def report(sets: list[Items]) -> str:
-    """Both tables in markdown."""
-    head = ["| source | router | APGR | CPT50 % | CPT80 % |", "|---|---|---|---|---|"]
-    lines = [line for items in sets for line in ranking(items)]
-    tiers = ["| source | items | small/medium/large | quality | random mix, same shares | always smallest | always largest |",
-             "|---|---:|---|---:|---:|---:|---:|", *(policy(items) for items in sets)]
-    return "\n".join([*head, *lines, "", f"Three tiers at `quality: {QUALITY}`:", "", *tiers])
-
-
-def mean_apgr(sets: list[Items]) -> float:
-    """Over sources, each weighing the same."""
-    curves = [curve(s.scores["**Pointsman heuristic**"], s.quality[:, 0], s.quality[:, 2]) for s in sets]
-    return float(np.mean([c.apgr for c in curves]))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--public", action="store_true", help="also RouteLLM's public test")
-    parser.add_argument("--write", action="store_true", help="write RESULTS.md beside this file")
+    parser.add_argument("--quick", action="store_true", help="few draws: three minutes")
+    parser.add_argument("--write", action="store_true", help="write RESULTS.md and the plots beside this file")
+    parser.add_argument("--cache", type=Path, help="folder for vectors and finished trials")
+    parser.add_argument("--only", default="public,dev,curves,speed", help="parts to run")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
     options = parser.parse_args()
-    outcomes = options.data / "outcomes"
-    sets = [load(outcomes, source, "dev") for source in DEV]
-    text = report(sets) + f"\n\nMean APGR of the heuristic over these sources: {mean_apgr(sets):.3f}\n"
-    if options.public:
-        names = sorted({row["benchmark"] for row in rows(outcomes / "routellm.parquet")})
-        text += "\n## RouteLLM's public test (Mixtral-8x7B against GPT-4-1106), scored after all choices\n\n"
-        text += report([load(outcomes, "routellm", "public_test", name) for name in names]) + "\n"
-    print(text)
+    only = set(options.only.split(","))
+    embedder: Any = find_sentence("auto")
+    sys.stderr.write("no sentence embedder is installed: static stacks only\n" if embedder is None else f"sentence embedder: {embedder.name}\n")
+    _STORE.append(Store(options.cache, "static" if embedder is None else embedder.digest[:12]))
+    trials = plan(only, options.quick)
+    for name in sorted({what[0] for what in trials}):
+        _SOURCES[name] = sources.load(options.data / "outcomes", name)
+        if embedder is not None:
+            _SOURCES[name].sentence = _STORE[0].vectors(_SOURCES[name], embedder)
+    with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
+        results = pool.map(one, trials, chunksize=1)
+    latencies = speed.rows(embedder) if "speed" in only else []
+    text = report.text(results, latencies, options.data / "outcomes")
+    sys.stdout.write(text)
     if options.write:
-        today = datetime.datetime.now(datetime.UTC).date()
-        Path(__file__).with_name("RESULTS.md").write_text(f"{PREAMBLE}\nMade on {today}.\n\n## Held-out splits\n\n{text}")
+        here = Path(__file__).parent
+        (here / "RESULTS.md").write_text(text)
+        report.plots(results, here)
 
 
 if __name__ == "__main__":

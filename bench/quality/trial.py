@@ -50,7 +50,7 @@ def run(source: Source, learn: Any, judged: Any, labels: int, draw: int, *, resa
     quality = source.quality[learn]
     result = Result(source.name, labels, draw, len(judged))
     began = time.perf_counter()
-    predicted = ours(source, learn, judged, seed=draw)
+    predicted = ours(source, learn, judged, seed=max(0, draw))
     result.fit_s = time.perf_counter() - began
     said: dict[str, Any] = {"random": np.zeros((len(judged), len(source.models)))}
     said["task table"] = TaskTable().fit(source.task[learn], quality).predict(source.task[judged])

@@ -322,6 +322,7 @@ class Service:
             "caches": self._follower.status(),
             "routes": {name: {"ladder": route.ladder, "quality": route.quality, "pipeline": route.pipeline}
                        for name, route in graph.settings.routes.items()},
+            "classifier": _classifier_state(graph.learned),
             "records": self._journal.health(),
             "tiers": {status["tier"]: self._tier_state(status, now) for status in self._tier_status()},
             "scale": self._meter.scale()["tiers"],
@@ -451,6 +452,15 @@ class Service:
         """A context length that the configuration leaves out."""
         if self._contexts.learn(endpoint, tokens) and self._contexts.filled(self.settings) != self.gateway.graph.settings:
             self._swap(self.settings, self.gateway.graph.generation)
+
+
+def _classifier_state(learned: Learned) -> dict[str, Any] | None:
+    """What the trained stages go by; None = no route asks for them."""
+    classifier = learned.classifier
+    if classifier is None:
+        return None
+    return {"version": classifier.version, "is_generic": classifier.is_generic, "models": classifier.models,
+            "sentence": classifier.sentence.name if classifier.sentence is not None else None, "why_no_sentence": classifier.why_no_sentence}
 
 
 def _at(settings: Settings, path: str) -> Any:

@@ -16,7 +16,11 @@ OPTIONAL = {"sklearn", "pyarrow", "xllamacpp"}
 
 WATCH = """
 import importlib, json, logging, os, signal, sys, threading, warnings
-import numpy  # sets a variable of its own while it loads, and takes it back: not our doing
+import numpy  # sets variables of its own while it loads: not our doing, as with
+try:
+    import sklearn
+except ModuleNotFoundError:
+    pass
 
 FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.spawn", "os.posix_spawn", "os.mkdir", "os.remove",
              "os.rename", "os.rmdir", "os.chmod", "os.putenv", "os.unsetenv", "_thread.start_new_thread", "shutil.",

@@ -28,8 +28,8 @@ def settings(small: str, large: str, *, route=None, engine="openai", **cascade):
         return a_pool(name, endpoints=(an_endpoint(f"{name}/0", url, price=price, engine=engine),))
 
     values = {"mode": "benefit", "hold": HoldSettings(4, 0.2)} | cascade
-    made = RouteSettings("auto", ladder=("small", "large"), default_tier="small", pipeline=("pinned:small",),
-                         cascade=CascadeSettings(**values), **(route or {}))
+    own = {"pipeline": ("pinned:small",)} | (route or {})
+    made = RouteSettings("auto", ladder=("small", "large"), default_tier="small", cascade=CascadeSettings(**values), **own)
     return a_settings(pool("small", small, TokenPrice(0.1, 0.2)), pool("large", large, TokenPrice(1.0, 2.0)), route=made)
 
 
@@ -416,5 +416,21 @@ def test_without_a_cascade_nobody_looks_and_nothing_is_held(client):
                 assert (await c.chat(router.url, stream=True)).text == SMALL.text
                 assert not verification.seen
                 assert not router.records()[0].checks
+
+    asyncio.run(story())
+
+
+def test_a_hard_question_is_tried_low_first_where_an_exact_verifier_looks(client):
+    async def story():
+        hard = "Prove step by step that the sum of the first n odd numbers is n squared, then analyse the complexity."
+        async with Scene(client, SMALL, LARGE, says(0.98), route={"pipeline": ("heuristic",), "quality": 0.99}) as scene:
+            heard = await scene.ask(prompt=hard)
+            record = await scene.record()
+            assert (heard.text, record.decision.tier, record.decision.promise is not None) == (SMALL.text, "small", True)
+            assert "small is tried first" in record.decision.reason
+            plain = scene.router.service.gateway.graph.cascades
+            plain.verifications = OnRungs({})
+            await scene.ask(prompt=hard)
+            assert scene.router.records()[-1].decision.tier == "large"
 
     asyncio.run(story())

@@ -21,7 +21,7 @@ apart = pytest.mark.skipif(bool(WHY_NOT), reason=f"no namespaces here: {WHY_NOT}
 FILE = f"answer{os.getpid()}.py"
 """Told apart from those of tests that run beside these."""
 CHECK = CommandCheck(run=("python3", FILE), file=FILE, memory_bytes=200_000_000, cpu_s=5)
-WALL_S = 5.0
+WALL_S = 20.0
 
 
 def in_keeper(story):
@@ -254,13 +254,13 @@ def test_a_router_that_is_killed_leaves_nothing():
 
 def test_checks_run_beside_each_other():
     async def story(keeper):
-        code = "import time; time.sleep(0.3)"
+        code = "import time; time.sleep(1)"
         loop = asyncio.get_running_loop()
         began = loop.time()
         await asyncio.gather(*(keeper.run(CHECK, code, WALL_S) for _ in range(4)))
         return loop.time() - began
 
-    assert in_keeper(story) < 1.2
+    assert in_keeper(story) < 3.9
 
 
 def test_without_namespaces_the_limits_and_the_clock_still_hold(monkeypatch, tmp_path):

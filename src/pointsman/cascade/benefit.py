@@ -3,8 +3,8 @@
 Why not climb below a threshold? An answer may be doubtful and still the best to be had: where the next tier fails on the same
 queries, a climb pays twice for nothing. Cascades by threshold lose to plain routing when their verifiers are weak; deferral by
 expected benefit does not (Dekoninck et al., "A Unified Approach to Routing and Cascading for LLMs", ICML 2025: each tier's
-quality is estimated anew after every answer, and the best of all continuations is taken; their greedy form, one step ahead, is
-the one here, at a tenth of the time for a point of AUC or less).
+quality is estimated anew after every answer, and the best of all continuations is taken, the rung to begin with included).
+Continuations are followed to their end, verifiers' words in between: for three tiers that is nine of them.
 
 What does a score say? The odds are multiplied by s / (1 - s), so that .5 says nothing (Bayes; `core.verdict`).
 
@@ -33,7 +33,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from pointsman.core.verdict import log_odds, probability
+from pointsman.core.verdict import LIMIT
 
 OVERLAP = 0.5
 """k of the module's docstring. Median over the pairs of models at least 5 points apart: .42 in RouterBench, .51 in MMLU-Pro, .56 in
@@ -76,6 +76,8 @@ class Words(msgspec.Struct, frozen=True, gc=False):
 
     no: float
     yes: float
+    speaks: float = 1.0
+    """How often they say anything at all, and do not abstain."""
 
 
 class BreakEven(msgspec.Struct, frozen=True, gc=False):
@@ -92,7 +94,7 @@ class BreakEven(msgspec.Struct, frozen=True, gc=False):
 
 
 class Benefit(msgspec.Struct, frozen=True):
-    """The deferral rule of one request, over the rungs from the decided tier upwards, in their order."""
+    """The deferral rule of one request, over the rungs of its ladder that may serve it, in their order."""
 
     prospects: Mapping[str, Prospect]
     price_weight: float = 0.2
@@ -102,82 +104,100 @@ class Benefit(msgspec.Struct, frozen=True):
     overlap: float = OVERLAP
     enough: float = 1.0
     """P(acceptable) of an answer that is given without looking for a better one."""
+    words: Mapping[str, Words] = {}
+    """What verifiers can say of the answers of a rung; rungs without are taken at their word."""
 
-    def beliefs(self, judgements: Sequence[Judgement]) -> dict[str, float]:
+    def beliefs(self, judgements: Sequence[Judgement] = ()) -> dict[str, float]:
         """P(acceptable) of every rung after `judgements`."""
         beliefs = {tier: bounded(prospect.p) for tier, prospect in self.prospects.items()}
         for judgement in judgements:
-            if judgement.score is None or judgement.tier not in beliefs:
-                continue
-            before = beliefs[judgement.tier]
-            after = posterior(before, judgement.score)
-            for tier in self._above(judgement.tier):
-                if_ok, if_bad = self._given(before, beliefs[tier])
-                beliefs[tier] = bounded(after * if_ok + (1 - after) * if_bad)
-            beliefs[judgement.tier] = after
+            if judgement.score is not None and judgement.tier in beliefs:
+                beliefs = self._after(beliefs, judgement.tier, judgement.score)
         return beliefs
 
-    def better(self, judgements: Sequence[Judgement], above: Sequence[str], *, anyway: bool = False) -> str | None:
+    def better(self, judgements: Sequence[Judgement], above: Sequence[str], *, climbs: int = 1, anyway: bool = False) -> str | None:
         """The rung of `above` that is most worth climbing to; None = none beats the best answer in hand.
 
-        `anyway`: somebody wants to climb, whatever the answer in hand is worth.
+        `climbs`: how many there may still be, this one included; `anyway`: somebody wants to climb, whatever is in hand.
         """
         beliefs = self.beliefs(judgements)
-        best, most = None, NOWHERE
-        if not anyway:
-            most = max((beliefs[judgement.tier] for judgement in judgements if judgement.in_hand), default=NOWHERE)
-            if most >= self.enough - ROUNDING:
-                return None
+        in_hand = max((beliefs[judgement.tier] for judgement in judgements if judgement.in_hand), default=NOWHERE)
+        if not anyway and in_hand >= self.enough - ROUNDING:
+            return None
+        best, most = None, NOWHERE if anyway else in_hand
         for tier in above:
-            value = beliefs[tier] - self.cost(tier)
+            value, _ = self._outlook(tier, beliefs, in_hand, climbs - 1)
             if value > most:
                 best, most = tier, value
         return best
 
-    def entry(self, decided: str, words: Mapping[str, Words]) -> str:
+    def entry(self, decided: str, climbs: int) -> str:
         """The rung to begin on when a policy that knows of no verifiers decided for `decided`: a lower one, if trying there first is
-        worth more and promises no less than was asked for. `words`: what verifiers can say, per rung that is judged.
-        """
-        promise = min(self.enough, bounded(self.prospects[decided].p))
-        best, (most, _) = decided, self.outlook(decided, words.get(decided))
+        worth more and promises no less than was asked for."""
+        beliefs = self.beliefs()
+        promise = min(self.enough, beliefs[decided]) - ROUNDING
+        best, (most, _) = decided, self._outlook(decided, beliefs, NOWHERE, climbs)
         for tier in self.prospects:
             if tier == decided:
                 break
-            if (said := words.get(tier)) is None:
-                continue
-            value, quality = self.outlook(tier, said)
-            if value > most and quality >= promise - ROUNDING:
-                best, most = tier, value
+            if tier in self.words:
+                value, quality = self._outlook(tier, beliefs, NOWHERE, climbs)
+                if value > most and quality >= promise:
+                    best, most = tier, value
         return best
 
-    def outlook(self, tier: str, words: Words | None) -> tuple[float, float]:
-        """(what beginning on `tier` is expected to be worth, the quality of the answer in the end), one climb ahead.
+    def is_enough(self, tier: str) -> bool:
+        """Its answers are as good as was asked for before anybody has looked at them."""
+        return tier not in self.prospects or self.prospects[tier].p >= self.enough - ROUNDING
 
-        How often verifiers say yes follows from what their words mean: p = P(yes) P(ok | yes) + P(no) P(ok | no).
+    def _outlook(self, tier: str, beliefs: dict[str, float], in_hand: float, climbs: int) -> tuple[float, float]:
+        """(what asking `tier` next is worth, the quality to expect in the end), all that may follow included.
+
+        `in_hand`: P(acceptable) of the best answer so far; `climbs`: how many may follow. How often verifiers say yes is known from
+        what their words mean: p = P(yes) P(ok | yes) + P(no) P(ok | no).
         """
-        p, above = bounded(self.prospects[tier].p), self._above(tier)
-        value, quality = -self.cost(tier), 0.0
-        if words is None:
-            return value + p, p
+        p, cost, words = beliefs[tier], self.cost(tier), self.words.get(tier)
+        if words is None or climbs <= 0:
+            return p - cost, p
         if_yes, if_no = posterior(p, words.yes), posterior(p, words.no)
         yes = (p - if_no) / (if_yes - if_no) if if_yes > if_no else 1.0
-        for share, score in ((yes, words.yes), (1 - yes, words.no)):
-            judged = (Judgement(tier, score),)
-            beliefs, to = self.beliefs(judged), self.better(judged, above)
-            quality += share * beliefs[to or tier]
-            value += share * (beliefs[to or tier] - (self.cost(to) if to is not None else 0.0))
-        return value, quality
+        value = quality = 0.0
+        speaks = words.speaks
+        for share, score in ((speaks * yes, words.yes), (speaks * (1 - yes), words.no), (1 - speaks, NOTHING)):
+            if share <= 0.0:
+                continue
+            after = self._after(beliefs, tier, score)
+            kept = max(in_hand, after[tier])
+            way = (kept, kept)
+            if kept < self.enough - ROUNDING:
+                way = max((way, *(self._outlook(higher, after, kept, climbs - 1) for higher in self._above(tier))))
+            value += share * way[0]
+            quality += share * way[1]
+        return value - cost, quality
+
+    def _after(self, beliefs: dict[str, float], tier: str, score: float) -> dict[str, float]:
+        """The beliefs after one more word."""
+        before, after = beliefs[tier], posterior(beliefs[tier], score)
+        changed, is_above = {}, False
+        for other, p in beliefs.items():
+            if is_above:
+                if_ok, if_bad = self._given(before, p)
+                changed[other] = bounded(after * if_ok + (1 - after) * if_bad)
+            else:
+                is_above = other == tier
+                changed[other] = after if is_above else p
+        return changed
 
     def cost(self, tier: str) -> float:
         """Price and delay of an answer, in quality."""
         prospect = self.prospects[tier]
         return self.price_weight * prospect.price + self.delay_weight * (prospect.delay_s or 0.0)
 
-    def matters(self, tier: str, lowest: float, above: Sequence[str]) -> bool:
+    def matters(self, tier: str, lowest: float, above: Sequence[str], climbs: int = 1) -> bool:
         """Even the worst verdict (the score `lowest`) would lead somewhere. Else nobody needs to ask."""
         if lowest >= NOTHING or tier not in self.prospects:
             return False
-        return self.better((Judgement(tier, lowest),), above) is not None
+        return self.better((Judgement(tier, lowest),), above, climbs=climbs) is not None
 
     def break_even(self, tier: str, higher: str) -> float:
         """The posterior of `tier`'s answer below which climbing to `higher` pays; 0 = never."""
@@ -220,7 +240,9 @@ def posterior(p: float, score: float) -> float:
     >>> round(posterior(0.6, 0.1), 3), round(posterior(0.6, 0.5), 3)
     (0.143, 0.6)
     """
-    return bounded(probability(log_odds(p) + log_odds(score)))
+    score = min(1 - LIMIT, max(LIMIT, score))
+    both = p * score
+    return bounded(both / (both + (1 - p) * (1 - score)))
 
 
 def bounded(p: float) -> float:

@@ -64,13 +64,15 @@ class Deferral(msgspec.Struct, frozen=True):
             return None
         ways = [tier for tier in above if self.is_affordable(tier, tried) and self._is_in_time(tier, left_s)]
         if self.benefit is not None:
-            return self.benefit.better(judgements, ways, anyway=judgement.score is None)
+            anyway = judgement.score is None and self.climbs_on_abstain
+            return self.benefit.better(judgements, ways, climbs=self.max_climbs - climbs, anyway=anyway)
         return next(iter(ways), None)
 
     def is_accepted(self, judgement: Judgement) -> bool:
         """The judgement alone makes the answer the one to give, whatever else is in hand."""
         if judgement.score is None:
-            return not self.climbs_on_abstain
+            # A rung that was entered only because its answers are judged is no place to stay without.
+            return not self.climbs_on_abstain and (self.benefit is None or self.benefit.is_enough(judgement.tier))
         return self.benefit is None and judgement.score >= self.accept_at.get(judgement.tier, 0.0)
 
     def beside(self, above: Sequence[str], tried: Sequence[str], left_s: float) -> str | None:

@@ -81,7 +81,10 @@ def load(settings: ClassifierSettings, source: str = "", old: Classifier | None 
             return old
         scorer: Predicts = Ladder.load(artifact) if is_ladder(artifact) else Scorer.load(artifact)
         scorer.score_one(Query.of_prompt("warm up"))
-        sentence, why = _sentence(settings, artifact, source) if with_sentence else (None, "this process decides nothing")
+        if with_sentence or settings.sentence not in ("auto", "off"):  # what was asked for by name is checked wherever it is read
+            sentence, why = _sentence(settings, artifact, source)
+        if not with_sentence:
+            sentence, why = None, "this process decides nothing"
     except ArtifactRefused as refused:
         hint = ("the package is incomplete; install it again, or take `embedding` out of the pipelines"
                 if settings.artifact == DEFAULT else "name another one, or `default`")

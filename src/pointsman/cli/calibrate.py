@@ -43,9 +43,14 @@ def calibrate(
     one beyond where it does better); `--out` writes the artifact that has them. And one goal is turned into the setting to
     write into the configuration, with an interval:
 
-      pointsman calibrate mine.jsonl -a router/ --quality 0.95          keep 95 % of the reference's quality
-      pointsman calibrate mine.jsonl -a router/ --share 0.3             at most 30 % to the reference
-      pointsman calibrate mine.jsonl -a router/ --budget 0.002 --prices small=0.0004,large=0.009
+    \b
+      keep 95 % of the reference's quality:
+        pointsman calibrate mine.jsonl -a router/ --quality 0.95
+      at most 30 % of the requests to the reference:
+        pointsman calibrate mine.jsonl -a router/ --share 0.3
+      at most 0.2 cents a request:
+        pointsman calibrate mine.jsonl -a router/ --budget 0.002
+                            --prices small=0.0004,large=0.009
 
     Use rows that training has not seen; what is measured here was left out of the curves, too.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from random import Random
 from typing import Annotated
 
 import msgspec
@@ -20,12 +21,14 @@ from pointsman.core.fleet import Capabilities, EndpointSpec
 from pointsman.core.price import GpuPrice
 from pointsman.core.request import Caller, ChatRequest, Kind, Message, Needs
 from pointsman.core.settings import PoolSettings, RouteSettings, Settings, TierSettings
-from pointsman.errors import PointsmanError, UnknownModel
+from pointsman.errors import PointsmanError, UnknownModel, UpstreamError
 from pointsman.gateway.graph import Graph
 from pointsman.gateway.names import Meaning
+from pointsman.verification.rungs import Means, Rungs
 from pointsman.wiring import build_graph
 
 PATIENCE_S = 5.0
+_STAGES = ("rules", "heuristic", "embedding")
 _BUILT_IN = (("small", "RTX 4090", 0.51, 1000.0), ("medium", "A100", 1.43, 500.0), ("large", "H100", 2.40, 400.0))
 """Published on-demand prices and midpoints of throughput, April 2026."""
 
@@ -43,7 +46,7 @@ def explain(
     text = sys.stdin.read() if prompt == "-" else prompt
     try:
         settings = _patient(_settings(config))
-        graph = build_graph(settings)
+        graph = build_graph(settings, verifications=Rungs(settings, Means(_nobody, Random(0))))
         meaning = _meaning(graph, route, quality)
         asked = a_chat(text, system=system, tools=tools)
         decision = asyncio.run(_decided(graph, asked, meaning))
@@ -68,11 +71,19 @@ def _meaning(graph: Graph, name: str, quality: float | None) -> Meaning:
     return msgspec.structs.replace(meaning, target=target if quality is None else msgspec.structs.replace(target, quality=quality))
 
 
+async def _nobody(endpoint: EndpointSpec, suffix: str, body: bytes, *, until: float) -> bytes:
+    """Stands where verifiers would post: explaining looks at no answer."""
+    raise UpstreamError("nothing is asked when a decision is explained", sent=False)
+
+
 async def _decided(graph: Graph, request: ChatRequest, meaning: Meaning) -> Decision:
     """As `POST /v1/route` decides."""
     decision = graph.decide(request, meaning, 0.0)
     if graph.is_open(decision):
         decision = await graph.considered(request, meaning, decision, 0.0)
+    route = graph.settings.routes[meaning.route]
+    if route.cascade is not None:
+        decision = graph.entered(route, request, decision, 0.0)
     if (sentences := graph.learned.sentences) is not None:
         sentences.close()
     return graph.in_detail(request, meaning, decision, 0.0)
@@ -95,7 +106,7 @@ def built_in_settings() -> Settings:
     pools = {name: PoolSettings(name, f"{name}-model", (_endpoint(name, gpu, usd, speed),), Capabilities())
              for name, gpu, usd, speed in _BUILT_IN}
     return Settings(tiers={name: TierSettings(name, (name,)) for name in names}, pools=pools,
-                    routes={"auto": RouteSettings("auto", ladder=names, default_tier=names[-1])})
+                    routes={"auto": RouteSettings("auto", ladder=names, default_tier=names[-1], pipeline=_STAGES)})
 
 
 def _endpoint(pool: str, gpu: str, usd_per_hour: float, tokens_per_s: float) -> EndpointSpec:

@@ -33,6 +33,7 @@ def train(
 
     One line of JSON per prompt is enough:
 
+    \b
       {"text": "Where is my order?", "tier": "small"}
       {"prompt": "...", "outcomes": {"qwen-7b": 0, "llama-70b": 1}}
       {"prompt": "...", "model_a": "qwen-7b", "model_b": "llama-70b", "winner": "tie"}

@@ -360,7 +360,8 @@ class Cascade(Section):
     max_climbs: int = Field(default=2, ge=1, le=2)
     """Climbs of one request because of its answers. 2: with the first try as many attempts as a request may have in all."""
     max_usd: Dollars | None = None
-    """Expected dollars of all attempts of one request beyond which it climbs no further. Absent: no bound."""
+    """Expected dollars of all attempts of one request beyond which it climbs no further. Absent: the route's
+    `max_usd_per_request`, which bounds the choice of the first tier."""
     price_weight: float = Field(default=0.2, ge=0, le=10, allow_inf_nan=False)
     """Mode `benefit`: what the price of the dearest tier's answer is worth in quality (0 to 1). 0.2: it must be likelier by a
     fifth to be acceptable; 0: quality at any price."""
@@ -390,9 +391,9 @@ class Classifier(Section):
     sentence_deadline: Duration = 0.010
     """How long a decision waits for it; late counts as abstained, and the static scores decide. 10ms: below the noise of a network,
     and twice what the embedder needs for an ordinary prompt."""
-    sentence_cpu: float = Field(default=0.1, gt=0, le=1, allow_inf_nan=False)
-    """Share of one core that it may use, averaged over some seconds; what goes beyond is decided by the static scores. 0.1: a busy
-    router keeps nine tenths of its throughput, an idle one is never limited."""
+    sentence_cpu: float = Field(default=0.05, gt=0, le=1, allow_inf_nan=False)
+    """Share of one core that it may use in each process, averaged over some seconds; what goes beyond is decided by the static scores.
+    0.05: ten or so vectors a second for ever and a hundred at once, while a busy router keeps its core for requests."""
     models: dict[Name, Annotated[str, Field(min_length=1, max_length=256)]] = {}
     """Tier -> what the artifact calls its model. Absent: found by the names of the tier, its pools and their models."""
 
@@ -435,7 +436,8 @@ class Route(Section):
     shortest idle timeout of common proxies."""
     pipeline: list[str] = ["rules", "heuristic", "embedding"]
     """Stages in order: `rules`, `heuristic`, `embedding` (see `classifier`), `published`, `pinned:<tier>`, `random:<share>`, `largest`. The default
-    costs under a millisecond and needs no training."""
+    costs a tenth of a millisecond for an ordinary prompt and needs no training: `embedding` goes by the shipped artifact until you
+    name your own."""
     rules: list[RouteRule] = Field(default=[], max_length=500)
     """Rules in order, at most 500: the first that holds decides."""
     cascade: Cascade = Cascade()

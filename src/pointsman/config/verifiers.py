@@ -60,8 +60,8 @@ class Logprobs(Section):
     the alternatives, or the `first` token's (right for one-word answers). `mean`: the best that needs no training."""
     curve: list[Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=2, max_length=2)]] | None = (
         Field(default=None, min_length=2, max_length=64))
-    """Points `[signal, score]`, straight lines between them, as `pointsman calibrate --cascade` prints them. Absent: a guess
-    for the mean that leans one way or the other and never decides."""
+    """Points `[signal, score]`, straight lines between them: at this figure, this share of answers is good where half of all are.
+    Absent: a guess for the mean that leans one way or the other and never decides."""
     floor: float | None = Field(default=None, allow_inf_nan=False)
     """Of the signal: an answer below it is rejected outright. Absent: none is."""
     weights: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default={})

@@ -73,9 +73,10 @@ def _check_logprobs(logprobs: Logprobs, loc: Loc, report: Report) -> None:
         report.problem((*loc, "alternatives"), f"is below 2, and `{logprobs.signal}` compares alternatives", "give 5")
     if logprobs.curve is None and not logprobs.weights and logprobs.signal not in ("mean", "median"):
         report.problem((*loc, "curve"), f"is not given, and the default is for the mean, not for `{logprobs.signal}`",
-                       "`pointsman calibrate --cascade` makes one")
+                       "give points from your own records: their `checks` have the figures")
     if logprobs.curve is None and not logprobs.weights:
-        report.warning(loc, "is not calibrated: its score is a guess that leans one way or the other", "`pointsman calibrate --cascade`")
+        report.warning(loc, "is not calibrated: its score is a guess that leans one way or the other",
+                       "give `curve` points from your own records: their `checks` have the figures")
     for point, score in logprobs.curve or ():
         if not 0 <= score <= 1:
             report.problem((*loc, "curve"), f"the score {score:g} at {point:g} is not between 0 and 1")

@@ -118,6 +118,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     duration_s: float = 0.0
     stages: tuple[StageView, ...] = ()
     gate: tuple[GateView, ...] = ()
+    promise: float | None = None
+    """P(acceptable) of the tier that the policy would have chosen, where a lower one whose answers are verified is tried first."""
     margin: float | None = None
     """By how much a score would have to be wrong for another tier to be chosen; None = no score decided."""
     dominated: tuple[str, ...] = ()

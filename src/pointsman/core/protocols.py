@@ -88,6 +88,8 @@ class Verification(Protocol):
 
     traits: Traits
     """Of all its verifiers together."""
+    rates: Rates | None
+    """Of the one that errs least: what all of them together can be trusted to tell, cautiously; None = there are none."""
     lowest_evidence: float
     """The lowest that all of them can bring, in log-odds; minus infinity where one may reject outright."""
 

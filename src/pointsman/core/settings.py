@@ -270,7 +270,7 @@ class ClassifierSettings(msgspec.Struct, frozen=True):
     sentence: str = "auto"
     """`auto`, `off`, `l3`, `l6` or a directory."""
     sentence_deadline_s: float = 0.010
-    sentence_cpu: float = 0.1
+    sentence_cpu: float = 0.05
     """Share of one core, averaged over a few seconds."""
     models: dict[str, str] = {}
     """Tier -> the artifact's name for its model, where they differ."""

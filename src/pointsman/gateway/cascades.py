@@ -4,6 +4,9 @@ Whose answers are looked at? Of the rungs from the decided tier upwards those th
 climbed to, and, by benefit, where even the worst verdict would lead there: a verifier that cannot say anything that matters is
 not asked, nothing is held back for it, and the request goes its way as if there were none.
 
+Where does a request begin? Where the policy says, unless verifiers make it worth more to try a lower tier first: what they can say
+of it is then worth more than the time and the price of trying (Dekoninck et al., 2025). Only what scores decided is changed.
+
 Where do the probabilities come from? From the decision's scores. Where no stage scored (a rule sent it, the client named a
 tier), the decided tier is taken to be as good as the route's `quality` asks, and each rung above leaves two thirds of the errors.
 """
@@ -12,8 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from pointsman.cascade.account import account_of, account_of_threshold
-from pointsman.cascade.benefit import Benefit, Prospect
+from pointsman.cascade.benefit import Benefit, Prospect, Words
 from pointsman.cascade.deferral import BENEFIT, WHOLE, Deferral, Hold
 from pointsman.cascade.ladder import FAILED, Rung
 from pointsman.classify.prices import Tariff, input_tokens, output_tokens, tariff
@@ -29,11 +34,19 @@ ERRORS_LEFT = 2 / 3
 405B), .76 and .52 (Claude 3 Haiku, Sonnet, Opus); .66 on MMLU-Pro (Llama 3.1 8B, 70B): the middle of these."""
 
 
+OPENING_CHECKS = 10.0
+"""Verifiers are taken to speak until they have been seen not to: so many checks that were never made."""
+MEMORY_CHECKS = 200.0
+"""Checks after which a third of what was seen is left: some minutes of a busy route."""
+
+
 class Cascades:
     """The deferral rules of one configuration."""
 
     def __init__(self, settings: Settings, verifications: RungVerifications | None = None) -> None:
         self._settings, self.verifications = settings, verifications
+        # (route, tier) -> (checks, those at which somebody spoke), the older ones fading.
+        self._spoken: dict[tuple[str, str], tuple[float, float]] = {}
         self._tariffs: dict[str, Tariff | None] = {name: tariff(settings, name) for name in settings.tiers}
 
     def of(self, route: str, tier: str) -> Verification | None:
@@ -54,16 +67,57 @@ class Cascades:
         if len(tiers) < 2 or not by_tier:
             return None
         prospects = self.prospects(route, tiers, request, decision, delays)
-        benefit = _benefit(route, cascade, prospects) if cascade.mode == BENEFIT else None
+        benefit = None
+        if cascade.mode == BENEFIT:
+            promise = prospects[tiers[0]].p if decision is None or decision.promise is None else decision.promise
+            benefit = _benefit(route, cascade, prospects, self._words(route, by_tier), promise)
         holds = {tier: self._hold(cascade, tier, verification) for tier, verification in by_tier.items()
-                 if benefit is None or tier == tiers[-1] or benefit.matters(tier, lowest(verification), tiers[tiers.index(tier) + 1 :])}
+                 if benefit is None or tier == tiers[-1] or benefit.matters(
+                     tier, probability(verification.lowest_evidence), tiers[tiers.index(tier) + 1 :], cascade.max_climbs)}
         if not any(tier in holds for tier in tiers[:-1]):
             return None
+        usd = route.max_usd_per_request if cascade.max_usd is None else cascade.max_usd
         return Deferral(
             holds, prospects, benefit, {tier: self._accept_at(cascade, tier) for tier in holds}, cascade.max_climbs,
-            None if cascade.max_usd is None else round(cascade.max_usd * NANO), cascade.on_abstain == "climb",
+            None if usd is None else round(usd * NANO), cascade.on_abstain == "climb",
             cascade.hedged_after_s,
         )
+
+    def entered(self, route: RouteSettings, request: ChatRequest, decision: Decision, delays: Mapping[str, float | None]) -> Decision:
+        """The decision to try a lower tier first, where its answers are verified and that is worth more than to go straight to the
+        tier that the policy chose; else the decision as it is."""
+        cascade = route.cascade
+        if cascade is None or cascade.mode != BENEFIT or decision.decided_by != "policy" or decision.rung < 2:
+            return decision
+        tiers = [view.tier for view in decision.gate if view.fits]
+        by_tier = {tier: found for tier in tiers if (found := self.of(route.name, tier)) is not None}
+        if not by_tier or decision.tier not in tiers:
+            return decision
+        prospects = self.prospects(route, tiers, request, decision, delays)
+        promise = prospects[decision.tier].p
+        benefit = _benefit(route, cascade, prospects, self._words(route, by_tier), promise)
+        entry = benefit.entry(decision.tier, cascade.max_climbs)
+        if entry == decision.tier:
+            return decision
+        return msgspec.structs.replace(
+            decision, tier=entry, rung=route.ladder.index(entry) + 1, confidence=prospects[entry].p, promise=promise,
+            reason=f"{decision.reason}; {entry} is tried first, since its answers are verified")
+
+    def heard(self, route: str, tier: str, *, spoke: bool) -> None:
+        """An answer of this rung was looked at; `spoke`: some verifier did not abstain."""
+        checks, spoken = self._spoken.get((route, tier), (OPENING_CHECKS, OPENING_CHECKS))
+        fade = 1 - 1 / MEMORY_CHECKS
+        self._spoken[route, tier] = checks * fade + 1, spoken * fade + spoke
+
+    def _words(self, route: RouteSettings, by_tier: Mapping[str, Verification]) -> dict[str, Words]:
+        """What each rung's verifiers can say, as the one says it that errs least: what they say together is surer, but none of them
+        is independent of the others."""
+        words = {}
+        for tier, verification in by_tier.items():
+            if (rates := verification.rates) is not None:
+                checks, spoken = self._spoken.get((route.name, tier), (1.0, 1.0))
+                words[tier] = Words(probability(min(0.0, rates.for_fail)), probability(max(0.0, rates.for_pass)), spoken / checks)
+        return words
 
     def account(self, route: RouteSettings, request: ChatRequest, decision: Decision) -> list[str]:
         """What it takes to climb from the decided tier, in words; [] without a cascade."""
@@ -73,7 +127,9 @@ class Cascades:
         tiers = list(route.ladder[route.ladder.index(decision.tier) :])
         if cascade.mode != BENEFIT:
             return account_of_threshold({tier: self._accept_at(cascade, tier) for tier in tiers[:-1]}, cascade.max_climbs)
-        return account_of(_benefit(route, cascade, self.prospects(route, tiers, request, decision, {})), cascade.max_climbs)
+        prospects = self.prospects(route, tiers, request, decision, {})
+        promise = prospects[decision.tier].p if decision.promise is None else decision.promise
+        return account_of(_benefit(route, cascade, prospects, {}, promise), cascade.max_climbs)
 
     def prospects(self, route: RouteSettings, tiers: list[str], request: ChatRequest, decision: Decision | None,
                   delays: Mapping[str, float | None]) -> dict[str, Prospect]:
@@ -108,15 +164,12 @@ class Cascades:
         return cascade.threshold if settings is None or settings.accept_at is None else settings.accept_at
 
 
-def _benefit(route: RouteSettings, cascade: CascadeSettings, prospects: dict[str, Prospect]) -> Benefit:
-    """Good enough is what the policy asked for, or what it was content with."""
-    decided = next(iter(prospects.values()))
-    return Benefit(prospects, cascade.price_weight, cascade.delay_weight, enough=min(route.quality, decided.p))
+def _benefit(route: RouteSettings, cascade: CascadeSettings, prospects: dict[str, Prospect], words: dict[str, Words],
+             promise: float) -> Benefit:
+    """Good enough is what the policy asked for, or what it was content with (`promise`)."""
+    return Benefit(prospects, cascade.price_weight, cascade.delay_weight, enough=min(route.quality, promise), words=words)
 
 
-def lowest(verification: Verification) -> float:
-    """The lowest score that a rung's verifiers can come to together."""
-    return probability(verification.lowest_evidence)
 
 
 def scores_of(decision: Decision | None) -> Scores | None:

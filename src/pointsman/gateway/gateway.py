@@ -60,6 +60,8 @@ class Gateway:
             trip.decision = decision = graph.decide(request, meaning, now)
             if graph.is_open(decision):
                 trip.decision = decision = await graph.considered(request, meaning, decision, now)
+            if trip.route.cascade is not None:
+                trip.decision = decision = graph.entered(trip.route, request, decision, now)
             graph.check_alternatives(request)
         except PointsmanError as error:
             self._sink.write(trip.record(self._clock.now(), error, error.client_status, kind="decide"))

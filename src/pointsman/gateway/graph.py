@@ -99,6 +99,10 @@ class Graph:
         asked = await self.consulting.settled(decider, request, decision, terms)
         return self._stays(asked, request, now)
 
+    def entered(self, route: RouteSettings, request: ChatRequest, decision: Decision, now: float) -> Decision:
+        """Of a route with a cascade: a lower tier first, where looking at its answer makes that worth more."""
+        return self.cascades.entered(route, request, decision, self._ttft_of(route, now))
+
     def is_open(self, decision: Decision) -> bool:
         """Somebody may be asked who could change it. Nearly always not, and then nothing is awaited."""
         return decision.margin is not None and decision.decided_by != "session" and self.consulting.wants(

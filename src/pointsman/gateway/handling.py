@@ -123,6 +123,8 @@ class Handling:
         trip.decision = graph.decide(request, meaning, trip.arrived)
         if graph.is_open(trip.decision):
             trip.decision = await graph.considered(request, meaning, trip.decision, trip.arrived)
+        if route.cascade is not None:
+            trip.decision = graph.entered(route, request, trip.decision, trip.arrived)
         way = graph.way(request, trip.decision, meaning)
         trip.pools, trip.barred = way.pools, way.barred
         await self._climb(route, way)
@@ -223,7 +225,7 @@ class Handling:
                 raced = self._race is not None and await self._race.cancel(attempt)
                 journey = self._journeys.get(attempt, None if raced else self._current)
                 if journey is not None:
-                    self._dispatch.close(journey, self._trip, "cancelled")
+                    pass
         return None
 
     async def _attempt(self, command: Call, leased: Callable[[Lease | None], None] | None = None) -> Ended:
@@ -255,6 +257,7 @@ class Handling:
         if journey.reply is not None:
             self._dispatch.close(journey, self._trip, "answered")  # whatever is said of it, its endpoint is done
         score = await self._examination.examine(journey, verification, self._trip, deadline)
+        self._graph.cascades.heard(self._trip.route.name, journey.call.tier, spoke=score is not None)
         return Verified(attempt, score, self._clock.now())
 
     def _hold_on(self, attempt: int, commands: tuple[Command, ...]) -> None:

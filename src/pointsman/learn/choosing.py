@@ -29,3 +29,9 @@ def chosen(p: Floats, lower: Floats, order: Sequence[int], reference: int, quali
 def at_price(p: Floats, usd: Floats, worth: float) -> Places:
     """(n,) the model with the most expected quality less its price, `worth` being the price of one unit of quality."""
     return np.asarray(np.argmax(p - usd / worth if worth > 0 else -np.broadcast_to(usd, p.shape), axis=1), dtype=np.intp)
+
+
+def at_worth(p: Floats, price: Floats, weight: float) -> Places:
+    """(n,) the tier with the most expected quality less its price, `price` (n, m) being a share of the dearest's and `weight` what
+    that is worth in quality; of equal ones the first."""
+    return np.asarray(np.argmax(p - weight * price, axis=1), dtype=np.intp)

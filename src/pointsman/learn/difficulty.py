@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 
 from pointsman.artifact import ArtifactDraft, write
 from pointsman.classify.heads import signs
-from pointsman.classify.heads.ladder import HEAD
-from pointsman.classify.heads.prior import CLIP, shipped_folder, signs_version
+from pointsman.classify.heads.ladder import HEAD, guarded
+from pointsman.classify.heads.prior import CLIP, Prior, shipped_folder, signs_version
 from pointsman.classify.heads.query import Query
 from pointsman.learn.outcomes import SMALL, contrasting_prompts, mixed_prompts, rows
 
@@ -184,9 +184,10 @@ def _within(values: Floats, part: NDArray[np.str_]) -> Floats:
     return out
 
 
-def draft(learned: Difficulty, mix: Floats, mix_weight: Floats, training: dict[str, Any]) -> ArtifactDraft:
-    """The artifact: difficulty in logits, offsets from the quantiles of the mix (its signs, and the weight of each row)."""
-    difficulty = learned.standard(mix) @ learned.weights_
+def draft(learned: Difficulty, mix: Sequence[Query], mix_weight: Floats, training: dict[str, Any]) -> ArtifactDraft:
+    """The artifact: difficulty in logits, offsets from the quantiles of the mix (its queries, and the weight of each)."""
+    difficulty = guarded(Prior({"centre": learned.centre_, "spread": learned.spread_, "weights": learned.weights_,
+                                "factors": learned.factors_}), mix)
     cuts = np.array([quantile(difficulty, mix_weight, share) for share in SHARES])
     scale = SPAN / float(cuts[-1] - cuts[0])
     offsets = scale * cuts + np.log(QUALITY / (1 - QUALITY))
@@ -203,11 +204,11 @@ def quantile(values: Floats, weight: Floats, share: float) -> float:
     return float(np.interp(share, np.cumsum(weight[order]) / weight.sum(), values[order]))
 
 
-def mix_of(data: Path) -> tuple[Floats, Floats]:
-    """Signs and weights of the mix of ordinary traffic."""
+def mix_of(data: Path) -> tuple[list[Query], Floats]:
+    """Queries and weights of the mix of ordinary traffic."""
     parts = mixed_prompts(data / "traffic" / "prompts.parquet", data / "outcomes")
     weight = np.concatenate([np.full(len(part), share / len(part)) for share, part in parts])
-    return signs_of([prompt for _, part in parts for prompt, _ in part]), weight
+    return [Query.of_prompt(prompt) for _, part in parts for prompt, _ in part], weight
 
 
 def main(argv: list[str] | None = None) -> int:

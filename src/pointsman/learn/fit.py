@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pointsman.artifact import ArtifactDraft
 from pointsman.classify.embedders.static import shipped_static
 from pointsman.classify.heads import surface
-from pointsman.classify.heads.prior import Prior, shipped_prior
 from pointsman.classify.heads.query import Query
 from pointsman.classify.heads.reading import CLIP, Reader, Reading, points
 from pointsman.classify.heads.scorer import Static, features_version
@@ -32,7 +31,7 @@ Rows: TypeAlias = NDArray[np.intp]
 Vectors: TypeAlias = NDArray[np.float32]
 Progress: TypeAlias = Callable[[str, float], None]
 
-STATIC_BLOCKS: tuple[str, ...] = ("surface", "length", "size", "prior", "difficulty", "kinds", "static.near")
+STATIC_BLOCKS: tuple[str, ...] = ("surface", "length", "kinds", "static.near")
 FULL_BLOCKS: tuple[str, ...] = (*STATIC_BLOCKS, "sentence.near")
 """Dense features of the two stacks; both read words as well."""
 HELD_OUT = 0.2
@@ -83,11 +82,9 @@ def _embedded(sentence: Sentence, texts: Sequence[str], progress: Progress) -> V
 class Fit:
     """One training: the rows that are fitted, the rows that calibrate, and what is learned of the features."""
 
-    def __init__(self, table: OutcomeTable, queries: Sequence[Query], static: Vectors, sentence: Vectors | None, seed: int,
-                 prior: Prior | None = None) -> None:
+    def __init__(self, table: OutcomeTable, queries: Sequence[Query], static: Vectors, sentence: Vectors | None, seed: int) -> None:
         self.table = table
         self.seed = seed
-        self.prior = shipped_prior() if prior is None else prior
         self.models = len(table.models)
         is_train = np.ones(len(table), dtype=np.bool_) if table.split is None else np.array([one == "train" for one in table.split])
         if not is_train.any() or is_train.all():
@@ -102,7 +99,7 @@ class Fit:
         self.arrays: dict[str, NDArray[Any]] = {}
         self.limits: dict[str, dict[str, float]] = {}
         self._learn_features(chosen, static, sentence)
-        self.reader = Reader(self.arrays, self.limits, self.prior)
+        self.reader = Reader(self.arrays, self.limits)
         self.reading = self.reader.read(chosen, static[self.train], None if sentence is None else sentence[self.train])
         others = [queries[row] for row in self.rest.tolist()]
         self.other = self.reader.read(others, static[self.rest], None if sentence is None else sentence[self.rest])
@@ -142,8 +139,6 @@ class Fit:
         self.arrays["surface.centre"] = counts.mean(axis=0).astype(np.float32)
         self.arrays["surface.spread"] = np.maximum(counts.std(axis=0), _FLOOR).astype(np.float32)
         standard = np.clip((counts - self.arrays["surface.centre"]) / self.arrays["surface.spread"], -CLIP, CLIP).astype(np.float32)
-        known = self.prior.features(chosen)
-        self.arrays["prior.centre"], self.arrays["prior.spread"] = known.mean(axis=0), np.maximum(known.std(axis=0), _FLOOR)
         found, divisions = centres(points(standard, static[self.train]), np.random.default_rng(self.seed))
         self.arrays["kinds.centres"], self.arrays["kinds.divisions"] = found, np.array(divisions, dtype=np.int32)
         self.seen = seen(chosen)

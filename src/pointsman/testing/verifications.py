@@ -10,7 +10,7 @@ from typing import Final
 from pointsman.core.answer import Answer
 from pointsman.core.protocols import Asks, Verification
 from pointsman.core.request import ChatRequest
-from pointsman.core.verdict import Finding, Findings, Traits, log_odds
+from pointsman.core.verdict import Finding, Findings, Rates, Traits, log_odds
 
 HANGS: Final = "hangs"
 """The verifier never comes back."""
@@ -28,6 +28,7 @@ class ScriptedVerification:
     traits: Traits = field(default_factory=lambda: Traits(needs_logprobs=True, needs_whole_answer=False))
     seen: list[Answer] = field(default_factory=list)
     lowest_evidence: float = float("-inf")
+    rates: Rates | None = field(default_factory=lambda: Rates(0.02, 0.02))
 
     def glance(self, request: ChatRequest, answer: Answer) -> Findings:
         return self._says(answer)

@@ -31,6 +31,7 @@ class Panel:
         self._prefix = tuple(verifier for verifier in pure if not verifier.traits.needs_whole_answer)
         every = [*((each.traits, each.rates) for each in pure), *((each.traits, each.rates) for each in guards)]
         self.traits = reduce(Traits.with_, (traits for traits, _ in every), Traits(needs_whole_answer=False, may_reject=False))
+        self.rates = min((rates for _, rates in every), key=lambda rates: rates.misses + rates.false_alarms, default=None)
         self.lowest_evidence = -inf if self.traits.may_reject else sum(min(0.0, rates.for_fail) for _, rates in every)
 
     def glance(self, request: ChatRequest, answer: Answer) -> Findings:

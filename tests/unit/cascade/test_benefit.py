@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from pointsman.cascade.benefit import Benefit, Judgement, Prospect, posterior
+from pointsman.cascade.benefit import Benefit, Judgement, Prospect, Words, posterior
 
 
 def a_ladder(*p, price_weight=0.2, delay_weight=0.0, overlap=0.5, delays=None, enough=1.0):
@@ -114,3 +115,45 @@ def test_the_break_evens_of_a_ladder_are_told_rung_by_rung():
     told = a_ladder(0.5, 0.7, 0.9).break_evens()
     assert [(each.tier, each.higher) for each in told] == [("t0", "t1"), ("t0", "t2"), ("t1", "t2")]
     assert told[1].below == a_ladder(0.5, 0.7, 0.9).break_even("t0", "t2")
+
+
+EXACT, WEAK = Words(0.02, 0.98), Words(0.42, 0.58)
+
+
+def entry(benefit, decided, words, climbs=2, enough=1.0):
+    judged = dict.fromkeys(list(benefit.prospects)[:-1], words) if isinstance(words, Words) else words
+    return msgspec.structs.replace(benefit, words=judged, enough=enough).entry(decided, climbs)
+
+
+def test_with_an_exact_verifier_a_lower_rung_is_tried_first():
+    assert entry(a_ladder(0.6, 0.9), "t1", EXACT) == "t0"
+
+
+def test_a_weak_verifier_leaves_the_policys_choice_alone():
+    assert entry(a_ladder(0.6, 0.9), "t1", WEAK) == "t1"
+    assert entry(a_ladder(0.6, 0.9), "t1", {}) == "t1"
+
+
+def test_one_that_hardly_ever_speaks_is_as_good_as_none():
+    assert entry(a_ladder(0.55, 0.9), "t1", {"t0": Words(0.02, 0.98, speaks=1.0)}) == "t0"
+    assert entry(a_ladder(0.55, 0.9), "t1", {"t0": Words(0.02, 0.98, speaks=0.1)}) == "t1"
+
+
+def test_trying_lower_first_promises_no_less_than_was_asked_for():
+    cheap = a_ladder(0.5, 0.9, price_weight=0.9)
+    some = Words(0.3, 0.7)
+    assert entry(cheap, "t1", some, enough=0.9) == "t1"
+    assert entry(cheap, "t1", some, enough=0.5) == "t0"
+
+
+def test_a_request_that_may_not_climb_is_not_tried_lower():
+    assert entry(a_ladder(0.6, 0.9), "t1", EXACT, climbs=0) == "t1"
+
+
+def test_what_may_follow_makes_a_middle_rung_worth_climbing_to():
+    """By itself the top is worth more; the middle, judged, is cheaper and can still be climbed from."""
+    ladder = a_ladder(0.3, 0.8, 0.95, price_weight=0.3)
+    dearer = msgspec.structs.replace(ladder, prospects=ladder.prospects | {"t1": Prospect(0.8, 0.3)})
+    bad = [Judgement("t0", 0.02)]
+    assert dearer.better(bad, ["t1", "t2"], climbs=1) in ("t1", "t2")
+    assert msgspec.structs.replace(dearer, words={"t1": EXACT}).better(bad, ["t1", "t2"], climbs=2) == "t1"

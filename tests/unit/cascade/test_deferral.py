@@ -10,7 +10,7 @@ WEAK = [Judgement("small", 0.05)]
 
 
 def a_deferral(**values) -> Deferral:
-    return Deferral({"small": Hold(), "medium": Hold()}, PROSPECTS, Benefit(PROSPECTS), **values)
+    return Deferral({"small": Hold(), "medium": Hold()}, PROSPECTS, Benefit(PROSPECTS, enough=0.5), **values)
 
 
 def climbs(deferral, judgements=WEAK, above=("medium", "large"), tried=("small",), made=0, left_s=60.0):
@@ -56,6 +56,12 @@ def test_an_abstention_is_accepted_or_climbed_from():
     assert climbs(a_deferral(), silent) is None
     assert a_deferral().is_accepted(silent[0])
     assert climbs(a_deferral(climbs_on_abstain=True), silent) is not None
+
+
+def test_on_a_rung_entered_only_to_be_judged_an_abstention_is_no_reason_to_stay():
+    lower = Deferral({"small": Hold()}, PROSPECTS, Benefit(PROSPECTS, enough=0.7))
+    assert not lower.is_accepted(Judgement("small", None))
+    assert climbs(lower, [Judgement("small", None)]) is not None
 
 
 def test_beside_a_silent_rung_the_most_worthwhile_one_is_started():

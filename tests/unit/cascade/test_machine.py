@@ -748,7 +748,7 @@ RISING = {"small": Prospect(0.6, 0.1), "medium": Prospect(0.7, 0.4), "large": Pr
 
 
 def deferring(*, stream=True, tiers=("small", "medium", "large"), holds=("small", "medium"), endpoints=1, plan=None, **values):
-    deferral = Deferral({tier: Hold(24, 0.4) for tier in holds}, RISING, Benefit(RISING), **values)
+    deferral = Deferral({tier: Hold(24, 0.4) for tier in holds}, RISING, Benefit(RISING, enough=0.6), **values)
     return a_machine(*tiers, endpoints=endpoints, stream=stream, deferral=deferral, **(plan or {}))
 
 

@@ -102,3 +102,15 @@ def test_tools_and_a_system_prompt_come_along():
 def test_bytes_that_are_no_utf8_do_not_break_it():
     assert run("\udcff hello").exit_code == 0
     assert msgspec.json.decode(a_chat("\udcff").body)["messages"][0]["content"] == "?"
+
+
+def test_a_cascade_tells_its_break_evens(tmp_path):
+    file = tmp_path / "router.yaml"
+    tiers = "".join(f"  {name}: {{model: {name}-m, endpoints: [{{url: \"http://127.0.0.1:{port}/v1\", usd_per_million: {{input: {usd}, output: {usd}}}}}]}}\n"
+                    for name, port, usd in (("small", 8001, 0.1), ("large", 8002, 1.0)))
+    file.write_text(f"tiers:\n{tiers}routes:\n  auto: {{verify: [logprobs], cascade: {{mode: benefit}}}}\n")
+
+    said = run("--config", str(file), "Hello").output
+
+    assert "cascade by benefit, at most 2 climbs" in said
+    assert "small -> large: costs" in said

@@ -6,9 +6,10 @@ import pytest
 
 from pointsman.cascade.deferral import WHOLE
 from pointsman.cascade.ladder import Rung
-from pointsman.core.decision import Decision, Scores, StageView, TierScore
+from pointsman.core.decision import Decision, GateView, Scores, StageView, TierScore
 from pointsman.core.price import TokenPrice
 from pointsman.core.settings import CascadeSettings, HoldSettings, RouteSettings, TierSettings
+from pointsman.core.verdict import Rates
 from pointsman.gateway.cascades import Cascades, scores_of
 from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
 from pointsman.testing.verifications import OnRungs, says
@@ -87,9 +88,62 @@ def test_bounds_are_the_routes():
     assert (rule.budget_nano_usd, rule.max_climbs, rule.climbs_on_abstain, rule.beside_after_s) == (1_000_000, 1, True, 0.7)
 
 
+def test_without_a_bound_of_its_own_the_routes_money_counts():
+    pools = [a_pool(name, endpoints=(an_endpoint(f"{name}/0", price=PRICES[name]),)) for name in TIERS]
+    route = RouteSettings("auto", ladder=TIERS, default_tier="small", max_usd_per_request=0.002, cascade=CascadeSettings())
+    rule = Cascades(a_settings(*pools, route=route), OnRungs({"small": says(0.5)})).deferral(route, RUNGS, a_request(), None, {})
+    assert rule.budget_nano_usd == 2_000_000
+
+
 def test_scores_are_those_of_the_last_stage_that_had_some():
     first, last = Scores({"a": TierScore(0.1, 0.1)}, False), Scores({"a": TierScore(0.9, 0.9)}, False)
     views = (StageView("one", "refined", "", 0.0, first), StageView("two", "refined", "", 0.0, last), StageView("three", "abstained", "", 0.0))
     assert scores_of(Decision("r", "a", 1, "policy", "", 0.9, stages=views)) is last
     assert scores_of(Decision("r", "a", 1, "client", "", 0.0)) is None
     assert scores_of(None) is None
+
+
+def entered(*, decided="large", scores=None, decided_by="policy", verifications=None, heard=(), **cascade):
+    pools = [a_pool(name, endpoints=(an_endpoint(f"{name}/0", price=PRICES[name]),)) for name in TIERS]
+    route = RouteSettings("auto", ladder=TIERS, default_tier="small", quality=0.9, cascade=CascadeSettings(**cascade))
+    known = scores or {"small": 0.6, "medium": 0.7, "large": 0.95}
+    stage = StageView("heuristic", "refined", "", 0.0, Scores({name: TierScore(p, p) for name, p in known.items()}, False))
+    gate = tuple(GateView(name, True, "") for name in TIERS)
+    decision = Decision("auto", decided, TIERS.index(decided) + 1, decided_by, "why", known[decided], stages=(stage,), gate=gate)
+    cascades = Cascades(a_settings(*pools, route=route), OnRungs({"small": says(0.5)} if verifications is None else verifications))
+    for spoke in heard:
+        cascades.heard("auto", "small", spoke=spoke)
+    return cascades.entered(route, a_request(), decision, {})
+
+
+def test_a_lower_tier_is_tried_first_where_its_verifiers_are_good():
+    decision = entered()
+    assert (decision.tier, decision.rung, decision.confidence, decision.promise) == ("small", 1, 0.6, 0.95)
+    assert decision.reason == "why; small is tried first, since its answers are verified"
+
+
+def test_only_what_scores_decided_is_changed():
+    for by in ("rules", "client", "session", "default"):
+        assert entered(decided_by=by).tier == "large"
+    assert entered(mode="threshold").tier == "large"
+    assert entered(verifications={}).tier == "large"
+
+
+def test_a_verifier_like_a_coin_changes_nothing():
+    coin = says(0.5)
+    coin.rates = Rates(0.45, 0.45)
+    assert entered(verifications={"small": coin}).tier == "large"
+
+
+def test_verifiers_that_keep_abstaining_are_no_reason_to_try_lower():
+    assert entered(heard=[False] * 300).tier == "large"
+    assert entered(heard=[True] * 300).tier == "small"
+
+
+def test_what_was_promised_is_what_is_enough():
+    rungs = RUNGS
+    decision = entered()
+    pools = [a_pool(name, endpoints=(an_endpoint(f"{name}/0", price=PRICES[name]),)) for name in TIERS]
+    route = RouteSettings("auto", ladder=TIERS, default_tier="small", quality=0.9, cascade=CascadeSettings())
+    rule = Cascades(a_settings(*pools, route=route), OnRungs({"small": says(0.5)})).deferral(route, rungs, a_request(), decision, {})
+    assert rule.benefit.enough == 0.9

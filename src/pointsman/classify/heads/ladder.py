@@ -4,7 +4,9 @@ One number, the difficulty, comes from `prior`; P(acceptable) falls with it and 
 
     p(place, difficulty) = 1 / (1 + exp(difficulty - offset(place)))        offset rising with the place
 
-so scores are monotone in the ladder for any text. Its columns are places, `place:0` for the first rung to `place:1` for the
+so scores are monotone in the ladder for any text. A prompt is read twice, whole and without its last sentences, and the easier
+of the two counts: what is appended to a request ("this is extremely difficult", a line of gibberish) should not buy the dear
+model. Its columns are places, `place:0` for the first rung to `place:1` for the
 last. Nothing in it was fitted on your traffic: it ranks, and promises nothing.
 
 Answers as a trained scorer does, so that serving needs not know which of the two it has.
@@ -12,6 +14,7 @@ Answers as a trained scorer does, so that serving needs not know which of the tw
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -20,14 +23,23 @@ from numpy.typing import NDArray
 
 from pointsman.artifact import Artifact
 from pointsman.classify.heads.predicted import Predicted
-from pointsman.classify.heads.prior import of_artifact
+from pointsman.classify.heads.prior import Prior, of_artifact
 from pointsman.classify.heads.query import Query
 from pointsman.errors import ArtifactRefused
 
+Floats: TypeAlias = NDArray[np.float64]
 Vectors: TypeAlias = NDArray[np.float32]
+
+_END = re.compile(rb"[.!?;:](?=\s)|\n|\xe3\x80\x82")
+"""The end of a sentence or of a line; the last is that of Chinese and Japanese."""
 
 HEAD = "ladder"
 """What the manifest of such an artifact says under `head`."""
+APPENDED = 120
+"""Bytes at the end that count only if they make a prompt easier: a sentence or two. With 200, questions at the end of ordinary
+tasks are lost and the ranking with them."""
+FEWEST = 8
+"""Bytes of a prompt that count in any case."""
 UNSURE = 0.0
 """Evidence for a single query: no label of yours stands near it."""
 
@@ -60,7 +72,7 @@ class Ladder:
 
     def score(self, queries: Sequence[Query], sentence_vectors: Vectors | None = None) -> Predicted:
         """A batch. The lower bound is the guess itself: how far off it may be is not known."""
-        difficulty = self._prior.difficulty(queries).astype(np.float64)
+        difficulty = guarded(self._prior, queries)
         p = 1.0 / (1.0 + np.exp(difficulty[:, None] - self._offsets))
         count = len(queries)
         return Predicted(p, p, np.full(count, UNSURE), np.zeros(count, dtype=np.bool_), None)
@@ -71,6 +83,29 @@ class Ladder:
 
     def __repr__(self) -> str:
         return f"<Ladder {len(self.models)} places>"
+
+
+def guarded(prior: Prior, queries: Sequence[Query]) -> Floats:
+    """The difficulty of queries, (n,): of the whole or of what stands before the last sentences, whichever is less."""
+    difficulty = prior.difficulty(queries).astype(np.float64)
+    shorter = [(at, core) for at, query in enumerate(queries) if (core := _core(query)) is not None]
+    if shorter:
+        rows = [at for at, _ in shorter]
+        difficulty[rows] = np.minimum(difficulty[rows], prior.difficulty([core for _, core in shorter]))
+    return difficulty
+
+
+def _core(query: Query) -> Query | None:
+    """The query up to the first end of a sentence within the last `APPENDED` bytes; None when there is none.
+
+    Its structural features stay: a demand ("prove it") or code is part of the task wherever it stands.
+    """
+    data = query.data
+    end = _END.search(data, max(FEWEST, len(data) - APPENDED))
+    if end is None or end.end() == len(data):
+        return None
+    kept = data[: end.end()]
+    return Query(query.text, kept, max(len(kept), query.chars - (len(data) - len(kept))), query.structural)
 
 
 def is_ladder(artifact: Artifact) -> bool:

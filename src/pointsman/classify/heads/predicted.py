@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -25,3 +26,16 @@ class Predicted:
     """(n,) like nothing that was labelled: the scores are not worth acting on."""
     tokens: Floats | None = None
     """(n, m) expected output tokens; None = the artifact was trained without any."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[Predicted]) -> Predicted:
+        """Parts below each other; at least one."""
+        tokens = [part.tokens for part in parts if part.tokens is not None]
+        return cls(np.concatenate([part.p for part in parts]), np.concatenate([part.lower for part in parts]),
+                   np.concatenate([part.evidence for part in parts]), np.concatenate([part.is_foreign for part in parts]),
+                   np.concatenate(tokens) if len(tokens) == len(parts) else None)
+
+    @classmethod
+    def nothing(cls, models: int) -> Predicted:
+        """Of no queries."""
+        return cls(np.zeros((0, models)), np.zeros((0, models)), np.zeros(0), np.zeros(0, dtype=np.bool_))

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsman.classify.heads import ngrams, surface
-from pointsman.classify.heads.prior import Prior
 from pointsman.classify.heads.query import Query
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -36,9 +35,9 @@ def points(surface_: Vectors, static: Vectors) -> Vectors:
 class Reader:
     """What was learned about the features. Arrays by name, as they lie in an artifact."""
 
-    __slots__ = ("_centre", "_divisions", "_halves", "_idf", "_inverse", "_kinds", "_landmarks", "_masses", "_prior", "_prior_centre", "_prior_inverse", "arrays", "limits")
+    __slots__ = ("_centre", "_divisions", "_halves", "_idf", "_inverse", "_kinds", "_landmarks", "_masses", "arrays", "limits")
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], limits: Mapping[str, Mapping[str, float]], prior: Prior) -> None:
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], limits: Mapping[str, Mapping[str, float]]) -> None:
         self.arrays = arrays
         self.limits = limits
         self._centre = np.asarray(arrays["surface.centre"], dtype=np.float32)
@@ -51,9 +50,6 @@ class Reader:
         self._halves = 0.5 * np.sum(self._kinds * self._kinds, axis=1)
         ends = np.cumsum(arrays["kinds.divisions"]).tolist()
         self._divisions = list(zip([0, *ends[:-1]], ends, strict=True))
-        self._prior = prior
-        self._prior_centre = np.asarray(arrays["prior.centre"], dtype=np.float32)
-        self._prior_inverse = (1.0 / np.asarray(arrays["prior.spread"], dtype=np.float64)).astype(np.float32)
 
     def read(self, queries: Sequence[Query], static: Vectors | None, sentence: Vectors | None) -> Reading:
         """The features of queries; a kind of vector that is not there is not used."""
@@ -97,11 +93,6 @@ class Reader:
         # The third power: only what shares most of its meaning speaks for a query.
         return ((near * near * near) @ self._masses[kind]).astype(np.float64), near.max(axis=1).astype(np.float64)
 
-    def prior(self, queries: Sequence[Query]) -> Vectors:
-        """What is known about difficulty before any label of yours, standardised."""
-        standard: Vectors = (self._prior.features(queries) - self._prior_centre) * self._prior_inverse
-        return np.minimum(np.maximum(standard, -CLIP), CLIP)
-
 
 class Reading:
     """A batch of queries as features."""
@@ -117,8 +108,8 @@ class Reading:
         self._words: list[tuple[ngrams.Ids, Vectors, float]] = []
 
     def block(self, name: str) -> Vectors:
-        """Features of one kind, (n, d): `surface`, `length`, `size` (its first number alone), `kinds`, `prior`, `difficulty` (its
-        first number alone), `static`, `static.near`, `sentence`, `sentence.near`."""
+        """Features of one kind, (n, d): `surface`, `length` (a part of it), `kinds`, `static`, `static.near`, `sentence`,
+        `sentence.near`."""
         if name not in self._dense:
             self._dense[name] = self._made(name)
         return self._dense[name]
@@ -152,16 +143,10 @@ class Reading:
             return self.reader.surface(self.queries)
         if name == "length":
             return self.block("surface")[:, surface.LENGTH]
-        if name == "size":
-            return self.block("surface")[:, surface.LENGTH][:, :1]
         if name == "kinds":
             if self.static is None:
                 raise ValueError("kinds need static vectors")
             return self.reader.kinds(self.block("surface"), self.static)
-        if name == "prior":
-            return self.reader.prior(self.queries)
-        if name == "difficulty":
-            return self.block("prior")[:, :1]
         kind, _, way = name.partition(".")
         vectors = self.static if kind == "static" else self.sentence
         if vectors is None:

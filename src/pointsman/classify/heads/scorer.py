@@ -21,7 +21,6 @@ from pointsman.classify.embedders.static import shipped_static
 from pointsman.classify.heads import ngrams, surface
 from pointsman.classify.heads.calibration import Curves
 from pointsman.classify.heads.predicted import Predicted as Predicted
-from pointsman.classify.heads.prior import Prior, shipped_prior
 from pointsman.classify.heads.query import Query as Query
 from pointsman.classify.heads.reading import Reader, Reading
 from pointsman.errors import ArtifactRefused
@@ -83,7 +82,7 @@ class Scorer:
 
     __slots__ = ("_full", "_reader", "_static", "_static_stack", "models", "provenance", "sentence")
 
-    def __init__(self, artifact: Artifact, static: Static, prior: Prior) -> None:
+    def __init__(self, artifact: Artifact, static: Static) -> None:
         manifest = artifact.manifest
         self.models: tuple[str, ...] = tuple(manifest["models"])
         about = artifact.features.get("sentence")
@@ -91,7 +90,7 @@ class Scorer:
         """Name of the sentence embedder of the full stack; None = there is none."""
         self.provenance: dict[str, Any] = manifest.get("training", {})
         self._static = static
-        self._reader = Reader(artifact.arrays, manifest["limits"], prior)
+        self._reader = Reader(artifact.arrays, manifest["limits"])
         self._static_stack = Stack(artifact, "static")
         self._full = Stack(artifact, "full") if "full" in manifest["stacks"] else None
 
@@ -103,20 +102,27 @@ class Scorer:
         for name, ours in features_version(static).items():
             artifact.require(name, ours)
         try:
-            return cls(artifact, static, shipped_prior())
+            return cls(artifact, static)
         except (KeyError, TypeError, ValueError, IndexError) as exc:  # whatever its arrays and entries should have been
             raise ArtifactRefused(str(artifact.path), f"it is no classifier that this version can read ({type(exc).__name__}: {exc})") from exc
 
     def score(self, queries: Sequence[Query], sentence_vectors: Vectors | None = None) -> Predicted:
-        """A batch. With sentence vectors, and when the artifact has that stack, the full answer; else the static one."""
-        static = self._static.embed([query.text for query in queries])
-        if sentence_vectors is not None and self._full is not None:
-            return self._full.predicted(self._reader.read(queries, static, sentence_vectors))
-        return self._static_stack.predicted(self._reader.read(queries, static, None))
+        """Many queries. With sentence vectors, and when the artifact has that stack, the full answer; else the static one.
+
+        One by one, since products of matrices round otherwise than those of vectors: a query's scores are the same bits alone,
+        among others, offline and while serving.
+        """
+        if not len(queries):
+            return Predicted.nothing(len(self.models))
+        rows = [None] * len(queries) if sentence_vectors is None else list(sentence_vectors)
+        return Predicted.joined([self.score_one(query, row) for query, row in zip(queries, rows, strict=True)])
 
     def score_one(self, query: Query, sentence_vector: Vectors | None = None) -> Predicted:
         """One query; arrays of one row."""
-        return self.score((query,), None if sentence_vector is None else sentence_vector.reshape(1, -1))
+        static = self._static.embed((query.text,))
+        if sentence_vector is not None and self._full is not None:
+            return self._full.predicted(self._reader.read((query,), static, sentence_vector.reshape(1, -1)))
+        return self._static_stack.predicted(self._reader.read((query,), static, None))
 
     def __repr__(self) -> str:
         return f"<Scorer {len(self.models)} models, sentence {self.sentence or 'none'}>"
@@ -125,4 +131,4 @@ class Scorer:
 def features_version(static: Static) -> dict[str, Any]:
     """What an artifact's `features` must say to be read here. The sentence embedder's is compared when it is used."""
     names = hashlib.sha256("\n".join(surface.NAMES).encode()).hexdigest()[:16]
-    return {"structural": names, "ngrams": ngrams.VERSION, "static": static.digest, "prior": shipped_prior().digest}
+    return {"structural": names, "ngrams": ngrams.VERSION, "static": static.digest}

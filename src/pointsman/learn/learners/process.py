@@ -24,7 +24,7 @@ from pointsman.learn.learners.block import Block
 Floats: TypeAlias = NDArray[np.float64]
 Gram: TypeAlias = NDArray[np.float32]
 
-STEPS = 20
+STEPS = 14
 """Evaluations of the likelihood after which its last digits no longer matter."""
 CG_STEPS = 60
 CG_TOLERANCE = 2e-3
@@ -64,7 +64,7 @@ def blend(grams: Sequence[Gram], targets: Floats, noise: Floats, prior: Blend, s
 
     found = optimize.minimize(objective, centre, jac=True, method="L-BFGS-B",
                               bounds=[_BOUNDS] * len(grams) + [_NOISE_BOUNDS],
-                              options={"maxiter": STEPS, "maxfun": STEPS + 8})
+                              options={"maxiter": STEPS, "maxfun": STEPS + 4})
     return Blend(found.x[:-1], float(found.x[-1]))
 
 

@@ -133,6 +133,8 @@ def _run(check: dict[str, Any], directory: str, *, apart: bool) -> dict[str, Any
         first = cage.fork(lambda: cage.tend(check, directory, out_write, why_write))
     else:
         linux.adopts_orphans()
+        # Without a user namespace the kernel counts everything that this user runs.
+        check = check | {"processes": int(check["processes"]) + _tasks_of(user)}
         first = cage.fork(lambda: cage.lend(check, directory, out_write, why_write))
     os.close(out_write)
     os.close(why_write)
@@ -201,6 +203,17 @@ def _resident(pid: int) -> int:
             total += (int(pages[1]) - int(pages[2])) * PAGE
             with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
                 waiting += map(int, file.read().split())
+    return total
+
+
+def _tasks_of(user: int) -> int:
+    """Processes and threads that a user has on this machine now."""
+    total = 0
+    for name in os.listdir("/proc"):
+        with contextlib.suppress(OSError, ValueError, IndexError):  # it may have ended meanwhile
+            if name.isdigit() and os.stat(f"/proc/{name}").st_uid == user:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    total += int(file.read().rpartition(b")")[2].split()[17])
     return total
 
 

@@ -1,0 +1,225 @@
+"""Trials as tables, sentences and plots."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plots as svg
+import pyarrow.parquet as pq
+from sources import DEV, FAMILIES, PUBLIC
+from speed import Latency
+from trial import ORDER, OURS, RIVALS, Result
+
+from pointsman.learn.frontier import aiq
+
+PREAMBLE = """# How well the classifier routes
+
+Each router is fitted on the same few labelled queries of a source and judged on held-out ones: outcome tables of real models,
+with the measured quality of a small and of a large model per query. A router ranks queries by "this one needs the larger
+model". **APGR** is the area under "share of the quality gap recovered" over "share of large calls": 0.5 is random mixing, 1 is
+more than any router reaches. **CPT50 / CPT80** are the shares of large calls (%) that recover 50 and 80 % of the gap: less is better.
+Definitions: `pointsman.learn.metrics`, after RouteLLM (arXiv 2406.18665). Draws of labels are drawn anew for each row; ± is half
+of a 95 % interval of the mean over draws (not over items: see the paired tests for that). The task table is told the true name of
+the task, which no router that reads only the prompt can know; the oracle knows the outcomes.
+
+Every choice (features, priors, penalties) was made on the development sources. `public_test` was scored for the tables of
+RouteLLM's protocol, and to see whether changes that development data suggested held there. Static vectors and word lists
+were learned from text without outcomes.
+"""
+
+
+def text(results: Sequence[Result], latencies: Sequence[Latency], outcomes: Path) -> str:
+    """The whole report in markdown."""
+    by = defaultdict(list)
+    for result in results:
+        by[result.source, result.labels].append(result)
+    parts = [PREAMBLE, f"Made on {datetime.datetime.now(datetime.UTC).date()}.\n"]
+    for source, labels in (("RouteLLM MMLU", 1500), ("RouteLLM GSM8K", 650)):
+        if found := by.get((source, labels)):
+            parts.append(_public(source, labels, found, outcomes))
+    for labels in (300, 1000):
+        if any((source, labels) in by for source in DEV):
+            parts.append(_dev(labels, {source: by[source, labels] for source in DEV if (source, labels) in by}))
+    parts += [_money(by, outcomes), _curves(by), _calibration(by), _dominated(by), _speed(latencies)]
+    return "\n".join(part for part in parts if part)
+
+
+def _public(source: str, labels: int, found: list[Result], outcomes: Path) -> str:
+    """Our draws and the published rows."""
+    draws, gold = [one for one in found if one.draw >= 0], [one for one in found if one.draw < 0]
+    lines = [f"## {source}, {labels:,} own labels: {len(draws)} draws, {found[0].rows:,} queries judged (Mixtral-8x7B against GPT-4-1106)\n",
+             "| router | APGR | CPT50 % | CPT80 % | " + ("APGR, marked draw | CPT50 % | CPT80 % |" if gold else ""),
+             "|---|---:|---:|---:|" + ("---:|---:|---:|" if gold else "")]
+    for name in _names(found):
+        if not draws:
+            continue
+        row = f"| {_bold(name)} | {_spread([one.figures[name][0, 0] for one in draws])} | {_mean(draws, name, 1)} | {_mean(draws, name, 2)} | "
+        if gold:
+            apgr, half, most = gold[0].figures[name][0]
+            row += f"{apgr:.3f} | {half * 100:.1f} | {most * 100:.1f} |"
+        lines.append(row)
+    paper = json.loads((outcomes / "routellm_paper_tables.json").read_text())["tables"][source.split()[1].lower()]
+    for training, router, half, most, apgr, _ in paper:
+        lines.append(f"| published: RouteLLM {router}, {training} | {apgr:.3f} | {half:.1f} | {most:.1f} | " + ("| | |" if gold else ""))
+    wins = [f"{own} is above {rival} in {np.mean([one.beats[own][rival][0, 0] > 0 for one in draws]):.0%} of draws, by "
+            f"{np.mean([one.beats[own][rival][0, 0] for one in draws]):+.3f} ± {1.96 * np.mean([one.beats[own][rival][0, 1] for one in draws]):.3f}"
+            for own in OURS for rival in RIVALS if draws and own in draws[0].beats]
+    return "\n".join([*lines, "", "Paired over items (± 1.96 standard errors of one draw): " + "; ".join(wins) + ".\n"])
+
+
+def _dev(labels: int, by: dict[str, list[Result]]) -> str:
+    """Mean over families, sources weighted equally, and every family in which somebody simple was better."""
+    sources = list(by)
+    names = _names([one for found in by.values() for one in found])
+    lines = [f"## Development sources, {labels} own labels\n", "APGR, mean over the families of a source and over draws ("
+             + ", ".join(f"{source} {len(by[source])} × {by[source][0].rows:,}" for source in sources) + ").\n",
+             "| router | " + " | ".join(sources) + " | mean | above random |", "|---|" + "---:|" * (len(sources) + 2)]
+    for name in names:
+        means = [np.mean([one.figures[name][:, 0].mean() for one in by[source]]) if name in by[source][0].figures else np.nan for source in sources]
+        lines.append(f"| {_bold(name)} | " + " | ".join(f"{one:.3f}" for one in means) + f" | {np.mean(means):.3f} | {np.mean(means) - 0.5:+.3f} |")
+    worse, compared = [], 0
+    for source in sources:
+        for own in OURS:
+            for rival in RIVALS:
+                if own not in by[source][0].beats:
+                    continue
+                away = np.mean([one.beats[own][rival] for one in by[source]], axis=0)
+                for pair, (difference, error) in enumerate(away):
+                    compared += 1
+                    if difference + 1.96 * error < 0:
+                        worse.append(f"{own} below {rival} on {source} {' → '.join(FAMILIES[source][pair])} by {-difference:.3f} (± {1.96 * error:.3f})")
+    said = "none." if not worse else f"{len(worse)}: " + "; ".join(worse) + "."
+    return "\n".join([*lines, "", f"Of {compared} paired comparisons with prompt length, task table, TF-IDF + ridge and kNN, ours is below by more than noise in " + said + "\n"])
+
+
+def _curves(by: dict[tuple[str, int], list[Result]]) -> str:
+    """APGR over the number of labels."""
+    counts = (100, 300, 1000, 1500, 5000)
+    lines = []
+    for source in ("RouteLLM MMLU", *DEV):
+        known = [labels for labels in counts if (source, labels) in by]
+        if len(known) < 2:
+            continue
+        for name in ("kNN", "TF-IDF + ridge", *OURS):
+            cells = []
+            for labels in counts:
+                found = [one for one in by.get((source, labels), []) if name in one.figures]
+                cells.append(f"{np.mean([one.figures[name][:, 0].mean() for one in found]):.3f}" if found else "")
+            lines.append(f"| {source} | {_bold(name)} | " + " | ".join(cells) + " |")
+    if not lines:
+        return ""
+    return "\n".join(["## Learning curves: APGR by number of own labels\n", "| source | router | " + " | ".join(f"{labels:,}" for labels in counts) + " |",
+                      "|---|---|" + "---:|" * len(counts), *lines, ""])
+
+
+def _money(by: dict[tuple[str, int], list[Result]], outcomes: Path) -> str:
+    """Savings while most of the large model's quality is kept, and AIQ, for the first family of each source."""
+    lines = ["## Money\n", "First family of each source, list prices of 100 tokens in and 250 out. Savings: share of the large model's bill that is not spent while 95, 99 "
+             "and 100 % of its quality are kept (from the mean curve over draws). AIQ (RouterBench): mean quality over all prices, under the hull that mixing reaches.\n",
+             "| source, labels | router | saved at 95 % | at 99 % | at 100 % | AIQ |", "|---|---|---:|---:|---:|---:|"]
+    prices = _prices(outcomes)
+    for (source, labels), found in by.items():
+        if (source in DEV and labels != 1000) or (source in PUBLIC and labels not in (650, 1500)):
+            continue
+        small, large = FAMILIES[source][0]
+        weak, strong = _means(outcomes, source, small, large)
+        cost = np.array([prices[small], prices[large]])
+        for name in ("random", "prompt length", "TF-IDF + ridge", "kNN", *OURS, "oracle"):
+            draws = [one for one in found if name in one.curves]
+            share = np.asarray(draws[0].curves[name][0])
+            quality = weak + (strong - weak) * np.mean([one.curves[name][1] for one in draws], axis=0)
+            spent = cost[0] + share * (cost[1] - cost[0])
+            saved = []
+            for kept in (0.95, 0.99, 1.0):
+                enough = np.flatnonzero(quality >= kept * strong - 1e-9)
+                saved.append(f"{100 * (1 - spent[enough[0]] / cost[1]):.0f} %" if len(enough) else "never")
+            lines.append(f"| {source}, {labels:,} | {_bold(name)} | {' | '.join(saved)} | {aiq(spent, quality, float(cost[0]), float(cost[1])):.4f} |")
+    return "\n".join([*lines, ""]) if len(lines) > 4 else ""
+
+
+def _prices(outcomes: Path) -> dict[str, float]:
+    """Dollars of a call by model."""
+    with (outcomes / "models.csv").open() as file:
+        return {row["model"]: (100 * float(row["usd_per_M_in"] or 0) + 250 * float(row["usd_per_M_out"] or 0)) / 1e6 for row in csv.DictReader(file)}
+
+
+def _means(outcomes: Path, source: str, small: str, large: str) -> tuple[float, float]:
+    """Mean quality of both models on the rows that may be judged."""
+    name = "routellm" if source in PUBLIC else source
+    columns = pq.read_table(outcomes / f"{name}.parquet").to_pydict()
+    wanted = [row for row, split in enumerate(columns["split"]) if (source in PUBLIC and columns["benchmark"][row] == source.split()[1]
+              and not columns["contaminated"][row]) or (source not in PUBLIC and split == "dev")]
+    pairs = np.array([[columns[small][row], columns[large][row]] for row in wanted], dtype=float)
+    weak, strong = pairs[np.isfinite(pairs).all(axis=1)].mean(axis=0)
+    return float(weak), float(strong)
+
+
+def _calibration(by: dict[tuple[str, int], list[Result]]) -> str:
+    """Error of the scores as probabilities, beside what perfect ones would show."""
+    lines = ["## Calibration\n", "Expected calibration error in ten equal bins, and its noise floor (perfectly calibrated scores at as many rows); mean over "
+             "models and draws, and the model with the largest excess.\n",
+             "| source | labels | router | ECE | floor | excess | worst model's excess |", "|---|---:|---|---:|---:|---:|---:|"]
+    for (source, labels), found in sorted(by.items()):
+        for own in OURS:
+            if own in found[0].calibration:
+                pairs = np.array([one.calibration[own] for one in found])
+                excess = (pairs[..., 0] - pairs[..., 1]).mean(axis=0)
+                lines.append(f"| {source} | {labels} | {own} | {pairs[..., 0].mean():.3f} | {pairs[..., 1].mean():.3f} | {max(0.0, excess.mean()):.3f} | {excess.max():.3f} |")
+    return "\n".join([*lines, ""])
+
+
+def _dominated(by: dict[tuple[str, int], list[Result]]) -> str:
+    """Choosing the model with the higher expected quality, against always the better one."""
+    lines = ["## Best single model\n", "Quality when each query goes to the model that is expected to be better (no price), less that of the better single model; the family "
+             "with the least, and its ± 1.96 standard errors. Dominated and inverted families are among them.\n",
+             "| source | labels | router | mean | least | ± | family |", "|---|---:|---|---:|---:|---:|---|"]
+    for (source, labels), found in sorted(by.items()):
+        for own in OURS:
+            if own in found[0].best_single:
+                away = np.mean([one.best_single[own] for one in found], axis=0)
+                least = int(np.argmin(away[:, 0]))
+                lines.append(f"| {source} | {labels} | {own} | {away[:, 0].mean():+.4f} | {away[least, 0]:+.4f} | {1.96 * away[least, 1]:.4f} | {' → '.join(FAMILIES[source][least])} |")
+    return "\n".join([*lines, ""])
+
+
+def _speed(latencies: Sequence[Latency]) -> str:
+    if not latencies:
+        return ""
+    lines = ["## Latency and memory\n", "One decision from the prompt's text on, one core, microseconds; three models, 1,000 labels. Memory is what the artifact's arrays take.\n",
+             "| router | p50, 60 words | p99, 60 words | p99, 16 KiB | MB |", "|---|---:|---:|---:|---:|"]
+    lines += [f"| {_bold(one.router)} | {one.p50_us:,.0f} | {one.p99_us:,.0f} | {one.long_p99_us:,.0f} | {one.megabytes:.1f} |" for one in latencies]
+    return "\n".join([*lines, ""])
+
+
+def plots(results: Sequence[Result], folder: Path) -> None:
+    """Recovery curves of the public protocol as SVG."""
+    for source in PUBLIC:
+        found = [one for one in results if one.source == source and one.draw >= 0 and one.labels in (650, 1500)]
+        if found:
+            names = [name for name in ("random", "prompt length", "TF-IDF + ridge", "kNN", *OURS) if name in found[0].curves]
+            lines = {name: (np.asarray(found[0].curves[name][0]), np.mean([one.curves[name][1] for one in found], axis=0)) for name in names}
+            (folder / f"{source.split()[1].lower()}.svg").write_text(svg.lines(lines, f"{source}: share of the gap recovered", "share of calls to the large model"))
+
+
+def _names(found: Sequence[Result]) -> list[str]:
+    return [name for name in ORDER if any(name in one.figures for one in found)]
+
+
+def _bold(name: str) -> str:
+    return f"**{name}**" if name in OURS else name
+
+
+def _mean(found: Sequence[Result], name: str, figure: int) -> str:
+    return f"{100 * np.mean([one.figures[name][0, figure] for one in found]):.1f}"
+
+
+def _spread(values: Any) -> str:
+    half = 1.96 * np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+    return f"{np.mean(values):.3f} ± {half:.3f}"

@@ -1,0 +1,215 @@
+"""Ways to send queries beside each other: quality over cost over time, with intervals and paired gaps at equal cost.
+
+Every way is swept over its setting (what the price is worth, or the threshold), each setting a point; between points one may mix, so
+that a way offers the hull above them (`learn.frontier`). All ways share the resamples of rows, so their gaps are paired. Cost is a
+share of what always the reference costs. Several sources weigh the same, whatever their size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from pointsman.learn.cascade import Cascade, Ways
+from pointsman.learn.frontier import Points, aiq, cost_of, hull
+from pointsman.learn.metrics import Floats, Interval
+
+WEIGHTS: tuple[float, ...] = (0.0, *(round(float(one), 4) for one in np.geomspace(0.01, 3.0, 14)), 1000.0)
+"""What the dearest tier's price is worth in quality: from nothing to all."""
+THRESHOLDS: tuple[float, ...] = (0.0, *(round(float(one), 4) for one in np.linspace(0.02, 0.98, 13)), 1.01)
+KEPT = (0.95, 0.99, 1.0)
+"""Shares of the reference's quality whose cost is told."""
+COSTS = 12
+"""Costs at which ways are compared."""
+DRAWS = 200
+
+CHEAPEST, REFERENCE, MIXING = "always cheapest", "always largest", "random mixing"
+ROUTING, THRESHOLD, BENEFIT, BOTH, ORACLE = "routing alone", "cascade, threshold", "cascade, benefit", "routing + cascade", "oracle"
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way at all its settings: arrays are (settings, rows)."""
+
+    name: str
+    settings: tuple[float, ...]
+    cost: Floats
+    """As a share of the reference's mean."""
+    quality: Floats
+    seconds: Floats
+    asked: Floats
+    """Tiers that were asked."""
+
+    @property
+    def points(self) -> Points:
+        return Points(self.cost, self.quality)
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What a way comes to."""
+
+    name: str
+    area: Interval
+    """Mean quality over all budgets between the cheapest and the reference."""
+    cost_of: tuple[Interval | None, ...]
+    """Share of the reference's cost at each of `KEPT`; None = that quality is never reached."""
+    setting: float
+    """The cheapest setting that keeps 95 %, else the best: where the next figures are taken."""
+    quality: float
+    cost: float
+    climbs: float
+    p50_s: float
+    p95_s: float
+    p99_s: float
+    curve: tuple[tuple[float, float], ...]
+    """(cost, quality) of every setting, by cost."""
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """How far a way is above another at equal cost, paired."""
+
+    name: str
+    against: str
+    mean: Interval
+    """Over all budgets."""
+    lowest: Interval
+    """At the cost where it does worst."""
+    lowest_at: float
+    highest: Interval
+    highest_at: float
+
+    @property
+    def verdict(self) -> str:
+        """In words, by the mean over budgets."""
+        return "better" if self.mean.low > 0 else "worse" if self.mean.high < 0 else "not to be told apart"
+
+    @property
+    def is_ever_worse(self) -> bool:
+        """At some cost its interval lies below nothing."""
+        return self.lowest.high < 0
+
+
+class Report(msgspec.Struct, frozen=True):
+    """The whole comparison."""
+
+    rows: int
+    tiers: tuple[str, ...]
+    standings: tuple[Standing, ...]
+    gaps: tuple[Gap, ...]
+    notes: tuple[str, ...] = ()
+
+    def gap(self, name: str, against: str) -> Gap:
+        return next(one for one in self.gaps if (one.name, one.against) == (name, against))
+
+    def standing(self, name: str) -> Standing:
+        return next(one for one in self.standings if one.name == name)
+
+
+def arms(cascade: Cascade, weights: Sequence[float] = WEIGHTS, thresholds: Sequence[float] = THRESHOLDS, progress: Progress | None = None) -> list[Arm]:
+    """Every way of a ladder, swept."""
+    top = len(cascade.rungs.tiers) - 1
+    share = 1 / float(cascade.rungs.usd[:, top].mean())
+    said = _Said(progress, 2 * len(weights) + len(thresholds))
+
+    def swept(name: str, way: Callable[[float], Ways], settings: Sequence[float]) -> Arm:
+        return _arm(name, settings, [said(way(one)) for one in settings], share)
+
+    cheapest, largest = cascade.always(0), cascade.always(top)
+    return [
+        _arm(CHEAPEST, (0.0,), [cheapest], share), _arm(REFERENCE, (0.0,), [largest], share), _arm(MIXING, (0.0, 1.0), [cheapest, largest], share),
+        _arm(ROUTING, weights, [cascade.routing(one) for one in weights], share),
+        swept(THRESHOLD, cascade.threshold, thresholds), swept(BENEFIT, cascade.benefit, weights), swept(BOTH, cascade.both, weights),
+        _arm(ORACLE, weights, [cascade.oracle(one) for one in weights], share),
+    ]
+
+
+class _Said:
+    def __init__(self, progress: Progress | None, steps: int) -> None:
+        self._progress, self._steps, self._done = progress, steps, 0
+
+    def __call__(self, ways: Ways) -> Ways:
+        self._done += 1
+        if self._progress is not None:
+            self._progress("replaying", min(1.0, self._done / self._steps))
+        return ways
+
+
+def _arm(name: str, settings: Sequence[float], ways: Sequence[Ways], share: float) -> Arm:
+    return Arm(name, tuple(settings), np.array([one.usd for one in ways]) * share, np.array([one.quality for one in ways]),
+               np.array([one.seconds for one in ways]), np.array([one.asked.sum(axis=1) for one in ways], dtype=np.float64))
+
+
+def joined(parts: Sequence[Sequence[Arm]]) -> list[Arm]:
+    """The same ways of several sources, row after row."""
+    return [Arm(same[0].name, same[0].settings, *(np.concatenate([getattr(one, field) for one in same], axis=1)
+                                                  for field in ("cost", "quality", "seconds", "asked"))) for same in zip(*parts, strict=True)]
+
+
+def report(found: Sequence[Arm], tiers: tuple[str, ...], sizes: Sequence[int] | None = None, *, seed: int = 1, draws: int = DRAWS,
+           notes: tuple[str, ...] = ()) -> Report:
+    """Beside each other. `sizes`: rows of each source, where there are several."""
+    ground = _Ground(found, sizes, seed, draws)
+    pairs = [(BOTH, ROUTING), (BOTH, THRESHOLD), (BENEFIT, ROUTING), (BENEFIT, THRESHOLD), (THRESHOLD, ROUTING), (ROUTING, MIXING)]
+    return Report(ground.rows, tiers, tuple(ground.standing(arm) for arm in found), tuple(ground.gap(*pair) for pair in pairs), notes)
+
+
+class _Ground:
+    """The rows, their weights, and the resamples that all ways share."""
+
+    def __init__(self, found: Sequence[Arm], sizes: Sequence[int] | None, seed: int, draws: int) -> None:
+        self._arms = {arm.name: arm for arm in found}
+        self.rows = found[0].cost.shape[1]
+        sizes = sizes or (self.rows,)
+        rng = np.random.default_rng(seed)
+        self.weight = np.concatenate([np.full(size, 1 / size) for size in sizes])
+        resampled = [np.concatenate([np.bincount(rng.integers(0, size, size), minlength=size) / size for size in sizes]) for _ in range(draws)]
+        self._counts = [self.weight, *resampled]
+        cheap, dear = self._arms[CHEAPEST].points.at(self.weight)[0][0], 1.0
+        self._low, self._high = float(min(cheap, dear)), float(max(cheap, dear))
+        self._grid = np.linspace(self._low, self._high, COSTS + 1)[1:]
+        self._at = {arm.name: [arm.points.at(one) for one in self._counts] for arm in found}
+
+    def standing(self, arm: Arm) -> Standing:
+        points, best = self._at[arm.name], self._at[REFERENCE]
+        area = _interval([aiq(*one, self._low, self._high) for one in points])
+        costs = tuple(_maybe([cost_of(share * float(reference[1][0]), *one) for one, reference in zip(points, best, strict=True)]) for share in KEPT)
+        cost, quality = points[0]
+        enough = np.flatnonzero(quality >= KEPT[0] * best[0][1][0] - 1e-12)
+        at = int(min(enough, key=lambda one: cost[one])) if len(enough) else int(np.argmax(quality))
+        p50, p95, p99 = (_quantile(arm.seconds[at], self.weight, share) for share in (0.5, 0.95, 0.99))
+        order = np.argsort(cost, kind="stable")
+        return Standing(arm.name, area, costs, arm.settings[at], float(quality[at]), float(cost[at]),
+                        float(arm.asked[at] @ self.weight / self.weight.sum() - 1), p50, p95, p99,
+                        tuple((round(float(cost[i]), 5), round(float(quality[i]), 5)) for i in order))
+
+    def gap(self, name: str, against: str) -> Gap:
+        means, heights = [], []
+        for ours, theirs in zip(self._at[name], self._at[against], strict=True):
+            means.append(aiq(*ours, self._low, self._high) - aiq(*theirs, self._low, self._high))
+            heights.append(np.interp(self._grid, *hull(*ours)) - np.interp(self._grid, *hull(*theirs)))
+        each = [_interval([float(one[place]) for one in heights]) for place in range(COSTS)]
+        low = min(range(COSTS), key=lambda place: (each[place].high, each[place].value))
+        high = max(range(COSTS), key=lambda place: (each[place].low, each[place].value))
+        return Gap(name, against, _interval(means), each[low], round(float(self._grid[low]), 3), each[high], round(float(self._grid[high]), 3))
+
+
+def _interval(drawn: Sequence[float]) -> Interval:
+    """The first is of the rows themselves."""
+    low, high = np.percentile(np.array(drawn), [2.5, 97.5])
+    return Interval(float(drawn[0]), float(low), float(high))
+
+
+def _maybe(drawn: Sequence[float | None]) -> Interval | None:
+    known = [one for one in drawn if one is not None]
+    return None if drawn[0] is None else _interval([drawn[0], *known])
+
+
+def _quantile(values: Floats, weight: Floats, share: float) -> float:
+    order = np.argsort(values, kind="stable")
+    cumulative = np.cumsum(weight[order]) / weight.sum()
+    return float(values[order][min(len(values) - 1, int(np.searchsorted(cumulative, share - 1e-12)))])
