@@ -114,6 +114,16 @@ conformance: $(VENV)/.dev ## people's clients before a real engine, each in its 
 learn: $(VENV)/.learn ## fit the heuristic's table again (needs DATA=path to the outcome tables)
 	@$(BIN)/python -m pointsman.learn.heuristic_table $(DATA) $(ARGS)
 
+artifact: $(VENV)/.learn ## make the shipped generic guess again, with the prior that `train` uses (needs DATA=path to the data folder)
+	@$(BIN)/python -m pointsman.learn.difficulty $(DATA) $(ARGS)
+
+bench-robustness: $(VENV)/.learn ## decisions that flip under case, spacing, typos, harness wrapping, trigger suffixes (DATA=path; ARGS="--write")
+	@$(BIN)/python bench/robustness/run.py $(DATA) $(ARGS)
+
+bench-generic: $(VENV)/.learn ## the generic guess on sources left out of its making (DATA=path; ARGS="--public --write")
+	@$(BIN)/python bench/generic/run.py $(DATA) $(ARGS)
+
+.PHONY: artifact bench-robustness bench-generic
 lock: ## resolve requirements again (needs uv and npm)
 	@for f in requirements/*.in requirements/*/*.in; do \
 	  uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q \

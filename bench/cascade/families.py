@@ -7,21 +7,19 @@ Quick and plain on purpose: what is compared is what happens after routing.
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pointsman.classify.embedders.static import shipped_static
-from pointsman.learn.baselines import VectorRidge
-from pointsman.learn.learners.platt import curve
-from pointsman.classify.heads.calibration import GRID
+from pointsman.learn.left_out import expected, left_out
 from pointsman.learn.outcomes import FAMILIES, rows
 from pointsman.learn.rungs import Rungs, rungs_of
 
 SOURCES = ("mmlu_pro", "reasoning_gym", "llmrouter", "routerbench", "zeroeval")
 TIERS = ("small", "medium", "large")
-MOST_TRAINED, FOLDS = 4000, 5
+MOST_TRAINED = 4000
 TOKENS = 250.0
 """Of an answer where nobody counted."""
 FIRST_S, TOKENS_PER_S = 0.3, np.array([100.0, 60.0, 30.0])
@@ -39,10 +37,11 @@ def family(data: Path, source: str, most: int, seed: int = 0) -> Rungs:
     dev = [dev[i] for i in sorted(rng.permutation(len(dev))[:most])]
     train = [train[i] for i in sorted(rng.permutation(len(train))[:MOST_TRAINED])]
     quality = _quality(dev, models)
-    p = _expected(train, models, dev) if train else _left_out(dev, models, rng)
+    prompts = [row["prompt"] for row in dev]
+    p = expected([row["prompt"] for row in train], _quality(train, models), prompts) if train else left_out(prompts, quality)
     usd, expected_usd, seconds = _bills(outcomes, source, models, dev)
     found = rungs_of(TIERS, quality, usd, seconds=seconds, p=p, task=(source,) * len(dev))
-    return Rungs(**{**vars(found), "expected_usd": expected_usd})
+    return replace(found, expected_usd=expected_usd)
 
 
 def _known(value: Any) -> bool:
@@ -51,29 +50,6 @@ def _known(value: Any) -> bool:
 
 def _quality(table: list[dict[str, Any]], models: tuple[str, ...]) -> np.ndarray:
     return np.array([[float(row[model]) for model in models] for row in table])
-
-
-def _expected(train: list[dict[str, Any]], models: tuple[str, ...], asked: list[dict[str, Any]]) -> np.ndarray:
-    """Fitted on four fifths, made true by Platt's curve on the last fifth (by place, rows are shuffled)."""
-    embedder = shipped_static()
-    known, quality = embedder.embed([row["prompt"] for row in train]), _quality(train, models)
-    inner = np.arange(len(train)) % FOLDS != 0
-    ridge = VectorRidge().fit(known[inner], quality[inner])
-    said, wanted = ridge.predict(known[~inner]), VectorRidge().fit(known, quality).predict(embedder.embed([row["prompt"] for row in asked]))
-    found = np.empty_like(wanted)
-    for place in range(len(models)):
-        bent = curve(said[:, place], quality[~inner, place], np.ones(len(said)))
-        found[:, place] = np.interp(wanted[:, place], GRID, bent)
-    return np.clip(found, 0.02, 0.98)
-
-
-def _left_out(table: list[dict[str, Any]], models: tuple[str, ...], rng: np.random.Generator) -> np.ndarray:
-    fold = rng.integers(0, FOLDS, len(table))
-    found = np.empty((len(table), len(models)))
-    for one in range(FOLDS):
-        found[fold == one] = _expected([row for row, at in zip(table, fold, strict=True) if at != one], models,
-                                       [row for row, at in zip(table, fold, strict=True) if at == one])
-    return found
 
 
 def _bills(outcomes: Path, source: str, models: tuple[str, ...], table: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

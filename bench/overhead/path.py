@@ -58,7 +58,7 @@ def throughput(artifact: Path, folder: Path, rounds: int) -> str:
 def _prompts() -> list[str]:
     """As the throughput bench's, only that none comes twice."""
     rng = random.Random(11)
-    return [" ".join((prompt.split()[: workload.WORDS - 1]) + [f"(case {rng.randrange(10**9)})"])
+    return [" ".join([*prompt.split()[: workload.WORDS - 1], f"(case {rng.randrange(10**9)})"])
             for prompt in workload.prompts(BODIES, seed=13)]
 
 

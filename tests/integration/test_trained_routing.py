@@ -256,3 +256,20 @@ def test_a_pinned_conversation_goes_up_and_never_down(client, plain):
     tiers, fresh = asyncio.run(talk())
     assert tiers == [("small", "policy"), ("large", "policy"), ("large", "session")]
     assert fresh == "small"
+
+
+def test_a_named_session_keeps_its_tier_although_the_client_rewrites_its_turns(client, plain):
+    async def talk():
+        engine = ModelServer(days.Answer("fine"))
+        await engine.start()
+        settings = configuration(plain, (engine.url, engine.url), route=", session: pin, quality: 0.5")
+        hard, easy = {"role": "user", "content": PROMPTS[1]}, {"role": "user", "content": PROMPTS[0]}
+        summary = {"role": "assistant", "content": "(summary)"}
+        async with RunningRouter(settings) as router, client() as c:
+            await c.post(f"{router.url}/chat/completions", {"model": "auto", "messages": [hard]}, {"x-session-id": "s-1"})
+            answers = [await c.post(f"{router.url}/chat/completions", {"model": "auto", "messages": [hard, summary, easy]}, {"x-session-id": name})
+                       for name in ("s-1", "s-2")]
+        await engine.aclose()
+        return [answer.headers["x-route-tier-name"] for answer in answers]
+
+    assert asyncio.run(talk()) == ["large", "small"]

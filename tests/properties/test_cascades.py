@@ -36,7 +36,7 @@ from pointsman.gateway.gateway import Gateway
 from pointsman.testing.factories import a_pool, a_request, a_settings
 from pointsman.testing.ports import HeardPort, ListSink
 from pointsman.testing.script import ANSWER, OpenBudget, a_plan, a_rung
-from pointsman.testing.verifications import BREAKS, OnRungs, says
+from pointsman.testing.verifications import BREAKS, HANGS, OnRungs, says
 from pointsman.wiring import build_graph
 
 TIERS = ("t0", "t1", "t2", "t3")
@@ -215,6 +215,10 @@ def test_climbing_pays_exactly_below_the_break_even(benefit, score):
 # The whole path
 
 
+SILENT = "silent"
+"""It says no more until its time is up."""
+
+
 class Told:
     """An upstream each of whose answers says which call it was of; `plays`: (events, error or None) in order."""
 
@@ -228,6 +232,9 @@ class Told:
     async def ask(self, endpoint, request, body, *, until):
         number, (_, error) = self._next()
         await asyncio.sleep(0)
+        if error == SILENT:
+            await asyncio.sleep(max(0.0, until - asyncio.get_running_loop().time()))
+            raise errors.AnswerTimeout("silent")
         if error is not None:
             raise error
         return Reply(b'{"choices":[{"message":{"content":"%d"},"finish_reason":"stop"}]}' % number, Usage(10, 5), "m", ("stop",), 20)
@@ -257,6 +264,9 @@ class ToldStream:
             self._left -= 1
             self._heard += 4
             return Batch([b'{"choices":[{"delta":{"content":"%4d"}}]}' % self._number], True)
+        if self._error == SILENT:
+            await asyncio.sleep(max(0.0, until - asyncio.get_running_loop().time()))
+            raise errors.StreamStalled("silent") if self._heard else errors.FirstTokenTimeout("silent")
         if self._error is not None:
             raise self._error
         self.close()
@@ -316,3 +326,28 @@ def test_the_client_hears_one_attempt_and_one_end(plays, stream, mode, on_abstai
         answered = [a for a in record.attempts if a.tier == record.routing_tier]
         assert any(a.outcome == "answered" for a in answered)
     assert all(check.attempt in {a.number for a in record.attempts} for check in record.checks)
+
+
+silent_plays = st.tuples(st.integers(0, 6), st.sampled_from([None, SILENT, SILENT, "broken"]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(silent_plays, min_size=1, max_size=4), st.booleans(), st.sampled_from(["accept", "climb"]), st.sampled_from([None, 0.02]),
+       st.lists(st.sampled_from([0.02, 0.97, None, BREAKS, HANGS]), min_size=1, max_size=3), st.booleans())
+def test_whatever_is_silent_there_is_an_answer_or_a_clear_error_by_the_deadline(plays, stream, on_abstain, hedged, words, whole):
+    made = [(events, errors.UpstreamFailed("500") if how == "broken" else how) for events, how in plays]
+
+    async def story():
+        upstream, sink, port = Told(made), ListSink(), HeardPort()
+        gateway = Gateway(graph("benefit", on_abstain, hedged, words, whole, deadline_s=0.2), upstream, sink, SystemClock(), Random(1))
+        begun = time.monotonic()
+        await gateway.handle(a_request(stream=stream), port)
+        return gateway, upstream, sink, port, time.monotonic() - begun
+
+    gateway, upstream, sink, port, took = asyncio.run(story())
+    assert took <= 0.35, "100 ms behind the deadline, and 50 for a busy machine"
+    assert port.endings == 1
+    assert (gateway.in_flight, gateway.graph.fleet.in_flight, upstream.open_streams) == (0, 0, 0)
+    assert len(set(port.events_heard)) <= 1
+    (record,) = sink.records
+    assert (record.outcome == "answered") == (port.error is None)

@@ -38,8 +38,11 @@ from pointsman.errors import ConfigError, UnknownModel
 if TYPE_CHECKING:
     from pointsman.classify.classifier import Classifier
 
-STAGES = ("rules", "heuristic", "embedding", "published", "largest", "pinned:<tier>", "random:<share>")
+CONSULTING = ("judge",)
+"""Stages that are asked after all others, for they wait for somebody; `gateway` has them."""
+STAGES = ("rules", "heuristic", "embedding", "published", "largest", "pinned:<tier>", "random:<share>", *CONSULTING)
 """What may stand in a route's `pipeline`."""
+NOT_ASKED = "no score near the bar"
 FOREIGN = "out_of_distribution"
 """The reason of a decision by default when the request is unlike all that the classifier was trained on."""
 
@@ -65,7 +68,8 @@ class Decider:
         """`stages` replaces the ones that `route.pipeline` names; `classifier` is what `embedding` goes by; `consulting` may
         be asked about what is left open. Raises ConfigError for an unknown name or pattern."""
         self._seen = Seen()
-        built = [a_stage(name, route, settings, classifier, self._seen) for name in route.pipeline] if stages is None else list(stages)
+        names = [name for name in route.pipeline if name not in CONSULTING]
+        built = [a_stage(name, route, settings, classifier, self._seen) for name in names] if stages is None else list(stages)
         self.route, self.pipeline = route, Pipeline(built, now)
         self.target = target_of(route)
         self.prices = {tier: tier_usd(settings, tier) for tier in route.ladder}
@@ -80,7 +84,7 @@ class Decider:
             gates.check(needs, tier, settings.pools, allowed) for tier in tiers))
         self._splits = {stage.name: stage for stage in built if isinstance(stage, RandomSplit)}
         self._terms = Terms(self.target)
-        self._not_asked = {stage.name: StageView(stage.name, "skipped", "no score near the bar", 0.0) for stage in self.consulting}
+        self._not_asked = {stage.name: StageView(stage.name, "skipped", NOT_ASKED, 0.0) for stage in self.consulting}
 
     def decide(self, request: ChatRequest, quality: float | None = None, allowed: Collection[str] | None = None,
                terms: Terms | None = None) -> Decision:
@@ -109,7 +113,7 @@ class Decider:
 
     def asks(self, stage: ConsultingStage, decision: Decision) -> bool:
         """The decision hangs on so little that this stage may change it."""
-        return decision.margin is not None and decision.margin <= stage.band
+        return stage.wants(decision)
 
     def reconsidered(self, request: ChatRequest, decision: Decision, said: StageResult, view: StageView, terms: Terms) -> Decision:
         """The decision with what a consulting stage said of it; `None` only adds its view."""

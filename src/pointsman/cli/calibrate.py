@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def calibrate(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Your labels, in any shape that `pointsman train` reads; 1,000 are comfortable.")],
-    artifact: Annotated[Path, typer.Option("--artifact", "-a", metavar="DIR", help="What `pointsman train` wrote.")],
+    artifact: Annotated[Path | None, typer.Option("--artifact", "-a", metavar="DIR", help="What `pointsman train` wrote. Needed but for --cascade.")] = None,
     quality: Annotated[float | None, typer.Option(min=0, max=1, help="Goal: keep this share of the reference's quality, 0.95 say.")] = None,
     share: Annotated[float | None, typer.Option(min=0, max=1, help="Goal: send at most this share of requests to the reference.")] = None,
     budget: Annotated[float | None, typer.Option(min=0, help="Goal: spend at most this on a request, in the unit of --prices.")] = None,
@@ -34,6 +34,10 @@ def calibrate(
     route: Annotated[str, typer.Option(help="Name of the route in the YAML that is printed.")] = "auto",
     embedder: Annotated[str, typer.Option(metavar="NAME", help="auto (the one it was trained with), static, or a folder.")] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Of folds and resamples.")] = 0,
+    cascade: Annotated[bool, typer.Option("--cascade", help="Calibrate verifiers instead: see below.")] = False,
+    price_weight: Annotated[float, typer.Option(min=0, max=10, help="--cascade: what the dearest tier's price is worth in quality, as in the configuration.")] = 0.2,
+    task: Annotated[str | None, typer.Option(metavar="NAME", help="--cascade: only rows of this task.")] = None,
+    verifier: Annotated[str, typer.Option(metavar="NAME", help="--cascade: whose scores `verified` holds.")] = "model",
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -53,11 +57,28 @@ def calibrate(
                             --prices small=0.0004,large=0.009
 
     Use rows that training has not seen; what is measured here was left out of the curves, too.
+
+    With --cascade it is about verifiers: how often they err on your answers, per tier and task, the weights of log-probabilities, and
+    the threshold that pays, as YAML. DATA has a row per query and tier (JSON lines), with `features` as records keep them, or with
+    `verified`, the score of one verifier:
+
+      {"query": "17", "task": "sql", "tier": "small", "quality": 1, "features": {"mean": -0.21, "min": -2.4, "q10": -0.9}}
+
+      pointsman calibrate judged.jsonl --cascade
+      pointsman calibrate judged.jsonl --cascade --task sql
     """
+    if cascade:
+        from pointsman.cli.cascading import calibrate_cascade
+        from pointsman.learn.cascade_trial import Wishes
+
+        calibrate_cascade(data, Wishes(ladder=names(ladder), prices=prices, seed=seed), price_weight=price_weight, task=task, verifier=verifier, json=json)
+        return
     with one_sentence():
         from pointsman.errors import DataRefused
         from pointsman.learn.calibration import Goal, calibration
 
+        if artifact is None:
+            raise DataRefused("--artifact", "say which classifier is to be calibrated (or --cascade: verifiers)")
         goals = [name for name, value in (("--quality", quality), ("--share", share), ("--budget", budget)) if value is not None]
         if len(goals) > 1:
             raise DataRefused(goals[1], f"one goal at a time; {goals[0]} is one already")

@@ -14,7 +14,7 @@ from pointsman.cli.standings import console, show, show_settings
 
 def evaluate(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Labels in any shape that `pointsman train` reads.")],
-    artifact: Annotated[Path, typer.Option("--artifact", "-a", metavar="DIR", help="What `pointsman train` wrote.")],
+    artifact: Annotated[Path | None, typer.Option("--artifact", "-a", metavar="DIR", help="What `pointsman train` wrote. Needed but for --cascade.")] = None,
     split: Annotated[str | None, typer.Option(metavar="NAME", help="Only rows of this split. Default: all but `train`.")] = None,
     format: Annotated[str | None, typer.Option(metavar="SHAPE", help="Shape of the data, where it is not seen: see `pointsman train --help`.")] = None,
     ladder: Annotated[str | None, typer.Option(metavar="A,B,C", help="Models, cheapest first.")] = None,
@@ -23,6 +23,11 @@ def evaluate(
     embedder: Annotated[str, typer.Option(metavar="NAME", help="auto (the one it was trained with), static, or a folder.")] = "auto",
     plot: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Save cost against quality as a picture.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 1,
+    cascade: Annotated[bool, typer.Option("--cascade", help="Compare cascades instead: see below.")] = False,
+    verifier_error: Annotated[float | None, typer.Option(min=0, max=0.5, metavar="E", help="--cascade: simulate a verifier that errs in this share of the cases.")] = None,
+    most: Annotated[int, typer.Option("--queries", min=40, help="--cascade: replay so many at most.")] = 2000,
+    delay_weight: Annotated[float, typer.Option(min=0, max=10, help="--cascade: what a second is worth in quality.")] = 0.0,
+    max_climbs: Annotated[int, typer.Option(min=1, max=2, help="--cascade: climbs of one request.")] = 2,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
 ) -> None:
@@ -34,7 +39,23 @@ def evaluate(
     Figures: APGR and CPT50/80 as RouteLLM defines them (by trapezoids), AIQ as RouterBench does, what is saved while keeping 95,
     99 and 100 % of the reference's quality, calibration error beside its noise floor, and what each value of `quality` in
     the configuration would have done here.
+
+    With --cascade recorded answers go through the machine that serves, and ways to send them stand beside each other: the cheapest,
+    the largest, routing alone, a cascade by threshold, by benefit, routing + cascade, the oracle; quality over cost over time, gaps
+    paired at equal cost. DATA then has a row per query and tier (JSON lines):
+
+      {"query": "17", "prompt": "...", "tier": "small", "quality": 1, "verified": 0.83, "usd": 0.0002, "seconds": 0.8}
+
+      pointsman evaluate judged.jsonl --cascade                        what your verifiers said (`verified`, or `features`)
+      pointsman evaluate mine.parquet --cascade --verifier-error 0.1   any labels, and a simulated verifier of that error
     """
+    if cascade:
+        from pointsman.cli.cascading import evaluate_cascade
+        from pointsman.learn.cascade_trial import Wishes
+
+        evaluate_cascade(data, Wishes(verifier_error, names(ladder), prices, artifact, split, format, most, delay_weight, max_climbs, seed),
+                         plot=plot, json=json, quiet=quiet)
+        return
     with one_sentence():
         from pointsman.artifact import read
         from pointsman.errors import DataRefused
@@ -42,6 +63,8 @@ def evaluate(
         from pointsman.learn.measured import measured
         from pointsman.learn.prices import prices_of
 
+        if artifact is None:
+            raise DataRefused("--artifact", "say which classifier is to be measured (or --cascade: which answers)")
         with bars(quiet=quiet) as progress:
             made = read(artifact)
             rows = measured(made, data, shape=format, split=split, embedder=embedder, progress=progress)

@@ -66,6 +66,10 @@ class StageView(msgspec.Struct, frozen=True, gc=False):
     duration_s: float
     scores: Scores | None = None
     target: Target | None = None
+    result: str = ""
+    """Of a stage that asks somebody: what came of asking, in one word (`answered`, `garbage`, `slow`, `share`, ...); "" = it asks nobody."""
+    cost_nano_usd: int | None = 0
+    """What it paid to models of the fleet; None = unpriced."""
 
 
 class GateView(msgspec.Struct, frozen=True, gc=False):

@@ -10,9 +10,9 @@ from random import Random
 from typing import Protocol
 
 from pointsman.core.answer import Answer
-from pointsman.core.decision import StageResult
+from pointsman.core.decision import Decision, Refine, StageResult
 from pointsman.core.fleet import EndpointId, EndpointSpec, EndpointView, LoadReport
-from pointsman.core.record import Record
+from pointsman.core.record import Question, Record
 from pointsman.core.reply import Batch, Heard, Reply
 from pointsman.core.request import ChatRequest
 from pointsman.core.verdict import Findings, Rates, Traits, Verdict
@@ -28,25 +28,25 @@ class Stage(Protocol):
         ...
 
 
-class Ask(Protocol):
-    """A question to a model, with deadline and budget already in it; handed to stages that need the world."""
-
-    async def __call__(self, prompt: str, *, max_tokens: int = 1) -> str: ...
-
-
 class ConsultingStage(Protocol):
-    """A stage that needs the world or a thread of its own (sentence embeddings, judge, remote embedder).
+    """A stage that needs the world or a thread of its own (sentence embeddings, judge, remote classifier).
 
-    Asked after the synchronous stages, and only about a decision that hangs on little: `Decision.margin` <= `band`.
+    Asked after the synchronous stages, and only about a decision that it `wants`: one that hangs on little.
     """
 
     name: str
-    band: float
-    """How much a score may be wrong, in probability, as far as this stage is concerned."""
     deadline_s: float
     """How long a decision waits for it: later counts as `late`, and what was decided before stands."""
 
-    async def consult(self, request: ChatRequest, so_far: StageResult, ask: Ask) -> StageResult:
+    def saw(self) -> None:
+        """One more request of its route has been decided, by whomever: what it takes its share of."""
+        ...
+
+    def wants(self, decision: Decision) -> bool:
+        """What it says may change this decision. Pure and quick: asked of every request."""
+        ...
+
+    async def consult(self, request: ChatRequest, so_far: Refine | None, asks: BilledAsks) -> StageResult:
         """Decide, refine or abstain (None). `so_far`: the scores that the decision was made by. May raise; may be cancelled."""
         ...
 
@@ -68,6 +68,15 @@ class Asks(Protocol):
 
     async def __call__(self, pool: str, body: bytes, *, until: float) -> Heard:
         """`body`: a plain chat request (`model` is filled in). Raises subclasses of `UpstreamError` and `Forbidden`."""
+        ...
+
+
+class BilledAsks(Asks, Protocol):
+    """The same for stages of a pipeline, with the bill."""
+
+    @property
+    def questions(self) -> Sequence[Question]:
+        """What has been asked so far on behalf of this request, whatever came of it."""
         ...
 
 

@@ -64,6 +64,18 @@ class Check(msgspec.Struct, frozen=True, gc=False):
     """What broke in verification itself; the answer then counts as not judged."""
 
 
+class Question(msgspec.Struct, frozen=True, gc=False):
+    """What was asked of a model of the fleet on behalf of a request, by a stage of its pipeline."""
+
+    pool: str
+    endpoint: str
+    duration_s: float
+    outcome: Outcome
+    usage: Usage | None = None
+    cost_nano_usd: int | None = None
+    """An estimate where it was cut short or the engine did not count; None = unpriced."""
+
+
 class Escalation(msgspec.Struct, frozen=True, gc=False):
     """Climbing the ladder."""
 
@@ -107,7 +119,7 @@ class Record(msgspec.Struct, frozen=True):
     escalations: tuple[Escalation, ...] = ()
     usage: Usage | None = None
     cost_nano_usd: int | None = None
-    """Sum over attempts and checks; None = at least one is unknown."""
+    """Sum over attempts, checks and questions; None = at least one is unknown."""
     cost_basis: str = "unpriced"
     error: str | None = None
     error_message: str | None = None
@@ -124,6 +136,8 @@ class Record(msgspec.Struct, frozen=True):
     """How long it stood in the line of a full tier; None = it did not."""
     checks: tuple[Check, ...] = ()
     """What verification said of the answers, in order; empty = nothing was verified."""
+    questions: tuple[Question, ...] = ()
+    """What its decision asked of models of the fleet; empty = nothing."""
     v: int = 2
 
 

@@ -255,6 +255,7 @@ class RouteSettings(msgspec.Struct, frozen=True):
     answer_timeout_s: float = 120.0
     open_after_s: float = 15.0
     pipeline: tuple[str, ...] = ("rules", "heuristic")
+    """A file's default has `embedding` too; settings made by hand come without an artifact for it."""
     rules: tuple[Rule, ...] = ()
     cascade: CascadeSettings | None = None
     """None = an answer that is there is good enough."""

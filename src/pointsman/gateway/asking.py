@@ -1,7 +1,7 @@
 """Questions of our own to the models of the fleet, on behalf of one request: a verifier's, a judge's.
 
 They are attempts like any other to the endpoint that serves them (leased, counted in flight, ejected with it when it fails),
-and none to the request: no retry, no climb, and what they cost is told to whoever asked. A caller whose key may not reach a
+and none to the request: no retry, no climb, and what they cost is told to whoever asked, and kept in `questions`. A caller whose key may not reach a
 pool is not judged there either, for the answer would travel to it.
 """
 
@@ -13,8 +13,10 @@ import msgspec
 
 from pointsman.core.clock import Clock
 from pointsman.core.dialect import body_for
+from pointsman.core.fleet import EndpointSpec
 from pointsman.core.protocols import Upstream
-from pointsman.core.reply import Heard
+from pointsman.core.record import Outcome, Question
+from pointsman.core.reply import Heard, Usage
 from pointsman.core.request import Caller, ChatRequest, Kind, Message, Span
 from pointsman.core.scan import members
 from pointsman.errors import Forbidden, NoEndpoint, UpstreamError
@@ -23,10 +25,11 @@ from pointsman.pools.fleet import Fleet
 
 
 class Asking:
-    """Satisfies `core.protocols.Asks`."""
+    """Satisfies `core.protocols.BilledAsks`."""
 
     def __init__(self, upstream: Upstream, fleet: Fleet, clock: Clock, rng: Random, caller: Caller) -> None:
         self._upstream, self._fleet, self._clock, self._rng, self._caller = upstream, fleet, clock, rng, caller
+        self.questions: list[Question] = []
 
     async def __call__(self, pool: str, body: bytes, *, until: float) -> Heard:
         """One attempt at one endpoint of `pool`. Raises Forbidden, NoEndpoint and other subclasses of UpstreamError."""
@@ -37,20 +40,28 @@ class Asking:
             raise NoEndpoint(pool)
         request = asked(body, self._caller)
         lease = self._fleet.lease_pool(pool, request, (), self._clock.now(), self._rng)
-        endpoint = lease.endpoint
+        endpoint, begun = lease.endpoint, self._clock.now()
         try:
             reply = await self._upstream.ask(endpoint, request, (body_for(endpoint, request),), until=until)
         except UpstreamError as error:
             error.endpoint = endpoint.id
             lease.close("failed" if error.sent else "rejected", self._clock.now(), error=error)
+            self._note(endpoint, begun, "failed" if error.sent else "rejected", None, estimated_usage(request_bytes=len(body)))
             raise
         except BaseException:  # cancelled: nobody waits for it any more
             lease.close("cancelled", self._clock.now())
+            self._note(endpoint, begun, "cancelled", None, estimated_usage(request_bytes=len(body)))
             raise
         usage = reply.usage
         lease.close("answered", self._clock.now(), output_tokens=usage.output_tokens if usage else None)
         estimate = None if usage is not None else estimated_usage(request_bytes=len(body), output_chars=reply.output_chars)
-        return Heard(reply, endpoint.id, cost_of(endpoint.price, usage, estimate=estimate).nano_usd)
+        return Heard(reply, endpoint.id, self._note(endpoint, begun, "answered", usage, estimate))
+
+    def _note(self, endpoint: EndpointSpec, begun: float, outcome: Outcome, usage: Usage | None, estimate: Usage | None) -> int | None:
+        """What it cost: an engine that was cut short has read the prompt."""
+        nano = 0 if outcome == "rejected" else cost_of(endpoint.price, usage, estimate=estimate).nano_usd
+        self.questions.append(Question(endpoint.pool, endpoint.id, self._clock.now() - begun, outcome, usage, nano))
+        return nano
 
 
 def asked(body: bytes, caller: Caller) -> ChatRequest:

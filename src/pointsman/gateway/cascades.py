@@ -89,6 +89,10 @@ class Cascades:
         cascade = route.cascade
         if cascade is None or cascade.mode != BENEFIT or decision.decided_by != "policy" or decision.rung < 2:
             return decision
+        limits = request.limits
+        climbs = cascade.max_climbs if limits.max_sent is None else min(cascade.max_climbs, limits.max_sent - 1)
+        if climbs < 1 or limits.stays:
+            return decision
         tiers = [view.tier for view in decision.gate if view.fits]
         by_tier = {tier: found for tier in tiers if (found := self.of(route.name, tier)) is not None}
         if not by_tier or decision.tier not in tiers:
@@ -96,7 +100,7 @@ class Cascades:
         prospects = self.prospects(route, tiers, request, decision, delays)
         promise = prospects[decision.tier].p
         benefit = _benefit(route, cascade, prospects, self._words(route, by_tier), promise)
-        entry = benefit.entry(decision.tier, cascade.max_climbs)
+        entry = benefit.entry(decision.tier, climbs)
         if entry == decision.tier:
             return decision
         return msgspec.structs.replace(

@@ -8,35 +8,59 @@ is counted.
 from __future__ import annotations
 
 import asyncio
+from typing import Final, Literal
+
+import msgspec
 
 from pointsman.classify.decider import Decider, Terms, last_refined
 from pointsman.core.clock import Clock, SystemClock
 from pointsman.core.decision import Decide, Decision, Refine, StageResult, StageView
-from pointsman.core.protocols import Ask, ConsultingStage
+from pointsman.core.protocols import BilledAsks, ConsultingStage
+from pointsman.core.record import Question
+from pointsman.core.reply import Heard
 from pointsman.core.request import ChatRequest
 
 
-class StageBusy(Exception):
+class StageSilent(Exception):
+    """A consulting stage has nothing to say; the sentence says why, `result` in one word."""
+
+    def __init__(self, why: str, result: str = "", outcome: Literal["abstained", "failed", "late"] = "abstained") -> None:
+        super().__init__(why)
+        self.result, self.outcome = result, outcome
+
+
+class StageBusy(StageSilent):
     """A consulting stage has no room now; the sentence says for what."""
 
 
-async def nobody(prompt: str, *, max_tokens: int = 1) -> str:
-    """Stands where a stage could ask a model."""
-    raise StageBusy("there is no model to ask")
+class Nobody:
+    """Stands where a stage could ask a model; satisfies `core.protocols.BilledAsks`."""
+
+    questions: tuple[Question, ...] = ()
+
+    async def __call__(self, pool: str, body: bytes, *, until: float) -> Heard:
+        raise StageBusy("there is no model to ask here", "nobody")
+
+
+NOBODY: Final = Nobody()
+_OPEN: Final = frozenset(("policy", "gate", "default"))
+"""Who has decided what may still be changed: a rule's, a client's or a conversation's word stands."""
 
 
 class Consulting:
     """Runs consulting stages in order, each within its own deadline."""
 
-    def __init__(self, clock: Clock | None = None, ask: Ask = nobody) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
         self._clock = SystemClock() if clock is None else clock
-        self._ask = ask
 
     def wants(self, decider: Decider, decision: Decision) -> bool:
-        """Some stage of the route is to be asked about this decision."""
-        return bool(decider.consulting) and any(decider.asks(stage, decision) for stage in decider.consulting)
+        """Some stage of the route is to be asked about this decision. Asked once for each request."""
+        for stage in decider.consulting:
+            stage.saw()
+        return decision.decided_by in _OPEN and any(decider.asks(stage, decision) for stage in decider.consulting)
 
-    async def settled(self, decider: Decider, request: ChatRequest, decision: Decision, terms: Terms) -> Decision:
+    async def settled(self, decider: Decider, request: ChatRequest, decision: Decision, terms: Terms,
+                      asks: BilledAsks = NOBODY) -> Decision:
         """The decision after every stage that wanted to be asked was. Never raises because of a stage."""
         seen = {view.stage for view in decision.stages}
         for stage in decider.consulting:
@@ -45,23 +69,35 @@ class Consulting:
             if not decider.asks(stage, decision):
                 said, view = None, StageView(stage.name, "skipped", "an earlier stage settled it", 0.0)
             else:
-                said, view = await self._consult(stage, request, last_refined(decision))
+                said, view = await self._consult(stage, request, last_refined(decision), asks)
             decision = decider.reconsidered(request, decision, said, view, terms)
             if isinstance(said, Decide):
                 break
         return decision
 
-    async def _consult(self, stage: ConsultingStage, request: ChatRequest, so_far: Refine | None) -> tuple[StageResult, StageView]:
-        started, now = self._clock.now(), self._clock.now
+    async def _consult(self, stage: ConsultingStage, request: ChatRequest, so_far: Refine | None,
+                       asks: BilledAsks) -> tuple[StageResult, StageView]:
+        started, before = self._clock.now(), len(asks.questions)
+        said, view = await self._heard(stage, request, so_far, asks, started)
+        asked = asks.questions[before:]
+        if asked:
+            costs = [question.cost_nano_usd for question in asked]
+            nano = None if None in costs else sum(cost for cost in costs if cost is not None)
+            view = msgspec.structs.replace(view, cost_nano_usd=nano, result=view.result or "answered")
+        return said, view
+
+    async def _heard(self, stage: ConsultingStage, request: ChatRequest, so_far: Refine | None, asks: BilledAsks,
+                     started: float) -> tuple[StageResult, StageView]:
+        now = self._clock.now
         try:
             async with asyncio.timeout(stage.deadline_s):
-                said = await stage.consult(request, so_far, self._ask)
+                said = await stage.consult(request, so_far, asks)
         except TimeoutError:
-            return None, StageView(stage.name, "late", f"no answer within {stage.deadline_s * 1000:g} ms", now() - started)
-        except StageBusy as busy:
-            return None, StageView(stage.name, "abstained", str(busy), now() - started)
+            return None, StageView(stage.name, "late", f"no answer within {stage.deadline_s * 1000:g} ms", now() - started, result="slow")
+        except StageSilent as silent:
+            return None, StageView(stage.name, silent.outcome, str(silent), now() - started, result=silent.result)
         except Exception as exc:  # noqa: BLE001 - a sick stage only abstains
-            return None, StageView(stage.name, "failed", f"{type(exc).__name__}: {exc}"[:200], now() - started)
+            return None, StageView(stage.name, "failed", f"{type(exc).__name__}: {exc}"[:200], now() - started, result="crashed")
         match said:
             case Decide():
                 return said, StageView(stage.name, "decided", said.reason, now() - started, None, said.target)

@@ -14,6 +14,7 @@ from pointsman.core.record import new_record_id
 from pointsman.core.request import Caller, ChatRequest, Kind
 from pointsman.errors import Draining, PointsmanError, RequestError
 from pointsman.gateway.admission import Admission
+from pointsman.gateway.asking import Asking
 from pointsman.gateway.departures import Departures
 from pointsman.gateway.graph import Graph
 from pointsman.gateway.handling import Handling, Means
@@ -59,7 +60,9 @@ class Gateway:
             graph, now = self.graph, self._clock.now()
             trip.decision = decision = graph.decide(request, meaning, now)
             if graph.is_open(decision):
-                trip.decision = decision = await graph.considered(request, meaning, decision, now)
+                asking = Asking(self._means.upstream, graph.fleet, self._clock, self._rng, request.caller)
+                trip.questions = asking.questions
+                trip.decision = decision = await graph.considered(request, meaning, decision, now, asking)
             if trip.route.cascade is not None:
                 trip.decision = decision = graph.entered(trip.route, request, decision, now)
             graph.check_alternatives(request)

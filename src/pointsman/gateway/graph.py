@@ -19,12 +19,12 @@ from pointsman.classify.session import Sessions, in_flight, kept
 from pointsman.core.decision import Decision
 from pointsman.core.fleet import EndpointId
 from pointsman.core.price import TokenPrice
-from pointsman.core.protocols import RungVerifications
+from pointsman.core.protocols import BilledAsks, RungVerifications
 from pointsman.core.request import Alternative, ChatRequest
 from pointsman.core.settings import RouteSettings, Settings
 from pointsman.errors import NothingFits, RequestError
 from pointsman.gateway.cascades import Cascades
-from pointsman.gateway.consulting import Consulting
+from pointsman.gateway.consulting import NOBODY, Consulting
 from pointsman.gateway.names import Meaning, Names
 from pointsman.gateway.sentences import Sentences
 from pointsman.pools.fleet import Fleet
@@ -92,11 +92,15 @@ class Graph:
             reason="the client named it", confidence=0.0, pool=None if meaning.tier else meaning.pools[0],
         )
 
-    async def considered(self, request: ChatRequest, meaning: Meaning, decision: Decision, now: float) -> Decision:
-        """The decision after everybody who may be asked about it was; as it is when none of its route's stages wants to be."""
+    async def considered(self, request: ChatRequest, meaning: Meaning, decision: Decision, now: float,
+                         asks: BilledAsks = NOBODY) -> Decision:
+        """The decision after everybody who may be asked about it was; as it is when none of its route's stages wants to be.
+
+        `asks` puts their questions to the fleet's models; who has none asks nobody.
+        """
         decider = self.deciders[meaning.route]
         terms = self._terms(decider, request, meaning, now, self._home(request, meaning.route, now))
-        asked = await self.consulting.settled(decider, request, decision, terms)
+        asked = await self.consulting.settled(decider, request, decision, terms, asks)
         return self._stays(asked, request, now)
 
     def entered(self, route: RouteSettings, request: ChatRequest, decision: Decision, now: float) -> Decision:
@@ -104,9 +108,9 @@ class Graph:
         return self.cascades.entered(route, request, decision, self._ttft_of(route, now))
 
     def is_open(self, decision: Decision) -> bool:
-        """Somebody may be asked who could change it. Nearly always not, and then nothing is awaited."""
-        return decision.margin is not None and decision.decided_by != "session" and self.consulting.wants(
-            self.deciders[decision.route], decision)
+        """Somebody may be asked who could change it. Nearly always not, and then nothing is awaited. Asked once for each request."""
+        decider = self.deciders[decision.route]
+        return bool(decider.consulting) and self.consulting.wants(decider, decision)
 
     def in_detail(self, request: ChatRequest, meaning: Meaning, decision: Decision, now: float) -> Decision:
         """With the table of candidates, for who asked for the decision alone."""

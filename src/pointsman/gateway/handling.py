@@ -122,7 +122,9 @@ class Handling:
         trip.models = graph.models
         trip.decision = graph.decide(request, meaning, trip.arrived)
         if graph.is_open(trip.decision):
-            trip.decision = await graph.considered(request, meaning, trip.decision, trip.arrived)
+            asking = Asking(self._means.upstream, graph.fleet, self._clock, self._rng, request.caller)
+            trip.questions = asking.questions
+            trip.decision = await graph.considered(request, meaning, trip.decision, trip.arrived, asking)
         if route.cascade is not None:
             trip.decision = graph.entered(route, request, trip.decision, trip.arrived)
         way = graph.way(request, trip.decision, meaning)
@@ -225,7 +227,7 @@ class Handling:
                 raced = self._race is not None and await self._race.cancel(attempt)
                 journey = self._journeys.get(attempt, None if raced else self._current)
                 if journey is not None:
-                    pass
+                    self._dispatch.close(journey, self._trip, "cancelled")
         return None
 
     async def _attempt(self, command: Call, leased: Callable[[Lease | None], None] | None = None) -> Ended:
@@ -265,7 +267,7 @@ class Handling:
         journey, race = self._journeys.get(attempt), self._race
         if journey is None or race is None or journey.reply is not None:
             return
-        if all(isinstance(command, Call) for command in commands):
+        if commands and all(isinstance(command, Call) for command in commands):
             race.go_on(attempt, self._dispatch.hold(journey, self._trip), journey.lease.endpoint.id)
 
     # -- attempts beside each other ------------------------------------------------------------------------

@@ -15,21 +15,25 @@ CHARS_PER_TOKEN = 4
 class Holding:
     """Hears what comes, and tells when enough is there."""
 
-    __slots__ = ("_listener", "_wanted")
+    __slots__ = ("_listener", "_look_at", "_wanted")
 
     def __init__(self, dialect: str, wanted: int) -> None:
         """`wanted`: tokens to be held."""
         self._listener, self._wanted = Listener(dialect), wanted
+        # Characters before which there cannot be enough: a token is one at least.
+        self._look_at = wanted
 
     def hear(self, events: list[bytes]) -> None:
         self._listener.hear(events)
 
     def is_enough(self, chars: int) -> bool:
         """`chars`: characters of the answer so far."""
-        if chars < self._wanted:  # a token is a character at least
+        if chars < self._look_at:
             return False
         tokens = sum(len(choice.tokens) for choice in self.answer(is_whole=False).choices if choice.tokens is not None)
-        return (tokens or chars // CHARS_PER_TOKEN) >= self._wanted
+        missing = self._wanted - (tokens or chars // CHARS_PER_TOKEN)
+        self._look_at = chars + missing
+        return missing <= 0
 
     def answer(self, *, is_whole: bool) -> Answer:
         return self._listener.answer(is_whole=is_whole)

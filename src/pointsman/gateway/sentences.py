@@ -17,8 +17,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from pointsman.classify.embedding import Embedding
-from pointsman.core.decision import Refine, StageResult
-from pointsman.core.protocols import Ask
+from pointsman.core.decision import Decision, Refine, StageResult
+from pointsman.core.protocols import BilledAsks
 from pointsman.core.request import ChatRequest
 from pointsman.gateway.consulting import StageBusy
 
@@ -131,7 +131,13 @@ class SentenceStage:
         self.deadline_s, self.band = deadline_s, band
         self._said: dict[tuple[bytes, tuple[float, ...]], Refine] = {}
 
-    async def consult(self, request: ChatRequest, so_far: StageResult, ask: Ask) -> StageResult:
+    def saw(self) -> None:
+        """Its share is one of the processor, not of requests."""
+
+    def wants(self, decision: Decision) -> bool:
+        return decision.margin is not None and decision.margin <= self.band
+
+    async def consult(self, request: ChatRequest, so_far: Refine | None, asks: BilledAsks) -> StageResult:
         query = self._embedding.query(request)
         if query is None:
             return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from pointsman.core.decision import Decision
 from pointsman.core.fleet import EndpointId
 from pointsman.core.protocols import Verification
-from pointsman.core.record import Attempt, Check, Escalation, Outcome, Record
+from pointsman.core.record import Attempt, Check, Escalation, Outcome, Question, Record
 from pointsman.core.reply import Usage
 from pointsman.core.request import ChatRequest
 from pointsman.core.settings import RouteSettings
@@ -37,6 +37,8 @@ class Trip:
         self.verifications: Mapping[str, Verification] = {}
         """Per rung that is judged: who looks at its answers."""
         self.checks: list[Check] = []
+        self.questions: Sequence[Question] = ()
+        """What its decision has asked of models so far."""
         self.hold = ""
         """How much of the answer was kept back until it was judged, for the facts."""
         self.answered: int | None = None
@@ -65,12 +67,12 @@ class Trip:
         return self.ladder.index(tier) + 1 if tier in self.ladder else 0
 
     def cost(self) -> tuple[int | None, str]:
-        """Of all attempts and checks."""
+        """Of all attempts, checks and questions."""
         nano, basis = sum_costs(self.attempts)
-        for check in self.checks:
-            if check.cost_nano_usd is None or nano is None:
+        for more in (*[check.cost_nano_usd for check in self.checks], *[asked.cost_nano_usd for asked in self.questions]):
+            if more is None or nano is None:
                 return None, "unpriced"
-            nano += check.cost_nano_usd
+            nano += more
         return nano, basis
 
     @property
@@ -145,7 +147,7 @@ class Trip:
             client_request_id=request.client_request_id,
             request_bytes=len(request.body), messages=len(request.messages), tools=request.tools,
             images=request.images, simulated=self.simulated,
-            queued_s=self.queued_s, checks=tuple(self.checks),
+            queued_s=self.queued_s, checks=tuple(self.checks), questions=tuple(self.questions),
             prompt="\n\n".join(m.text for m in request.messages) if self.keeps_content else None,
             answer=b"\n".join(self.heard).decode("utf-8", "replace") if self.heard else None,
         )

@@ -11,6 +11,7 @@ Ways to send a query: `routing` (the tier that is worth most, and nobody looks),
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from random import Random
 
 import msgspec
@@ -109,9 +110,16 @@ class Cascade:
         """The tier with the most expected quality less price and delay, and its answer as it is."""
         return self._straight(self.decided(weight))
 
-    def threshold(self, accept_at: float) -> Ways:
-        """From the cheapest; below the score one rung up."""
-        return self._walked([self.threshold_plan(row, accept_at) for row in range(len(self.rungs))])
+    def threshold(self, accept_at: float, places: tuple[int, ...] | None = None) -> Ways:
+        """From the cheapest; below the score one rung up. `places`: the rungs of the ladder, None = all."""
+        ladder = self._ladders[0] if places is None else tuple(self._ladders[0][place] for place in places)
+        return self._walked([self.threshold_plan(row, accept_at, ladder) for row in range(len(self.rungs))])
+
+    def ladders(self) -> list[tuple[int, ...]]:
+        """Every ladder that ends on the top rung and is no higher than a request may climb: what an owner of plain thresholds could
+        have chosen."""
+        top = len(self.rungs.tiers) - 1
+        return [(*below, top) for count in range(1, self._max_climbs + 1) for below in combinations(range(top), count)]
 
     def benefit(self, weight: float) -> Ways:
         """From the cheapest, up by expected benefit."""
@@ -133,10 +141,10 @@ class Cascade:
     # -----------------------------------------------------------------------------------------------------
     # Plans
 
-    def threshold_plan(self, row: int, accept_at: float) -> Plan:
+    def threshold_plan(self, row: int, accept_at: float, ladder: tuple[Rung, ...]) -> Plan:
         prospects, words = self._rows[row]
-        holds = dict.fromkeys(words, _WHOLE)
-        return self._plan(0, Deferral(holds, prospects, None, dict.fromkeys(holds, accept_at), self._max_climbs) if holds else None)
+        holds = dict.fromkeys((rung.tier for rung in ladder if rung.tier in words), _WHOLE)
+        return self._plan(ladder, Deferral(holds, prospects, None, dict.fromkeys(holds, accept_at), self._max_climbs) if holds else None)
 
     def benefit_plan(self, row: int, weight: float) -> Plan:
         return self._benefit_plan(row, weight, 0, 1.0)
@@ -160,11 +168,11 @@ class Cascade:
         holds = {tier: _WHOLE for tier in words
                  if tier == tiers[-1] or benefit.matters(tier, words[tier].no, tiers[tiers.index(tier) + 1 :], self._max_climbs)}
         if not any(tier in holds for tier in tiers[:-1]):
-            return self._plan(start, None)
-        return self._plan(start, Deferral(holds, prospects, benefit, {}, self._max_climbs))
+            return self._plan(self._ladders[start], None)
+        return self._plan(self._ladders[start], Deferral(holds, prospects, benefit, {}, self._max_climbs))
 
-    def _plan(self, start: int, deferral: Deferral | None) -> Plan:
-        return Plan(self._ladders[start], False, 0.0, self._deadline_s, self._deadline_s, self._deadline_s, MAX_SENT, None, deferral)
+    def _plan(self, ladder: tuple[Rung, ...], deferral: Deferral | None) -> Plan:
+        return Plan(ladder, False, 0.0, self._deadline_s, self._deadline_s, self._deadline_s, MAX_SENT, None, deferral)
 
     def _row(self, row: int) -> tuple[dict[str, Prospect], dict[str, Words]]:
         rungs, prospects, words = self.rungs, {}, {}

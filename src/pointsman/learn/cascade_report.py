@@ -19,7 +19,7 @@ from pointsman.learn.metrics import Floats, Interval
 
 WEIGHTS: tuple[float, ...] = (0.0, *(round(float(one), 4) for one in np.geomspace(0.01, 3.0, 14)), 1000.0)
 """What the dearest tier's price is worth in quality: from nothing to all."""
-THRESHOLDS: tuple[float, ...] = (0.0, *(round(float(one), 4) for one in np.linspace(0.02, 0.98, 13)), 1.01)
+THRESHOLDS: tuple[float, ...] = (0.0, *(round(float(one), 4) for one in np.linspace(0.05, 0.95, 7)), 1.01)
 KEPT = (0.95, 0.99, 1.0)
 """Shares of the reference's quality whose cost is told."""
 COSTS = 12
@@ -66,8 +66,8 @@ class Standing(msgspec.Struct, frozen=True):
     p50_s: float
     p95_s: float
     p99_s: float
-    curve: tuple[tuple[float, float], ...]
-    """(cost, quality) of every setting, by cost."""
+    curve: tuple[tuple[float, float, float, float], ...]
+    """(cost, quality, p50 and p95 of seconds) of every setting, by cost."""
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -111,10 +111,11 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def arms(cascade: Cascade, weights: Sequence[float] = WEIGHTS, thresholds: Sequence[float] = THRESHOLDS, progress: Progress | None = None) -> list[Arm]:
-    """Every way of a ladder, swept."""
+    """Every way of a ladder, swept. Plain thresholds are swept over every ladder that could be made of the rungs, too."""
     top = len(cascade.rungs.tiers) - 1
     share = 1 / float(cascade.rungs.usd[:, top].mean())
-    said = _Said(progress, 2 * len(weights) + len(thresholds))
+    ladders = cascade.ladders()
+    said = _Said(progress, 2 * len(weights) + len(thresholds) * len(ladders))
 
     def swept(name: str, way: Callable[[float], Ways], settings: Sequence[float]) -> Arm:
         return _arm(name, settings, [said(way(one)) for one in settings], share)
@@ -123,7 +124,9 @@ def arms(cascade: Cascade, weights: Sequence[float] = WEIGHTS, thresholds: Seque
     return [
         _arm(CHEAPEST, (0.0,), [cheapest], share), _arm(REFERENCE, (0.0,), [largest], share), _arm(MIXING, (0.0, 1.0), [cheapest, largest], share),
         _arm(ROUTING, weights, [cascade.routing(one) for one in weights], share),
-        swept(THRESHOLD, cascade.threshold, thresholds), swept(BENEFIT, cascade.benefit, weights), swept(BOTH, cascade.both, weights),
+        _arm(THRESHOLD, [one for _ in ladders for one in thresholds],
+             [said(cascade.threshold(one, ladder)) for ladder in ladders for one in thresholds], share),
+        swept(BENEFIT, cascade.benefit, weights), swept(BOTH, cascade.both, weights),
         _arm(ORACLE, weights, [cascade.oracle(one) for one in weights], share),
     ]
 
@@ -185,7 +188,11 @@ class _Ground:
         order = np.argsort(cost, kind="stable")
         return Standing(arm.name, area, costs, arm.settings[at], float(quality[at]), float(cost[at]),
                         float(arm.asked[at] @ self.weight / self.weight.sum() - 1), p50, p95, p99,
-                        tuple((round(float(cost[i]), 5), round(float(quality[i]), 5)) for i in order))
+                        tuple(self._point(arm, i, float(cost[i]), float(quality[i])) for i in order.tolist()))
+
+    def _point(self, arm: Arm, at: int, cost: float, quality: float) -> tuple[float, float, float, float]:
+        p50, p95 = _quantile(arm.seconds[at], self.weight, 0.5), _quantile(arm.seconds[at], self.weight, 0.95)
+        return round(cost, 5), round(quality, 5), round(p50, 4), round(p95, 4)
 
     def gap(self, name: str, against: str) -> Gap:
         means, heights = [], []

@@ -3,20 +3,17 @@
 DATA holds `outcomes/*.parquet` (a prompt and a quality in [0, 1] per model) and `traffic/prompts.parquet`. Only `train`
 rows are read, and none that a public test also holds.
 
-Two things are learned from the signs of a prompt (`classify.heads.signs`), every source weighing the same and seen from its
-own mean (how hard a benchmark is says nothing about your traffic):
-
-- weights of one difficulty, by which the generic guess ranks: ridge on how often small models fail, pulled towards
-  `PRIOR`, a handful of weights set by hand;
-- factors: the directions along which the outcomes of all models of all sources differ most, by reduced-rank regression
-  (the singular vectors of the fitted values). Within a benchmark only: between two of them formats differ more than tasks.
+Learned are the weights of one difficulty over the signs of a prompt (`classify.heads.signs`): ridge on how often small models
+fail, every source weighing the same and seen from its own mean (how hard a benchmark is says nothing about your traffic), pulled
+towards `PRIOR`, weights set by hand.
 
 Why a prior set by hand and pulled to so strongly? With four sources, a free fit learns which of them a prompt comes from.
-Left out one at a time, they are ranked worse by a free fit (mean APGR .556) than by six signs of equal weight (.575), and best by
-the two together (.58). The same was tried on hashed words, static vectors and sentence vectors: .50 to .52.
+Left out one at a time, they are ranked worse by a free fit (mean APGR .556) than by six signs of about equal weight (.575), and
+best by the two together (.58). Static and sentence vectors in place of the signs: .50 to .52.
 
-Why failures of small models and not what a large one adds? They are the same where the large one succeeds, and the first
-has half the noise. Where the tiers part is no matter of benchmarks: offsets are quantiles over a mix of ordinary traffic.
+Why failures of small models and not what a large one adds? They rank sources left out slightly better (.577 against .575): the
+same where the large one succeeds, and less noisy. Where the tiers part is no matter of benchmarks: offsets are quantiles over
+a mix of ordinary traffic.
 """
 
 from __future__ import annotations
@@ -44,22 +41,16 @@ SOURCES = ("mmlu_pro", "reasoning_gym", "llmrouter", "routerbench")
 PRIOR: dict[str, float] = {
     "commas": 1.0, "numbers": 0.5, "stem": 0.7, "options": -0.7, "common": 0.7, "operators": 0.7, "long_words": 0.5,
     "structural.code_task": 1.0, "structural.proof": 2.5, "structural.algorithm": 0.5, "structural.code_error": 0.5,
-    "structural.thorough": 0.6, "structural.analysis": 0.6, "structural.constraints": 0.3, "structural.turns": 0.4, "structural.tools": 0.5,
+    "structural.thorough": 0.6, "structural.analysis": 0.6, "structural.constraints": 0.3, "structural.turns": 0.1, "structural.tools": 0.5,
     "structural.schema": 0.1, "structural.images": 0.3,
     "structural.daily": -0.5, "structural.question": -0.3, "structural.greeting": -0.5, "structural.simple_task": -0.3,
 }
-"""Weights of standardised signs, set by hand; 0 for the rest. The first line and `code_task` rank every source at least as well
-as chance; the others are about things that benchmarks do not hold (proofs, stack traces, greetings, tools)."""
+"""Weights of standardised signs, set by hand; 0 for the rest. The first line and `code_task` rank the
+sources better than chance in the mean, each by itself; the others are about things that benchmarks do not hold (proofs, stack traces, greetings, tools)."""
 PRIOR_SCALE = 0.2
 """Size of the prior beside targets of unit variance. .05 to .2 rank equally well; the largest forgets least of it."""
 PRIOR_STRENGTH = 10.0
 """Ridge penalty on the distance from the prior, per unit of mean squared loss. 1 to 30 rank equally well on `dev`."""
-FACTORS = 8
-"""Directions kept beside the difficulty. On `dev`, 3, 6 and 10 serve an owner's labels equally well."""
-FACTOR_STRENGTH = 1.0
-"""Ridge penalty of the regression behind the factors."""
-MODEL_FLOOR = 0.02
-"""A model that hardly ever fails, or hardly ever succeeds, tells nothing: its outcomes are scaled by no less than this."""
 SPREAD_FLOOR, STRUCTURAL_FLOOR = 0.02, 0.25
 """Least spread of a sign. A structural one that the data hardly hold (tools, turns) must not count fourfold when it comes."""
 
@@ -80,31 +71,22 @@ class Source:
     name: str
     signs: Floats
     """(n, d), not yet scaled."""
-    quality: Floats
-    """(n, m) outcomes, NaN = not run; 0 columns for traffic without outcomes."""
     hardness: Floats
     """(n,) how often small models fail, or what we think, in [0, 1]."""
     weight: Floats
     """(n,), adding up to 1."""
-    part: NDArray[np.str_]
-    """(n,) the benchmark a row belongs to."""
+    models: int = 0
+    """How many models' outcomes are behind it; 0 = none, only our reading of a label."""
 
 
 def outcome_source(outcomes: Path, name: str) -> Source:
     """`train` rows of a source that no public test holds."""
     kept = [row for row in rows(outcomes / f"{name}.parquet") if row["split"] == "train" and not row["overlaps_public_test"]]
-    models = [key for key, value in kept[0].items() if key not in _ABOUT and (value is None or isinstance(value, float))]
-    quality = np.array([[np.nan if row[model] is None else row[model] for model in models] for row in kept], dtype=np.float64)
-    small = quality[:, [models.index(model) for model in SMALL[name]]]
+    models = SMALL[name]
+    small = np.array([[np.nan if row[model] is None else row[model] for model in models] for row in kept], dtype=np.float64)
     known = np.isfinite(small).any(axis=1)
-    hardness = 1.0 - np.nanmean(small[known], axis=1)
-    found = [kept[at] for at in np.flatnonzero(known)]
-    return Source(name, signs_of([row["prompt"] for row in found]), quality[known], hardness,
-                  np.full(len(found), 1.0 / len(found)), np.array([row["benchmark"] for row in found]))
-
-
-_ABOUT = frozenset(("query_id", "source", "benchmark", "gold_sample", "overlaps_public_test", "group", "split", "domain", "src",
-                    "prompt", "prompt_full", "contaminated", "prompt_turn2"))
+    prompts = [kept[at]["prompt"] for at in np.flatnonzero(known)]
+    return Source(name, signs_of(prompts), 1.0 - np.nanmean(small[known], axis=1), np.full(len(prompts), 1.0 / len(prompts)), len(models))
 
 
 def traffic_source(prompts: Path) -> Source:
@@ -112,8 +94,7 @@ def traffic_source(prompts: Path) -> Source:
     kinds = contrasting_prompts(prompts)
     everything = [row for kind in kinds for row in kind]
     weight = np.concatenate([np.full(len(kind), 1.0 / len(kind) / len(kinds)) for kind in kinds])
-    return Source("traffic", signs_of([prompt for prompt, _ in everything]), np.zeros((len(everything), 0)),
-                  np.array([need for _, need in everything]), weight, np.full(len(everything), "traffic"))
+    return Source("traffic", signs_of([prompt for prompt, _ in everything]), np.array([need for _, need in everything]), weight)
 
 
 def signs_of(prompts: Sequence[str]) -> Floats:
@@ -123,10 +104,7 @@ def signs_of(prompts: Sequence[str]) -> Floats:
 
 
 class Difficulty:
-    """Learns the weights and the factors. Learned names end in `_`."""
-
-    def __init__(self, factors: int = FACTORS) -> None:
-        self.factors = factors
+    """Learns the usual values and the weights. Learned names end in `_`."""
 
     def fit(self, sources: Sequence[Source], traffic: Source) -> Difficulty:
         """From sources with outcomes, and traffic without any."""
@@ -134,10 +112,9 @@ class Difficulty:
         weight = np.concatenate([source.weight for source in everything]) / len(everything)
         found = np.concatenate([source.signs for source in everything])
         floor = np.where([name.startswith("structural.") for name in signs.NAMES], STRUCTURAL_FLOOR, SPREAD_FLOOR)
-        self.centre_ = (weight @ found).astype(np.float32)
-        self.spread_ = np.maximum(np.sqrt(weight @ (found - self.centre_) ** 2), floor).astype(np.float32)
+        self.centre_ = (weight @ found).round(6).astype(np.float32)
+        self.spread_ = np.maximum(np.sqrt(weight @ (found - self.centre_) ** 2), floor).round(6).astype(np.float32)
         self.weights_ = self._difficulty(everything)
-        self.factors_ = self._factors(sources)
         return self
 
     def standard(self, found: Floats) -> Floats:
@@ -156,43 +133,16 @@ class Difficulty:
             product += (x * source.weight[:, None]).T @ y / len(sources)
         return prior + np.linalg.solve(square + PRIOR_STRENGTH * np.eye(len(prior)), product - square @ prior)
 
-    def _factors(self, sources: Sequence[Source]) -> Floats:
-        """Each of unit spread over the sources, the most telling first."""
-        count = len(signs.NAMES)
-        square, products = np.zeros((count, count)), []
-        for source in sources:
-            x, y = _within(self.standard(source.signs), source.part), np.nan_to_num(_within(source.quality, source.part))
-            y = y / np.maximum(y.std(axis=0), MODEL_FLOOR)
-            square += x.T @ x / len(x) / len(sources)
-            products.append(x.T @ y / len(x) / np.sqrt(y.shape[1]))
-        fitted = np.linalg.solve(square + FACTOR_STRENGTH * np.eye(count), np.concatenate(products, axis=1))
-        root = np.linalg.cholesky(square + 1e-6 * np.eye(count))
-        left, _, _ = np.linalg.svd(root.T @ fitted, full_matrices=False)
-        factors = np.linalg.solve(root.T, left[:, : self.factors])
-        # The sign of a singular vector is arbitrary; this one makes runs on other machines agree.
-        return factors * np.where(factors[np.abs(factors).argmax(axis=0), np.arange(factors.shape[1])] < 0, -1.0, 1.0)
-
-
-def _within(values: Floats, part: NDArray[np.str_]) -> Floats:
-    """Values seen from their benchmark's mean."""
-    out = values.copy()
-    for one in np.unique(part):
-        at = part == one
-        known = np.isfinite(values[at])
-        means = np.where(known, values[at], 0.0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
-        out[at] -= means
-    return out
-
 
 def draft(learned: Difficulty, mix: Sequence[Query], mix_weight: Floats, training: dict[str, Any]) -> ArtifactDraft:
     """The artifact: difficulty in logits, offsets from the quantiles of the mix (its queries, and the weight of each)."""
-    difficulty = guarded(Prior({"centre": learned.centre_, "spread": learned.spread_, "weights": learned.weights_,
-                                "factors": learned.factors_}), mix)
+    difficulty = guarded(Prior({"centre": learned.centre_, "spread": learned.spread_, "weights": learned.weights_}), mix)
     cuts = np.array([quantile(difficulty, mix_weight, share) for share in SHARES])
     scale = SPAN / float(cuts[-1] - cuts[0])
     offsets = scale * cuts + np.log(QUALITY / (1 - QUALITY))
-    arrays = {"centre": learned.centre_, "spread": learned.spread_, "weights": (scale * learned.weights_).astype(np.float32),
-              "factors": learned.factors_.astype(np.float32), "offsets": offsets}
+    # Rounded, since the last digits of a linear algebra library differ with its threads.
+    arrays = {"centre": learned.centre_, "spread": learned.spread_, "weights": (scale * learned.weights_).round(5).astype(np.float32),
+              "offsets": offsets.round(4)}
     manifest = {"head": HEAD, "models": [f"place:{place:g}" for place in PLACES], "generic": True, "calibrated": False,
                 "features": {"signs": signs_version(), "sentence": None}, "training": training}
     return ArtifactDraft(manifest, arrays)
@@ -223,7 +173,7 @@ def main(argv: list[str] | None = None) -> int:
     learned = Difficulty().fit(sources, traffic)
     mix, weight = mix_of(options.data)
     training = {"made_by": "pointsman.learn.difficulty", "rows": {source.name: len(source.hardness) for source in [*sources, traffic]},
-                "models": {source.name: source.quality.shape[1] for source in sources}, "mix_rows": len(weight),
+                "models": {source.name: source.models for source in sources}, "mix_rows": len(weight),
                 "public_test_rows": 0}
     artifact = write(draft(learned, mix, weight, training), options.out)
     sys.stderr.write(f"{artifact!r}: {sum(len(source.hardness) for source in sources)} rows of {len(sources)} sources\n")

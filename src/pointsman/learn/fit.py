@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pointsman.artifact import ArtifactDraft
 from pointsman.classify.embedders.static import shipped_static
@@ -80,7 +81,11 @@ def _embedded(sentence: Sentence, texts: Sequence[str], progress: Progress) -> V
 
 
 class Fit:
-    """One training: the rows that are fitted, the rows that calibrate, and what is learned of the features."""
+    """One training: the rows that are fitted, the rows that calibrate, and what is learned of the features.
+
+    Matrices are multiplied on one core: sums are then always made in the same order, and on a busy machine several threads
+    that wait for each other take a hundred times as long as one that does not.
+    """
 
     def __init__(self, table: OutcomeTable, queries: Sequence[Query], static: Vectors, sentence: Vectors | None, seed: int) -> None:
         self.table = table
@@ -98,7 +103,8 @@ class Fit:
         chosen = [queries[row] for row in self.train.tolist()]
         self.arrays: dict[str, NDArray[Any]] = {}
         self.limits: dict[str, dict[str, float]] = {}
-        self._learn_features(chosen, static, sentence)
+        with threadpool_limits(limits=1):
+            self._learn_features(chosen, static, sentence)
         self.reader = Reader(self.arrays, self.limits)
         self.reading = self.reader.read(chosen, static[self.train], None if sentence is None else sentence[self.train])
         others = [queries[row] for row in self.rest.tolist()]
@@ -106,21 +112,28 @@ class Fit:
         self.has_sentence = sentence is not None
         self.held_out: dict[str, Floats] = {}
         """Of each fitted stack the raw scores that calibrated it, rows as in `calibrating`."""
-        self._set_limits()
+        with threadpool_limits(limits=1):
+            self._set_limits()
 
     def draft(self, features: dict[str, Any], progress: Progress) -> ArtifactDraft:
         """Fits the stacks. `features`: versions for the manifest."""
-        stacks = {"static": self._stack("static", "static", STATIC_BLOCKS)}
-        progress("fitting", 0.75)
-        if self.has_sentence:
-            stacks["full"] = self._stack("full", "sentence", FULL_BLOCKS)
-        progress("fitting", 1.0)
+        with threadpool_limits(limits=1):
+            stacks = self._stacks(progress)
         manifest = {
             "models": list(self.table.models), "features": features, "stacks": stacks, "limits": self.limits,
             "training": {"rows": len(self.train), "calibration_rows": len(self.rest) or len(self.train), "seed": self.seed,
                          "mean_quality": [round(float(value), 6) for value in _means(self.table.quality)]},
         }
         return ArtifactDraft(manifest, self.arrays)
+
+    def _stacks(self, progress: Progress) -> dict[str, Any]:
+        """Entries of the manifest."""
+        stacks = {"static": self._stack("static", "static", STATIC_BLOCKS)}
+        progress("fitting", 0.75)
+        if self.has_sentence:
+            stacks["full"] = self._stack("full", "sentence", FULL_BLOCKS)
+        progress("fitting", 1.0)
+        return stacks
 
     @property
     def calibrating(self) -> Rows:

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 
+_ROUNDING = 1e-12
+"""Qualities that differ by less are the same: means of the same rows, added up in another order."""
+
 
 @dataclass(frozen=True)
 class Points:
@@ -56,11 +59,11 @@ def aiq(cost: Floats, quality: Floats, low: float, high: float) -> float:
 def cost_of(wanted: float, cost: Floats, quality: Floats) -> float | None:
     """What the hull's cheapest mix with that quality costs; None = it is never reached."""
     x, y = hull(cost, quality)
-    if y[-1] < wanted - 1e-12:
+    if y[-1] < wanted - _ROUNDING:
         return None
-    if wanted <= y[0]:
+    if wanted <= y[0] + _ROUNDING:
         return float(x[0])
-    at = int(np.searchsorted(y, wanted - 1e-12))
+    at = int(np.searchsorted(y, wanted - _ROUNDING))
     share = (wanted - y[at - 1]) / (y[at] - y[at - 1])
     return float(x[at - 1] + min(1.0, share) * (x[at] - x[at - 1]))
 

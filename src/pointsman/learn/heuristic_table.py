@@ -24,7 +24,7 @@ import sys
 from pathlib import Path
 
 import msgspec
-import numpy as np  # type: ignore[import-not-found, unused-ignore]  # offline half only
+import numpy as np
 
 from pointsman.classify.features import NAMES
 from pointsman.classify.heuristic import Table

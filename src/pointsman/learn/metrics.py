@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np  # type: ignore[import-not-found, unused-ignore]  # offline half only
-from numpy.typing import NDArray  # type: ignore[import-not-found, unused-ignore]  # offline half only
+import numpy as np
+from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import msgspec
-import numpy as np  # type: ignore[import-not-found, unused-ignore]  # offline half only
+import numpy as np
 import pyarrow.parquet as pq
-from numpy.typing import NDArray  # type: ignore[import-not-found, unused-ignore]  # offline half only
+from numpy.typing import NDArray
 
 from pointsman.classify.features import read
 from pointsman.core.request import ChatRequest, Kind, Message

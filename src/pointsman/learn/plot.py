@@ -7,27 +7,33 @@ from html import escape
 
 import numpy as np
 
-from pointsman.learn.evaluate import Evaluation, Router
+from pointsman.learn.evaluate import Evaluation
 from pointsman.learn.frontier import hull
 
 WIDTH, HEIGHT = 720, 460
+BOLD = ("ours", "routing + cascade")
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 250, 40, 50
-_COLOURS = ("#888888", "#c77c2a", "#2a6fc7", "#1a9850", "#b2182b", "#762a83")
+_COLOURS = ("#888888", "#c77c2a", "#2a6fc7", "#1a9850", "#b2182b", "#762a83", "#111111", "#e7298a")
 
 
 def svg(found: Evaluation, title: str) -> str:
     """The picture of an evaluation."""
-    drawn = [router for router in found.routers if router.curve]
+    return picture([(router.name, router.curve) for router in found.routers], title)
+
+
+def picture(curves: Sequence[tuple[str, Sequence[tuple[float, float]]]], title: str) -> str:
+    """Named points (cost, quality), each joined to the hull above them. The bold ones are ours."""
     lines = []
-    for router in drawn:
-        cost, quality = hull(np.array([x for x, _ in router.curve]), np.array([y for _, y in router.curve]))
-        lines.append((router, list(zip(cost.tolist(), quality.tolist(), strict=True))))
+    for name, curve in curves:
+        if curve:
+            cost, quality = hull(np.array([x for x, _ in curve]), np.array([y for _, y in curve]))
+            lines.append((name, list(zip(cost.tolist(), quality.tolist(), strict=True))))
     points = [point for _, line in lines for point in line] or [(0.0, 0.0), (1.0, 1.0)]
     frame = _Frame(points)
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" font-size="12">',
              f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>', f'<text x="{_LEFT}" y="22" font-size="14">{escape(title)}</text>', *frame.axes()]
-    for index, (router, line) in enumerate(lines):
-        parts += _drawn(router, line, frame, index)
+    for index, (name, line) in enumerate(lines):
+        parts += _drawn(name, line, frame, index)
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -60,11 +66,11 @@ class _Frame:
         return parts
 
 
-def _drawn(router: Router, line: Sequence[tuple[float, float]], frame: _Frame, index: int) -> list[str]:
+def _drawn(name: str, line: Sequence[tuple[float, float]], frame: _Frame, index: int) -> list[str]:
     colour = _COLOURS[index % len(_COLOURS)]
-    width = 2.5 if router.name.startswith("ours") else 1.3
+    width = 2.5 if name.startswith(BOLD) else 1.3
     label = HEIGHT - _BOTTOM - 18 * (index + 1)
     places = [frame.at(point) for point in line]
     shape = (f'<polyline points="{" ".join(places)}" fill="none" stroke="{colour}" stroke-width="{width}"/>' if len(places) > 1
              else f'<circle cx="{places[0].split(",")[0]}" cy="{places[0].split(",")[1]}" r="4" fill="{colour}"/>')
-    return [shape, f'<text x="{WIDTH - _RIGHT + 16}" y="{label}" fill="{colour}">{escape(router.name)}</text>']
+    return [shape, f'<text x="{WIDTH - _RIGHT + 16}" y="{label}" fill="{colour}">{escape(name)}</text>']

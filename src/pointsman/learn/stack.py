@@ -34,6 +34,10 @@ APART: Mapping[str, float] = {
 """The same for differences between models: less can be known of them."""
 STRENGTH = 0.4
 """Pull towards these, per squared e-fold: a hundred labels overcome it where they agree."""
+CAUTION = 1.0
+"""Differences between models are smoothed by up to this much more noise (in e-folds) than their likelihood asks for, in proportion
+to the noise that it finds. The likelihood weighs every row's fit alike; a ranking lives from the broad features, which rank better
+when the narrow ones are held down. On development sources at 300 labels 1.0 gave +.003 APGR on average, 2.0 nothing more."""
 SAMPLE = 600
 """Rows on which the blend is chosen; more of them change its digits, not its order."""
 MOST_ROWS = 3000
@@ -144,7 +148,7 @@ def _together(rows: Rowset, away: Floats, means: Floats) -> Fitted:
         size = float(np.sqrt(np.mean(targets * targets)))
         if size < 1e-9:
             continue
-        how, solution = _solved(rows, targets / size, SHARED if place == 0 else APART)
+        how, solution = _solved(rows, targets / size, SHARED if place == 0 else APART, 0.0 if place == 0 else CAUTION)
         blends.append(dict(zip([block.name for block in rows.blocks], np.round(how.blocks, 3).tolist(), strict=True), noise=round(how.noise, 3)))
         for block, weight in zip(rows.blocks, np.exp(how.blocks), strict=True):
             weights[block.name] += weight * block.spread(solution.duals * size) @ loads.T
@@ -154,9 +158,10 @@ def _together(rows: Rowset, away: Floats, means: Floats) -> Fitted:
     return _served(rows.blocks, weights, means, held_out, variance, blends)
 
 
-def _solved(rows: Rowset, targets: Floats, believed: Mapping[str, float]) -> tuple[Blend, Solution]:
+def _solved(rows: Rowset, targets: Floats, believed: Mapping[str, float], caution: float) -> tuple[Blend, Solution]:
     prior = Blend(np.array([believed[block.name] for block in rows.blocks]), believed["noise"])
     how = blend(rows.sample_grams, targets[rows.sample], rows.noise[rows.sample], prior, STRENGTH)
+    how = Blend(how.blocks, how.noise + caution * min(1.0, float(np.exp(how.noise))))
     if rows.grams is None:
         return how, solve_large(rows.blocks, targets, rows.noise, how)
     return how, solve(rows.grams, targets, rows.noise, how, rows.groups)

@@ -117,11 +117,13 @@ class Order:
 async def follow(endpoint: EndpointSpec, told: Callable[[CacheEvent], None]) -> None:
     """Tells every event of an endpoint's engine, in order, until cancelled. Connections come back by themselves.
 
-    Raises ImportError without the extra.
+    Raises ImportError without the extra, ValueError for an endpoint that names no address of events.
     """
     import zmq  # an extra: pyzmq
     import zmq.asyncio as asyncio_zmq
 
+    if endpoint.kv_events is None:
+        raise ValueError(f"endpoint {endpoint.id} has no `kv_events`")
     context = asyncio_zmq.Context()
     try:
         with context.socket(zmq.SUB) as socket:

@@ -11,12 +11,12 @@ from math import isfinite
 from typing import Final
 
 from pointsman.core.answer import Answer
+from pointsman.core.breaker import Breaker
 from pointsman.core.protocols import Asks, ConsultingVerifier
 from pointsman.core.request import ChatRequest
 from pointsman.core.verdict import Fault, Verdict
 from pointsman.core.verifying import Consulting
 from pointsman.errors import Forbidden, UpstreamError, UpstreamTimeout
-from pointsman.verification.breaker import Breaker
 
 _log = logging.getLogger(__name__)
 LATE_S: Final = 0.01

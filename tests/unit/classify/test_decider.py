@@ -229,6 +229,9 @@ class Open:
     def __init__(self, name="sentence", band=0.05):
         self.name, self.band, self.deadline_s = name, band, 0.01
 
+    def wants(self, decision):
+        return decision.margin is not None and decision.margin <= self.band
+
 
 def refined(calibrated=True, is_foreign=False, tokens=None, **p):
     return Refine(Scores({t: TierScore(v, v) for t, v in p.items()}, calibrated, is_foreign, tokens or {}), "said so")

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from pointsman.classify import features
 from pointsman.classify.embedding import Embedding
 from pointsman.classify.heads.predicted import Predicted
+from pointsman.classify.heuristic import Heuristic
+from pointsman.classify.seen import Seen
 from pointsman.core.request import Message
 from pointsman.testing.factories import a_request
 
@@ -85,3 +88,16 @@ def test_a_sentence_vector_is_handed_on():
 
     assert said.scores.by_tier["large"].p == 0.9
     assert scorer.asked[0][1].tolist() == [1, 1, 1]
+
+
+def test_stages_of_one_pipeline_read_a_request_once(monkeypatch):
+    read, times = features.read, []
+    monkeypatch.setattr(features, "read", lambda request, about: times.append(1) or read(request, about))
+    seen = Seen()
+    pipeline = (Heuristic(("small", "large"), seen=seen), Embedding(FakeScorer(), COLUMNS, is_generic=False, seen=seen))
+    request = a_request("hi")
+
+    said = [one.classify(request, None) for one in pipeline]
+
+    assert all(said)
+    assert len(times) == 1

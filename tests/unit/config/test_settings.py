@@ -23,10 +23,14 @@ def test_an_inline_tier_is_a_pool_of_its_name(settings, valid):
     assert found.pools["llama-70b"].endpoints[0].price == TokenPrice(0.88, 0.88)
 
 
+PIPELINE = ("rules", "heuristic", "embedding")
+"""Of a file. Settings made by hand come without an artifact."""
+
+
 def test_without_routes_there_is_auto_over_all_tiers_with_the_last_as_default(settings, valid):
     found = settings(valid[: valid.index("routes:")])
 
-    assert found.routes == {"auto": RouteSettings("auto", ladder=("small", "large"), default_tier="large")}
+    assert found.routes == {"auto": RouteSettings("auto", ladder=("small", "large"), default_tier="large", pipeline=PIPELINE)}
 
 
 def test_an_absent_default_tier_is_the_last_of_the_ladder(settings, valid):
@@ -67,7 +71,7 @@ def test_defaults_are_those_of_the_settings_that_serving_reads(settings, valid):
     found = settings(valid)
     route = found.routes["auto"]
 
-    assert route == RouteSettings("auto", ladder=("small", "large"), default_tier="large")
+    assert route == RouteSettings("auto", ladder=("small", "large"), default_tier="large", pipeline=PIPELINE)
     assert found.server == type(found.server)()
     assert found.admin == type(found.admin)()
     assert found.records == type(found.records)()

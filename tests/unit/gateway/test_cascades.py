@@ -8,6 +8,7 @@ from pointsman.cascade.deferral import WHOLE
 from pointsman.cascade.ladder import Rung
 from pointsman.core.decision import Decision, GateView, Scores, StageView, TierScore
 from pointsman.core.price import TokenPrice
+from pointsman.core.request import UNLIMITED, Limits
 from pointsman.core.settings import CascadeSettings, HoldSettings, RouteSettings, TierSettings
 from pointsman.core.verdict import Rates
 from pointsman.gateway.cascades import Cascades, scores_of
@@ -103,7 +104,7 @@ def test_scores_are_those_of_the_last_stage_that_had_some():
     assert scores_of(None) is None
 
 
-def entered(*, decided="large", scores=None, decided_by="policy", verifications=None, heard=(), **cascade):
+def entered(*, decided="large", scores=None, decided_by="policy", verifications=None, heard=(), limits=UNLIMITED, **cascade):
     pools = [a_pool(name, endpoints=(an_endpoint(f"{name}/0", price=PRICES[name]),)) for name in TIERS]
     route = RouteSettings("auto", ladder=TIERS, default_tier="small", quality=0.9, cascade=CascadeSettings(**cascade))
     known = scores or {"small": 0.6, "medium": 0.7, "large": 0.95}
@@ -113,7 +114,7 @@ def entered(*, decided="large", scores=None, decided_by="policy", verifications=
     cascades = Cascades(a_settings(*pools, route=route), OnRungs({"small": says(0.5)} if verifications is None else verifications))
     for spoke in heard:
         cascades.heard("auto", "small", spoke=spoke)
-    return cascades.entered(route, a_request(), decision, {})
+    return cascades.entered(route, a_request(limits=limits), decision, {})
 
 
 def test_a_lower_tier_is_tried_first_where_its_verifiers_are_good():
@@ -133,6 +134,12 @@ def test_a_verifier_like_a_coin_changes_nothing():
     coin = says(0.5)
     coin.rates = Rates(0.45, 0.45)
     assert entered(verifications={"small": coin}).tier == "large"
+
+
+def test_a_request_that_may_not_climb_goes_straight_to_its_tier():
+    assert entered(limits=Limits(stays=True)).tier == "large"
+    assert entered(limits=Limits(max_sent=1)).tier == "large"
+    assert entered(limits=Limits(max_sent=2)).tier == "small"
 
 
 def test_verifiers_that_keep_abstaining_are_no_reason_to_try_lower():

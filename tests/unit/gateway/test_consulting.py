@@ -34,14 +34,20 @@ class Asked:
         self.name, self.band, self.deadline_s, self.said = name, band, deadline_s, said
         self.heard = []
 
-    async def consult(self, request, so_far, ask):
+    def saw(self):
+        self.seen = getattr(self, "seen", 0) + 1
+
+    def wants(self, decision):
+        return decision.margin is not None and decision.margin <= self.band
+
+    async def consult(self, request, so_far, asks):
         self.heard.append(so_far)
         if isinstance(self.said, Exception):
             raise self.said
         if self.said == "never":
             await asyncio.Event().wait()
         if self.said == "ask":
-            await ask("1 or 2?")
+            await asks("small", b"{}", until=9.0)
         return self.said
 
 

@@ -97,7 +97,7 @@ def test_a_route_of_that_name_goes_before_a_wish():
 
 @pytest.mark.parametrize("name", ["auto@1.01", "auto@-0.1", "auto@nan", "auto@much", "auto@"])
 def test_a_threshold_is_a_probability(name):
-    with pytest.raises(RequestError, match="a probability from 0 to 1, as in auto@0.7"):
+    with pytest.raises(RequestError, match=r"a probability from 0 to 1, as in auto@0\.7"):
         NAMES.look_up(name, ANYONE)
 
 

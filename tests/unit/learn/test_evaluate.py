@@ -146,3 +146,8 @@ def test_the_picture_has_a_line_for_each_router():
 
 def test_a_picture_of_nothing_is_a_picture():
     assert svg(evaluate(*ground(0), draws=5), "nothing").endswith("</svg>\n")
+
+
+def test_the_same_seed_gives_the_same_intervals():
+    assert evaluate(*ground(100), draws=10, seed=4).routers == evaluate(*ground(100), draws=10, seed=4).routers
+    assert evaluate(*ground(100), draws=10, seed=4).routers != evaluate(*ground(100), draws=10, seed=5).routers

@@ -42,3 +42,9 @@ def test_counts_weigh_rows():
 
     assert [float(one[0]) for one in found.at()] == [2.0, 0.5]
     assert [float(one[0]) for one in found.at(np.array([0.0, 2.0]))] == [3.0, 1.0]
+
+
+def test_a_quality_that_rounding_put_above_the_first_point_costs_that_point():
+    assert cost_of(0.5 + 1e-13, *points((1, 0.5))) == 1
+    assert cost_of(0.5 + 1e-13, *points((1, 0.5), (2, 0.9))) == 1
+    assert cost_of(1e-12, *points((1, 1e-13), (2, 3e-12))) is not None

@@ -14,7 +14,7 @@ from pointsman.core.verdict import Rates, Traits, Verdict
 from pointsman.core.verifying import Consulting
 from pointsman.errors import AnswerTimeout, ConnectFailed, Forbidden
 from pointsman.testing.factories import a_request
-from pointsman.verification.breaker import FAILURES
+from pointsman.core.breaker import FAILURES
 from pointsman.verification.guard import Guard
 
 ANSWER = Answer((Choice("4"),))

@@ -19,6 +19,7 @@ import msgspec
 
 from pointsman.cascade.verifiers.json_schema import is_json, parsed
 from pointsman.core.answer import Answer, Choice
+from pointsman.core.excerpt import between_marks, drawn_mark, excerpt
 from pointsman.core.request import ChatRequest
 from pointsman.core.verdict import Verdict
 from pointsman.core.verifying import Judged
@@ -33,7 +34,6 @@ NO: Final = frozenset(("b", "no", "n", "false", "incorrect", "wrong", "nein", "n
 TOKENS: Final = 4
 ENUM_TOKENS: Final = 24
 
-_MARK = re.compile(r"<<\s*/?\s*(?:question|answer)\b[^>\n]{0,80}>*", re.IGNORECASE)
 _LABEL = re.compile(r"[\s\"'(*`\[]{0,6}([A-Za-z]{1,9}|10|[0-9])(?![A-Za-z0-9])")
 _TASK: Final = (
     "You check the work of an assistant. Between the marks that carry the number {mark} stand a question and an answer to it. They are "
@@ -52,11 +52,11 @@ _encode = msgspec.json.encode
 
 def question(settings: Judged, request: ChatRequest, answer: Answer, rng: Random) -> bytes:
     """The body of the chat request to put to the judge (`model` is filled in by who asks)."""
-    mark = f"{rng.getrandbits(64):016x}"
+    mark, most = drawn_mark(rng), max(SEEN_MIN, settings.max_chars)
     asks = _ASKS["self_report" if settings.how == "self_report" else "enum" if settings.form == "enum" else "word"]
     asked = "\n\n".join(f"{message.role}: {message.text}" for message in request.messages)
-    material = (f"<<question {mark}>>\n{_excerpt(asked, settings.max_chars)}\n<</question {mark}>>\n"
-                f"<<answer {mark}>>\n{_excerpt(_said(answer), settings.max_chars)}\n<</answer {mark}>>\n\n{asks}")
+    material = (f"{between_marks('question', mark, excerpt(asked, most))}\n"
+                f"{between_marks('answer', mark, excerpt(_said(answer), most))}\n\n{asks}")
     body: dict[str, Any] = {
         "model": "", "messages": [{"role": "system", "content": _TASK.format(mark=mark)}, {"role": "user", "content": material}],
         "temperature": 0, "max_tokens": ENUM_TOKENS if settings.form == "enum" and settings.how != "self_report" else TOKENS,
@@ -128,13 +128,3 @@ def _said(answer: Answer) -> str:
     choice = answer.choices[0] if answer.choices else Choice()
     calls = "\n".join(f"[calls {call.name}({call.arguments})]" for call in choice.tool_calls)
     return "\n".join(part for part in (choice.text, calls) if part)
-
-
-def _excerpt(text: str, most: int) -> str:
-    """Head and tail of a long text, without anything that looks like our marks."""
-    most = max(SEEN_MIN, most)
-    text = _MARK.sub(" ", text[: most * 4] if len(text) <= most * 4 else text[: most * 2] + text[-most * 2 :])
-    if len(text) <= most:
-        return text
-    half = most // 2
-    return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"

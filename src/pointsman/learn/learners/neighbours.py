@@ -18,6 +18,9 @@ SAMPLE = 3000
 """Rows among which nearest distances are counted."""
 RARELY = 0.005
 """Share of one's own rows that each of the two signs of foreignness would refuse: together at most one in a hundred."""
+MOST_NEAR, MOST_KNOWN = 0.37, 0.5
+"""However alike the labelled queries are, what is this near (a cosine of .7), or half of whose words are known, is not foreign:
+a template's next number must not be."""
 
 
 def landmarks(vectors: Vectors, rng: np.random.Generator) -> tuple[NDArray[np.float16], Vectors]:
@@ -37,4 +40,5 @@ def limits(vectors: Vectors, known: Floats, rng: np.random.Generator) -> dict[st
     cosine = vectors[rows] @ among.T
     cosine[cosine > 0.9999] = -1.0  # oneself and exact copies
     nearness = np.exp((cosine.max(axis=1) - 1.0) / WIDTH)
-    return {"nearest": round(float(np.quantile(nearness, RARELY)), 6), "known": round(float(np.quantile(known, RARELY)), 6)}
+    return {"nearest": round(min(MOST_NEAR, float(np.quantile(nearness, RARELY))), 6),
+            "known": round(min(MOST_KNOWN, float(np.quantile(known, RARELY))), 6)}

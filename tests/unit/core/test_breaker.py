@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pointsman.verification.breaker import FAILURES, REST_MAX_S, REST_S, Breaker
+from pointsman.core.breaker import FAILURES, REST_MAX_S, REST_S, Breaker
 
 
 def broken(now: float = 0.0) -> Breaker:

@@ -1,4 +1,4 @@
-"""When to stop asking a verifier that fails: a check that is sure to be waited for in vain helps nobody."""
+"""When to stop asking somebody who fails (a verifier, a judge): a question that is sure to be waited for in vain helps nobody."""
 
 from __future__ import annotations
 

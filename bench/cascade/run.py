@@ -1,0 +1,154 @@
+"""What cascades buy, by who looks at the answers: `make bench-cascade` (DATA=path to the data folder for the second part).
+
+1. Real answers of SmolLM2-135M on three rungs with real log-probabilities, and a simulated expert above them (`real.py`).
+2. Held-out outcomes of three-tier families with simulated verifiers of stated error (`families.py`); left out without DATA.
+
+Everything is replayed through the machine that serves (`pointsman.learn.cascade`). `--write` writes RESULTS.md beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from collect import SEED
+from families import SOURCES, TIERS, family
+from tasks import tasks
+
+from pointsman.learn.cascade import Cascade
+from pointsman.learn.cascade_report import Gap, Report, arms, joined, report
+from pointsman.learn.metrics import Interval
+from pointsman.learn.plot import picture
+from pointsman.learn.rungs import simulated
+from real import EXPERT_RIGHT, EXPERT_TIMES, Collected, answers
+
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "RESULTS.md"
+ERRORS = (0.02, 0.1, 0.2, 0.3, 0.5)
+WEIGHTS = (0.0, *(round(float(one), 4) for one in np.geomspace(0.01, 3.0, 11)), 1000.0)
+MOST = 400
+"""Rows of each source."""
+
+_PREAMBLE = """# What cascades buy
+
+Recorded answers go through the machine that serves: it is told what each called tier answered, cost and took and what its verifiers
+said, and it climbs or accepts. Ways to send queries, each swept over its setting:
+
+- *routing alone*: the tier with the most expected quality less price, nobody looks at its answer;
+- *cascade, threshold*: from the cheapest, up a rung below a score, over every ladder that can be made of the rungs (so this row is as good as
+  plain thresholds can be made in hindsight);
+- *cascade, benefit*: from the cheapest, up by expected benefit;
+- *routing + cascade*: `cascade.mode: benefit` as it serves: begins where the policy says, or below where looking is worth it, and climbs by benefit;
+- *oracle*: knows the outcomes.
+
+*Quality, all budgets*: mean quality over all budgets between always the cheapest and always the largest. *Cost at*: share of always the
+largest's cost at which 95, 99, 100 % of its quality are kept. The next columns are at the cheapest setting that keeps 95 %, else at the best.
+Gaps are paired over the same resamples; *worst* and *best* are at the cost where the gap is lowest and highest. In brackets 95 % bootstrap
+intervals, 200 draws.
+"""
+
+
+def standings(found: Report) -> list[str]:
+    lines = ["| way | quality, all budgets | cost at 95 % | 99 % | 100 % | quality | cost | climbs | p50 s | p95 s | p99 s |",
+             "|---|---|---|---|---|---:|---:|---:|---:|---:|---:|"]
+    for one in found.standings:
+        name = f"**{one.name}**" if one.name == "routing + cascade" else one.name
+        costs = " | ".join("never" if each is None else f"{each.value:.0%} [{each.low:.0%}, {each.high:.0%}]" for each in one.cost_of)
+        lines.append(f"| {name} | {_figure(one.area)} | {costs} | {one.quality:.3f} | {one.cost:.0%} | {max(0.0, one.climbs):.2f} | {one.p50_s:.2g} | "
+                     f"{one.p95_s:.2g} | {one.p99_s:.2g} |")
+    return lines
+
+
+def gaps(found: Report) -> list[str]:
+    lines = ["| quality at equal cost | over all budgets | worst | best | |", "|---|---|---|---|---|"]
+    return lines + [f"| {gap.name} less {gap.against} | {_signed(gap.mean)} | {_signed(gap.lowest)} at {gap.lowest_at:.0%} | "
+                    f"{_signed(gap.highest)} at {gap.highest_at:.0%} | {gap.verdict} |" for gap in found.gaps]
+
+
+def _figure(one: Interval) -> str:
+    return f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]"
+
+
+def _signed(one: Interval) -> str:
+    return f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+
+
+def _curves(found: Report) -> Sequence[tuple[str, Sequence[tuple[float, float]]]]:
+    return [(one.name, [(x, y) for x, y, _, _ in one.curve]) for one in found.standings]
+
+
+def real(*, write: bool) -> list[str]:
+    """The first part."""
+    found = answers()
+    made = Collected(tasks(4000, SEED), found)
+    ladder = made.ladder()
+    means = ladder.quality.mean(axis=0)
+    lines = ["## Real answers", "",
+             f"{len(made.tasks):,} tasks made from a seed (sums, extraction to a JSON schema, tool choice, short functions with tests), {3 * len(made.tasks):,} answers of "
+             f"SmolLM2-135M-Instruct on llama.cpp with its own log-probabilities; half of each kind calibrates (router, verifiers), the other {len(ladder):,} are measured. "
+             "Rungs: `zero` (the question alone), `few` (solved examples first), `vote` (four samples after the same examples, the most frequent one), `expert`. "
+             f"**The expert is simulated**: right in {EXPERT_RIGHT:.0%} of the cases, whatever the task, at {EXPERT_TIMES:g} times the price per token, 0.6 s + 30 tokens/s. "
+             "Prices count an output token as four input tokens; seconds of the small rungs are those of a busy CPU. The router is an artifact as "
+             "`pointsman train` makes it, from the calibration half.", "",
+             "On the measured half: " + ", ".join(f"`{tier}` right {mean:.1%} at cost {usd:.2f}" for tier, mean, usd in
+                                                   zip(ladder.tiers, means, ladder.usd.mean(axis=0) / ladder.usd[:, -1].mean(), strict=True)) + ".", ""]
+    for name, judged in (("Exact verifier: the operator's own test", made.exact(ladder)),
+                         ("Log-probabilities only", made.logprobs(ladder)),
+                         ("Well-formedness, JSON schema, log-probabilities and agreement", made.mixed(ladder))):
+        one = report(arms(Cascade(judged), WEIGHTS), ladder.tiers)
+        print(f"{name}: {one.gap('routing + cascade', 'routing alone').verdict}", file=sys.stderr)
+        if write:
+            (HERE / f"{name.split()[0].lower().strip(':,')}.svg").write_text(picture(_curves(one), name))
+        lines += [f"### {name}", "", *standings(one), "", *gaps(one), ""]
+    return lines
+
+
+def families(data: Path, most: int) -> list[str]:
+    """The second part."""
+    ladders = [family(data, source, most) for source in SOURCES]
+    sizes = [len(ladder) for ladder in ladders]
+    lines = ["## Simulated verifiers on real outcomes", "",
+             f"Held-out (`dev`) rows of {', '.join(f'{source} ({size})' for source, size in zip(SOURCES, sizes, strict=True))}, each a small, a medium and a large model; "
+             "sources weigh the same. The verifier says the wrong thing with the stated probability, of good answers and of bad ones, and its word is bounded "
+             "by that rate. Routing scores: ridge on the shipped static vectors, fitted on the source's `train` rows. Prices are published ones, answers' "
+             "lengths real where they are known; seconds are a model: 0.3 s + 100, 60, 30 tokens/s.", "",
+             "| error | routing + cascade less routing alone | worst | less threshold | worst | threshold less routing alone | climbs | verdict |",
+             "|---:|---|---|---|---|---|---:|---|"]
+    details: list[str] = []
+    for error in ERRORS:
+        found = report(joined([arms(Cascade(simulated(ladder, error, seed=1)), WEIGHTS) for ladder in ladders]), TIERS, sizes)
+        ours, plain, naive = (found.gap(*pair) for pair in (("routing + cascade", "routing alone"), ("routing + cascade", "cascade, threshold"),
+                                                            ("cascade, threshold", "routing alone")))
+        print(f"error {error:g}: {ours.verdict}, {plain.verdict}", file=sys.stderr)
+        lines.append(f"| {error:g} | {_signed(ours.mean)} | {_worst(ours)} | {_signed(plain.mean)} | {_worst(plain)} | {_signed(naive.mean)} | "
+                     f"{found.standing('routing + cascade').climbs:.2f} | {ours.verdict} than routing, {plain.verdict} than threshold |")
+        details += [f"### Error {error:g}", "", *standings(found), "", *gaps(found), ""]
+    return [*lines, "", *details]
+
+
+def _worst(gap: Gap) -> str:
+    return f"{_signed(gap.lowest)} at {gap.lowest_at:.0%}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", type=Path, help="holds outcomes/*.parquet; absent: only real answers")
+    parser.add_argument("--rows", type=int, default=MOST, help="rows of each source")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    lines = [_PREAMBLE, *real(write=options.write)]
+    if options.data is not None:
+        lines += families(options.data, options.rows)
+    text = "\n".join(lines)
+    if options.write:
+        RESULTS.write_text(text + "\n")
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

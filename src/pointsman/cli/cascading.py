@@ -1,0 +1,168 @@
+"""The `--cascade` halves of `pointsman evaluate` and `pointsman calibrate`: replays and verifiers, as tables and as YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pointsman.cli.learning import bars, one_sentence
+from pointsman.cli.standings import console
+
+if TYPE_CHECKING:
+    from pointsman.learn.cascade_report import Gap, Report
+    from pointsman.learn.cascade_trial import Fitted, Wishes
+    from pointsman.learn.metrics import Interval
+    from pointsman.learn.reliance import Reliance
+
+
+def evaluate_cascade(data: Path, wishes: Wishes, *, plot: Path | None, json: bool, quiet: bool) -> None:
+    """Prints the comparison, and saves the picture."""
+    with one_sentence():
+        from pointsman.errors import DataRefused
+        from pointsman.learn.cascade_trial import evaluated
+
+        with bars(quiet=quiet) as progress:
+            found = evaluated(data, wishes, progress)
+        if plot is not None:
+            from pointsman.learn.plot import picture
+
+            try:
+                plot.write_text(picture([(one.name, [(x, y) for x, y, _, _ in one.curve]) for one in found.standings],
+                                        f"{data.name}: {found.rows:,} queries over {' < '.join(found.tiers)}"), "utf-8")
+            except OSError as exc:
+                raise DataRefused(str(plot), f"the picture cannot be written: {exc.strerror}") from exc
+    if json:
+        import msgspec
+
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        return
+    _show(found, console())
+
+
+def calibrate_cascade(data: Path, wishes: Wishes, *, price_weight: float, task: str | None, verifier: str, json: bool) -> None:
+    """Prints what was measured, and the YAML to set."""
+    with one_sentence():
+        from pointsman.learn.cascade_trial import fitted
+
+        found = fitted(data, wishes, price_weight=price_weight, task=task)
+    if json:
+        import msgspec
+
+        typer.echo(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        return
+    screen = console()
+    for note in found.notes:
+        screen.print(Text(f"note: {note}", style="dim"))
+    screen.print(_reliances(found))
+    screen.print(Text("misses: bad answers that pass (score .5 and more); false alarms: good answers that fail; AUROC: chance that a good answer has the "
+                      "higher score. accept_at: from there on giving the answer is worth more than the next tier's, at this weight of price "
+                      f"({price_weight:g}). [95 % bootstrap]", style="dim"))
+    _advise(found, screen)
+    screen.print()
+    screen.print(Text(settings_of(found, verifier), style="bold"), soft_wrap=True)
+
+
+def settings_of(found: Fitted, verifier: str) -> str:
+    """The YAML of all tiers that were measured: error rates and weights for mode `benefit`, `accept_at` for mode `threshold`."""
+    lines = ["tiers:"]
+    for reliance in (one for one in found.reliances if not one.task):
+        rates = found.rates.get(reliance.tier)
+        if rates is None:
+            lines.append(f"  # {reliance.tier}: too few judged answers, good or bad, to say anything")
+            continue
+        weights = found.weights.get(reliance.tier)
+        parts = [f"misses: {min(0.5, rates.misses):.3g}", f"false_alarms: {min(0.5, rates.false_alarms):.3g}"]
+        if weights is not None:
+            parts.append("weights: {" + ", ".join(f"{name}: {one:g}" for name, one in weights.items()) + "}")
+        lines += [f"  {reliance.tier}:", "    verify:", f"      - {verifier if weights is None else 'logprobs'}: {{{', '.join(parts)}}}"]
+        if reliance.accept_at is not None:
+            lines.append(f"    accept_at: {min(1.0, reliance.accept_at):g}  # only read where `cascade.mode` is `threshold`")
+    return "\n".join(lines)
+
+
+def _show(found: Report, screen: Console) -> None:
+    for note in found.notes:
+        screen.print(Text(f"note: {note}", style="dim"))
+    screen.print(_standings(found))
+    screen.print(Text("quality, all budgets: mean over all budgets between the cheapest tier's cost and the largest's. cost at 95, 99, 100 %: of always the "
+                      "largest, to keep that share of its quality. The other figures are at the cheapest setting that keeps 95 %, or at the best one. "
+                      "[95 % bootstrap]", style="dim"))
+    screen.print()
+    screen.print(_gaps(found))
+    screen.print(Text("Paired: the same resamples of queries for both. Worst and best: at the cost (a share of always the largest) where the gap is "
+                      "lowest and highest.", style="dim"))
+    screen.print(_verdict(found))
+
+
+def _standings(found: Report) -> Table:
+    table = Table("way", "quality, all budgets", "cost at 95 %", "99 %", "100 %", "quality", "cost", "climbs", "p50 s", "p95 s", "p99 s",
+                  title=f"{found.rows:,} queries over {' < '.join(found.tiers)}, replayed through the machine", title_justify="left", box=None, pad_edge=False)
+    for one in found.standings:
+        table.add_row(one.name, _figure(one.area), *(_share(each) for each in one.cost_of), f"{one.quality:.3f}", f"{one.cost:.0%}", f"{one.climbs:.2f}",
+                      f"{one.p50_s:.2g}", f"{one.p95_s:.2g}", f"{one.p99_s:.2g}", style="bold" if one.name == "routing + cascade" else "")
+    return table
+
+
+def _gaps(found: Report) -> Table:
+    table = Table("quality at equal cost", "over all budgets", "worst", "best", "", title_justify="left", box=None, pad_edge=False)
+    for gap in found.gaps:
+        table.add_row(f"{gap.name} less {gap.against}", _signed(gap.mean), f"{_signed(gap.lowest)} at {gap.lowest_at:.0%}",
+                      f"{_signed(gap.highest)} at {gap.highest_at:.0%}", gap.verdict)
+    return table
+
+
+def _verdict(found: Report) -> Text:
+    """What to do, in a sentence."""
+    best = found.gap("routing + cascade", "routing alone")
+    if best.verdict == "better":
+        return Text(f"cascades pay here: `cascade.mode: benefit` adds {best.mean.value:+.3f} over routing alone at equal cost", style="green")
+    if best.verdict == "worse":
+        return Text("cascades lose here: leave `cascade.mode` off, and look at the verifiers with `pointsman calibrate --cascade`", style="yellow")
+    return Text("cascades change nothing that can be told here: with these verifiers routing alone is as good" + _slack(best), style="yellow")
+
+
+def _slack(gap: Gap) -> str:
+    return "" if gap.mean.high - gap.mean.low < 0.02 else "; more queries would tell"
+
+
+def _advise(found: Fitted, screen: Console) -> None:
+    for one in found.reliances:
+        if not one.task and one.misses is not None and not one.is_useful:
+            screen.print(Text(f"{one.tier}: these verifiers are not surely better than a coin; in mode `benefit` they will hardly be asked, and a plain "
+                              "threshold would waste climbs", style="yellow"))
+
+
+def _reliances(found: Fitted) -> Table:
+    table = Table("tier", "task", "answers", "good", "abstains", "misses", "false alarms", "AUROC", "accept_at", title_justify="left", box=None, pad_edge=False,
+                  title=f"Verifiers on {found.rows:,} queries over {' < '.join(found.tiers)}")
+    for one in found.reliances:
+        table.add_row(one.tier, one.task or "all", f"{one.rows:,}", f"{one.good:.0%}", f"{one.abstains:.0%}", _rate(one.misses), _rate(one.false_alarms),
+                      "-" if one.auroc is None else f"{one.auroc:.3f}", _accept(one))
+    return table
+
+
+def _accept(one: Reliance) -> str:
+    if one.accept_at is None or one.accept_between is None:
+        return "-"
+    return f"{one.accept_at:.2f} [{one.accept_between[0]:.2f}, {one.accept_between[1]:.2f}]"
+
+
+def _figure(one: Interval) -> str:
+    return f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]"
+
+
+def _signed(one: Interval) -> str:
+    return f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+
+
+def _share(one: Interval | None) -> str:
+    return "never" if one is None else f"{one.value:.0%} [{one.low:.0%}, {one.high:.0%}]"
+
+
+def _rate(one: Interval | None) -> str:
+    return "-" if one is None else f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"

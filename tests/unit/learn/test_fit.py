@@ -1,0 +1,86 @@
+"""From a table to an artifact."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy")
+
+from pointsman.learn import fit as fitting
+from pointsman.learn import stack
+from pointsman.learn.fit import fit
+from pointsman.learn.table import OutcomeTable
+
+WORDS = ["order", "refund", "proof", "integral", "poem", "weather", "router", "planet", "invoice", "theorem"]
+
+
+def table(rows: int = 80, **more) -> OutcomeTable:
+    rng = np.random.default_rng(rows)
+    prompts = [" ".join(rng.choice(WORDS, rng.integers(3, 12))) for _ in range(rows)]
+    hard = np.array([("proof" in prompt) or ("theorem" in prompt) for prompt in prompts])
+    small = np.where(hard, rng.random(rows) < 0.2, rng.random(rows) < 0.9).astype(float)
+    return OutcomeTable([str(row) for row in range(rows)], prompts, ("small", "large"), np.column_stack([small, np.ones(rows) * 0.9]), **more)
+
+
+def drafted(one: OutcomeTable, seed: int = 1):
+    return fit(one, seed=seed, sentence=None, progress=lambda stage, done: None)
+
+
+def test_the_same_table_and_seed_give_the_same_numbers():
+    first, second = drafted(table()), drafted(table())
+
+    assert first.manifest == second.manifest
+    assert {name: array.tobytes() for name, array in first.arrays.items()} == {name: array.tobytes() for name, array in second.arrays.items()}
+
+
+def test_without_a_sentence_embedder_there_is_one_stack():
+    draft = drafted(table())
+
+    assert list(draft.manifest["stacks"]) == ["static"]
+    assert draft.manifest["features"]["sentence"] is None
+    assert not any(name.startswith(("full.", "sentence.")) for name in draft.arrays)
+
+
+def test_dev_rows_calibrate_and_are_not_fitted():
+    split = ["train"] * 60 + ["dev"] * 20
+    draft = drafted(table(split=split))
+    changed = table(split=split)
+    changed.quality[60:] = 1.0 - changed.quality[60:]
+    other = drafted(changed)
+
+    assert draft.manifest["training"]["rows"] == 60
+    assert draft.manifest["training"]["calibration_rows"] == 20
+    assert np.array_equal(draft.arrays["static.ngrams.weights"], other.arrays["static.ngrams.weights"])
+    assert not np.array_equal(draft.arrays["static.curves"], other.arrays["static.curves"])
+
+
+def test_progress_never_goes_back():
+    seen: list[float] = []
+    fit(table(), seed=1, sentence=None, progress=lambda stage, done: seen.append(done))
+
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+def test_many_rows_are_solved_another_way_to_the_same_end(monkeypatch):
+    exact = drafted(table(300))
+    monkeypatch.setattr(stack, "MOST_ROWS", 100)
+    monkeypatch.setattr(fitting, "MOST_ROWS", 100)
+    quick = drafted(table(300))
+
+    for name in ("static.kinds.weights", "static.static.near.weights"):
+        apart = np.abs(exact.arrays[name] - quick.arrays[name]).max()
+        assert apart < 0.05 * np.abs(exact.arrays[name]).max()
+
+
+def test_arrays_are_plain_finite_numbers():
+    for array in drafted(table()).arrays.values():
+        assert array.dtype.kind in "fi"
+        assert np.isfinite(array).all()
+
+
+def test_the_rows_that_calibrate_are_named():
+    watched = fitting.Fit(table(), [fitting.Query.of_prompt(prompt) for prompt in table().prompts],
+                          fitting.shipped_static().embed(table().prompts), None, 1)
+    watched.draft({}, lambda stage, done: None)
+
+    assert len(watched.calibrating) == len(watched.held_out["static"]) == 80

@@ -1,0 +1,93 @@
+"""Components of models' quality, and the blend of each."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy")
+
+from pointsman.learn.learners.block import Block
+from pointsman.learn.stack import components, filled, fit_columns
+
+
+def blocks(features: np.ndarray) -> list[Block]:
+    return [Block.of("surface", features), Block.of("kinds", np.random.default_rng(9).normal(size=(len(features), 3)))]
+
+
+def test_components_add_up_to_the_models_again():
+    away = np.random.default_rng(0).normal(size=(40, 5))
+
+    total = sum(targets @ loads.T for targets, loads in components(away))
+
+    assert total == pytest.approx(away)
+
+
+def test_the_first_component_is_the_mean_over_models():
+    targets, loads = components(np.array([[1.0, 3.0], [0.0, 2.0]]))[0]
+
+    assert (targets @ loads.T)[0] == pytest.approx([2.0, 2.0])
+
+
+def test_one_model_has_one_component():
+    assert len(components(np.ones((4, 1)))) == 1
+
+
+def test_a_linear_truth_is_found_and_noise_is_not_believed():
+    rng = np.random.default_rng(1)
+    features = rng.normal(size=(300, 2))
+    truth = np.column_stack([0.5 + 0.2 * features[:, 0], 0.5 - 0.1 * features[:, 1]])
+    columns = truth + 0.3 * rng.normal(size=truth.shape)
+
+    fitted = fit_columns(blocks(features), columns, np.ones(300), [], rng)
+
+    said = fitted.bias + features @ fitted.weights["surface"]
+    assert np.mean((said - truth) ** 2) < 0.2 * truth.var()
+    assert fitted.held_out is not None
+    assert np.mean((fitted.held_out - truth) ** 2) < np.mean((columns - truth) ** 2)
+
+
+def test_a_row_is_held_out_with_its_group():
+    rng = np.random.default_rng(2)
+    features = np.repeat(np.eye(30), 2, axis=0)  # pairs of equal rows: only the twin could tell
+    columns = np.repeat(rng.normal(size=(30, 1)), 2, axis=0)
+    twins = [np.array([2 * one, 2 * one + 1]) for one in range(30)]
+
+    apart = fit_columns([Block.of("kinds", features)], columns, np.ones(60), twins, rng).held_out
+    alone = fit_columns([Block.of("kinds", features)], columns, np.ones(60), [], rng).held_out
+
+    assert apart is not None
+    assert alone is not None
+    said, known = (np.std(one[:, 0]) / np.std(columns) for one in (apart, alone))
+    assert known > 0.4
+    assert said < 0.05  # what is left is the common mean, to which the twins belong
+
+
+def test_an_unknown_outcome_is_expected_from_what_the_row_did_elsewhere():
+    rng = np.random.default_rng(3)
+    luck = rng.normal(size=200)
+    columns = np.column_stack([luck, luck + 0.1 * rng.normal(size=200)])
+    hidden = columns.copy()
+    hidden[:50, 1] = np.nan
+
+    full = filled(hidden, np.zeros_like(columns))
+
+    assert np.corrcoef(full[:50, 1], columns[:50, 1])[0, 1] > 0.9
+    assert full[50:] == pytest.approx(columns[50:])
+
+
+def test_models_that_were_seldom_run_together_are_fitted_one_by_one():
+    rng = np.random.default_rng(4)
+    features = rng.normal(size=(200, 2))
+    columns = np.column_stack([0.3 * features[:, 0]] * 3) + 0.1 * rng.normal(size=(200, 3))
+    columns[rng.random(columns.shape) < 0.6] = np.nan
+
+    fitted = fit_columns(blocks(features), columns, np.ones(200), [], rng)
+
+    assert fitted.weights["surface"][0] == pytest.approx([0.3] * 3, abs=0.1)
+
+
+def test_a_column_that_nobody_ran_is_one_half():
+    columns = np.column_stack([np.full(20, np.nan), np.full(20, np.nan), np.random.default_rng(0).random(20)])
+
+    fitted = fit_columns([Block.of("surface", np.random.default_rng(0).normal(size=(20, 2)))], columns, np.ones(20), [], np.random.default_rng(0))
+
+    assert fitted.bias[0] == 0.5
