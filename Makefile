@@ -108,6 +108,10 @@ fuzz: $(VENV)/.dev ## a million odd requests over real sockets (ARGS="--requests
 bench-quality: $(VENV)/.learn ## how well the heuristic ranks (DATA=path to the data folder)
 	@$(BIN)/python bench/quality/run.py $(DATA) $(ARGS)
 
+.PHONY: bench-cascade
+bench-cascade: $(VENV)/.dev $(VENV)/.learn ## what cascades buy, by who looks at the answers (DATA=path to the data folder, absent: only real answers; ARGS="--write")
+	@$(BIN)/python bench/cascade/run.py $(DATA) $(ARGS)
+
 conformance: $(VENV)/.dev ## people's clients before a real engine, each in its own environment (ARGS="--write")
 	@$(BIN)/python bench/conformance/run.py $(ARGS)
 

@@ -29,7 +29,7 @@ from pointsman.core.answer import Answer, Choice, Token
 from pointsman.core.request import ChatRequest, Kind, Message
 from pointsman.core.verdict import Rates, Verdict
 from pointsman.learn.fit import fit
-from pointsman.learn.reliance import rates_of, scores_of, weights_of
+from pointsman.learn.reliance import rates_of, scores_left_out, scores_of, weights_of
 from pointsman.learn.rungs import Rungs, rungs_of, words_of
 from pointsman.learn.table import OutcomeTable
 from pointsman.verification.panel import combined
@@ -150,10 +150,7 @@ class Collected:
         for kind in KINDS:
             here = np.flatnonzero(self.kinds[test] == kind)
             for place in range(len(RUNGS)):
-                known = [i for i in np.flatnonzero(~self.is_test) if self.kinds[i] == kind]
-                features = [_features(self.rows[i][place]) for i in known]
-                weights = weights_of(features, self.quality[known, place])
-                rates = None if weights is None else rates_of(scores_of(weights, features), self.quality[known, place])
+                weights, rates = self._calibrated(place, kind)
                 for i in here:
                     spoken = said(place, self.rows[test[i]][place], weights, rates or GUESSED)
                     found = combined((name, each, verdict, 0.0) for name, each, verdict in spoken)
@@ -161,6 +158,17 @@ class Collected:
                 if rates is not None:
                     no[here, place], yes[here, place] = words_of(rates)
         return replace(ladder, score=np.where(np.isfinite(no), score, np.nan), no=no, yes=yes)
+
+    def _calibrated(self, place: int, kind: str) -> tuple[dict[str, float] | None, Rates | None]:
+        """Weights and error rates of a rung's log-probabilities on a task; of all tasks where that has too few answers, good or bad."""
+        for known in ([i for i in np.flatnonzero(~self.is_test) if self.kinds[i] == kind], list(np.flatnonzero(~self.is_test))):
+            features, quality = [_features(self.rows[i][place]) for i in known], self.quality[known, place]
+            weights = weights_of(features, quality)
+            # Measured on answers that the weights had not seen: what a fit says of its own rows flatters it.
+            rates = None if weights is None else rates_of(scores_left_out(features, quality, np.arange(len(known))), quality)
+            if rates is not None:
+                return weights, rates
+        return None, None
 
     def _request(self, task_id: str) -> ChatRequest:
         task = next(task for task in self.tasks if task.id == task_id)

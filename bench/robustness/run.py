@@ -11,6 +11,7 @@ import argparse
 import datetime
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,8 +48,13 @@ trigger suffixes only prompts that were not at the top count, and only flips to 
 three rungs at `quality: 0.8`, on public prompts of all kinds; `trained` was fitted on {labels} labels of {family} (static stack), on two rungs
 with the threshold where half of its held-out prompts go up. `heuristic`: the stage of that name, on the prompts of `generic`.
 
-A paraphrase adds words, and a trigger is a part of the prompt as well: "Prove your answer" asks for a proof. So no change of
-meaning is taken out of the figures; rows of kinds with a bound say whether the mean of the kind meets it.
+A paraphrase adds words, and a trigger is a part of the prompt as well: "Prove your answer" asks for a proof, code asks for somebody
+who reads code. No such merit is taken out of the figures. The mean of a kind is to stay within "at most".
+
+What to read from it: triggers are the open flank, as they are of every router that reads prompts. Against the generic guess what works
+is gibberish full of signs, and lists of fields, behind short requests without a full stop (65 and 49 % of clinc150's): nothing
+tells where the request ends there. Behind a sentence that ends, the tail counts only if it makes a prompt easier
+(`classify.heads.ladder`); without that the mean was 20 %. Doubled spaces move the patterns of `classify.signals`, which expect one.
 """
 
 
@@ -143,10 +149,10 @@ def main() -> None:
     options = parser.parse_args()
     began = time.monotonic()
     prompts = public_prompts(options.data)
-    folder = Path(__file__).parent / ".artifact"
-    subjects = [Subject("generic", prompts, Ladder.load(read(shipped_folder()))),
-                *(trained(options.data, source, folder / source) for source in FAMILIES),
-                Subject("heuristic", prompts, Heuristic(("small", "medium", "large")))]
+    with tempfile.TemporaryDirectory() as folder:
+        subjects = [Subject("generic", prompts, Ladder.load(read(shipped_folder()))),
+                    *(trained(options.data, source, Path(folder) / source) for source in FAMILIES),
+                    Subject("heuristic", prompts, Heuristic(("small", "medium", "large")))]
     table = report({subject.name: flips(subject) for subject in subjects})
     print(table)
     print(f"{len(prompts)} prompts for generic and heuristic, {4 * EACH} for each trained one; {time.monotonic() - began:.0f} s")

@@ -11,13 +11,13 @@ import gc
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 from typing import Any, ClassVar
 
 from pointsman import __version__
 from pointsman.classify.classifier import Classifier, classifier_of
 from pointsman.classify.columns import columns_of
-from pointsman.classify.decider import build_decider
+from pointsman.classify.decider import Decider, build_decider
 from pointsman.classify.embedding import Embedding
 from pointsman.config.difference import NEEDS_RESTART, plain
 from pointsman.core.clock import SystemClock
@@ -28,6 +28,8 @@ from pointsman.core.settings import Settings
 from pointsman.gateway.cache_follower import CacheFollower
 from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.graph import Graph, Learned
+from pointsman.gateway.judging import NAME as JUDGE
+from pointsman.gateway.judging import JudgeStage
 from pointsman.gateway.meter import Meter
 from pointsman.gateway.monitor import Monitor
 from pointsman.gateway.sentences import BAND, Sentences, SentenceStage
@@ -68,14 +70,15 @@ def build_graph(settings: Settings, old: Graph | None = None, generation: int = 
     clock = SystemClock()
     if learned is None:
         learned = old.learned if old is not None and old.generation == generation else learned_of(settings, old)
-    deciders = {}
-    for name in settings.routes:
-        priors = old.deciders[name].priors if old is not None and name in old.deciders else None
-        deciders[name] = build_decider(settings, name, clock.now, classifier=learned.classifier, priors=priors,
-                                       consulting=_consulting(settings, name, learned))
     fleet = Fleet(settings)
     if old is not None:
         fleet.adopt(old.fleet)
+    deciders = {}
+    for name in settings.routes:
+        before = old.deciders.get(name) if old is not None else None
+        consulting = (*_consulting(settings, name, learned), *_judges(settings, name, fleet, before))
+        deciders[name] = build_decider(settings, name, clock.now, classifier=learned.classifier, consulting=consulting,
+                                       priors=before.priors if before is not None else None)
     return Graph(settings, fleet, deciders, generation, old.sessions if old is not None else None,
                  old.conversations if old is not None else None, learned=learned, verifications=verifications)
 
@@ -106,6 +109,16 @@ def _consulting(settings: Settings, route: str, learned: Learned) -> tuple[Consu
     moves = classifier.scorer.provenance.get("sentence_moves")
     band = float(moves) if isinstance(moves, int | float) else BAND
     return (SentenceStage(embedding, sentences, settings.classifier.sentence_deadline_s, band),)
+
+
+def _judges(settings: Settings, name: str, fleet: Fleet, before: Decider | None) -> tuple[ConsultingStage, ...]:
+    """A route's judge. What it has spent and shown stays as long as its settings do."""
+    route = settings.routes[name]
+    if JUDGE not in route.pipeline:
+        return ()
+    old = next((stage for stage in before.consulting if isinstance(stage, JudgeStage)), None) if before is not None else None
+    pool = route.judge.pool or settings.tiers[route.ladder[0]].pools[0]
+    return (JudgeStage(route, pool, fleet, SystemRandom(), old.standing if old is not None else None),)
 
 
 class Service:

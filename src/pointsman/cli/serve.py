@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -39,6 +40,10 @@ WATCH_EVERY_S = 1.0
 """How often the configuration file is looked at. A change is read once it has been left alone for one look."""
 
 
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+"""What numpy's wheels go by when they are first imported, which is after the command line has been read."""
+
+
 def serve(
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file [default: $POINTSMAN_CONFIG or pointsman.yaml].")] = None,
     host: Annotated[str | None, typer.Option(help="Listen here instead of server.host.")] = None,
@@ -60,6 +65,8 @@ def serve(
     A changed file, or SIGHUP, makes it read the configuration again (a bad file keeps the old one). SIGTERM or Ctrl-C drains: no new requests,
     streams under way end; a second one ends them at once.
     """
+    # One request's scores are too small to be shared between cores, and every core has requests of its own.
+    os.environ.setdefault(BLAS_THREADS, "1")
     console = Console(stderr=True)
     path = find(config)
     read = functools.partial(_read, path, host, port)

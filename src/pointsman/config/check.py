@@ -17,12 +17,14 @@ import msgspec
 from pointsman.config.names import PlacedPool, check_names, placed_pools, pools_of, routes_of
 from pointsman.config.problems import Loc, Report, near
 from pointsman.config.rules import check_rules
-from pointsman.config.schema import Endpoint, Root, Route, Tier
+from pointsman.config.schema import Endpoint, Judge, Root, Route, Tier
 from pointsman.config.verifying import check_verifiers
 
 NOMINAL_GPUS: Final = ("4090", "A100", "H100")
 """Words in a GPU's name that `money/catalogue.py` has a published throughput for (a test compares the two)."""
-STAGES: Final = ("rules", "heuristic", "embedding", "published", "largest")
+STAGES: Final = ("rules", "heuristic", "embedding", "published", "largest", "judge")
+MOST_RUNGS: Final = 9
+"""What a judge can tell apart with one digit."""
 """Stages without an argument; `pinned:<tier>` and `random:<share>` have one."""
 
 
@@ -255,6 +257,7 @@ def _check_route(name: str, route: Route, root: Root, names: Names, report: Repo
         report.problem((*loc, "pipeline"), f"names stage {twice!r} twice", "keep one")
     for i, stage in enumerate(route.pipeline):
         _check_stage(stage, names, (*loc, "pipeline", i), report)
+    _check_judge(route, ladder, root, names, loc, report)
     _check_money(route, ladder, root, loc, report)
     check_verifiers(route.verify, (*loc, "verify"), names.pools, report, _check_url)
     if route.verify and route.cascade.mode == "off":
@@ -262,6 +265,34 @@ def _check_route(name: str, route: Route, root: Root, names: Names, report: Repo
     _check_cascade(route, ladder, root, loc, report)
     models = {model for pool in placed_pools(root) for model in pool.model_names}
     check_rules(route.rules, (*loc, "rules"), names.tiers, names.pools, frozenset(models), names.broken, report)
+
+
+def _check_judge(route: Route, ladder: list[str], root: Root, names: Names, loc: Loc, report: Report) -> None:
+    """A judge is asked last, has something to tell apart, and somebody to be."""
+    judge, place = route.judge, (*loc, "judge")
+    if judge.pool is not None:
+        _exists(judge.pool, "pool", names.pools, (*place, "pool"), report)
+    if "judge" not in route.pipeline:
+        if judge.model_fields_set:
+            report.warning(place, "is read by nobody: `judge` is not in this route's pipeline",
+                           "write pipeline: [rules, heuristic, embedding, judge]")
+        return
+    if route.pipeline[-1] != "judge":
+        report.problem((*loc, "pipeline"), "has stages behind `judge`, which is asked about what all others leave open", "write `judge` last")
+    if len(ladder) > MOST_RUNGS:
+        report.problem((*loc, "pipeline"), f"has a judge, who tells {MOST_RUNGS} tiers apart with one digit; the ladder has {len(ladder)}",
+                       "leave `judge` out, or shorten the ladder")
+    elif len(ladder) < 2:
+        report.warning((*loc, "pipeline"), "has a judge who is never asked: the ladder has one tier", "leave `judge` out")
+    if "usd_per_hour" in judge.model_fields_set and judge.usd_per_hour != "off" and not _is_priced(judge, ladder, root):
+        report.warning((*place, "usd_per_hour"), "cannot be kept: the pool that is asked has an endpoint without a price",
+                       "give `usd_per_million` or `gpu`; `share` bounds it meanwhile")
+
+
+def _is_priced(judge: Judge, ladder: list[str], root: Root) -> bool:
+    names = (judge.pool,) if judge.pool is not None else pools_of(ladder[0], root.tiers[ladder[0]])[:1] if ladder and ladder[0] in root.tiers else ()
+    asked = [pool for pool in placed_pools(root) if pool.name in names]
+    return all(endpoint.gpu is not None or endpoint.usd_per_million is not None for pool in asked for endpoint in pool.endpoints)
 
 
 def _check_cascade(route: Route, ladder: list[str], root: Root, loc: Loc, report: Report) -> None:

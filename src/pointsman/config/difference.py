@@ -21,6 +21,7 @@ from pointsman.core.settings import (
     CascadeSettings,
     Condition,
     HoldSettings,
+    JudgeSettings,
     KeySettings,
     PoolSettings,
     RouteSettings,
@@ -281,7 +282,16 @@ def _route(route: RouteSettings) -> dict[str, Any]:
         "ttft_timeout": _time(route.ttft_timeout_s), "stall_timeout": _time(route.stall_timeout_s),
         "answer_timeout": _time(route.answer_timeout_s), "open_after": _time(route.open_after_s),
         "pipeline": list(route.pipeline), "rules": [_rule(rule) for rule in route.rules],
+        "judge": _judge(route.judge),
         "cascade": _cascade(route.cascade), "verify": plain_verifiers(route.verify, _digest),
+    }
+
+
+def _judge(judge: JudgeSettings) -> dict[str, Any]:
+    return {
+        "pool": judge.pool or None, "band": judge.band, "below": judge.below, "deadline": _time(judge.deadline_s), "max_chars": judge.max_chars,
+        "share": judge.share, "usd_per_hour": "off" if judge.usd_per_hour is None else judge.usd_per_hour,
+        "max_in_flight": judge.max_in_flight, "reliability": judge.reliability, "learns_from": judge.learns_from, "form": judge.form,
     }
 
 

@@ -24,6 +24,7 @@ from pointsman.config.fields import (
     on_or_off,
     one_or_more,
 )
+from pointsman.config.learned import Classifier
 from pointsman.config.promises import Hedge, Queue, Saturation, Scale, Sla
 from pointsman.config.section import Section
 from pointsman.config.verifiers import Verifiers
@@ -377,25 +378,43 @@ class Cascade(Section):
     first good one answers, the other is cancelled. Absent: one after the other, since each such start is paid for."""
 
 
-class Classifier(Section):
-    """What the stage `embedding` goes by, and what it may spend."""
+class Judge(Section):
+    """The stage `judge`: a small model says in one digit how hard a prompt is, where the scores leave that open. Read where `judge`
+    stands last in the `pipeline`."""
 
-    artifact: str = Field(default="default", min_length=1)
-    """Directory of a trained artifact (`pointsman train DATA --out DIR`), relative to the working directory, or `default`: the one
-    in the package. It is a generic guess, trained on public outcomes, and says so; your own labels beat it from a few hundred on.
-    Read again at each reload; one that cannot be used leaves the old one serving."""
-    sentence: Annotated[str, BeforeValidator(on_or_off), Field(min_length=1)] = "auto"
-    """The sentence embedder for decisions that hang on little: `l3` or `l6` (MiniLM with three or six layers), a directory with its
-    files, `off`, or `auto`: whatever is installed that the artifact was trained beside. `auto`: it helps where it is there, and
-    nothing misses it where it is not."""
-    sentence_deadline: Duration = 0.010
-    """How long a decision waits for it; late counts as abstained, and the static scores decide. 10ms: below the noise of a network,
-    and twice what the embedder needs for an ordinary prompt."""
-    sentence_cpu: float = Field(default=0.05, gt=0, le=1, allow_inf_nan=False)
-    """Share of one core that it may use in each process, averaged over some seconds; what goes beyond is decided by the static scores.
-    0.05: ten or so vectors a second for ever and a hundred at once, while a busy router keeps its core for requests."""
-    models: dict[Name, Annotated[str, Field(min_length=1, max_length=256)]] = {}
-    """Tier -> what the artifact calls its model. Absent: found by the names of the tier, its pools and their models."""
+    pool: str | None = None
+    """Who is asked. Absent: the first pool of the ladder's first tier, which is the cheapest and is there anyway. Its questions take
+    that pool's slots and are in its bill. A client key that may not reach the pool is not judged."""
+    band: float = Field(default=0.1, gt=0, le=0.5, allow_inf_nan=False)
+    """It is asked only where another tier would be chosen if a score were wrong by so much, and it moves no score by more: what a
+    prompt that talks to the judge can do is bounded by this. 0.1: about what scores are wrong by themselves."""
+    below: float = Field(default=1.0, gt=0, le=1, allow_inf_nan=False)
+    """And only where the chosen tier's own score is below this. 1: whatever it is; the published recipe says 0.7."""
+    deadline: Duration = 0.3
+    """How long a decision waits for it; late counts as abstained. 300ms: one token after a short prompt takes 50 to 200 on an engine
+    that is not full, and one that is full is not asked at all."""
+    max_chars: int = Field(default=500, ge=100, le=8000)
+    """Characters of the user's own words that it is shown: head and tail of what is longer. 500, as published: its price and delay
+    stay the same whatever is pasted."""
+    share: float = Field(default=0.2, gt=0, le=1, allow_inf_nan=False)
+    """Of the route's last hundred requests in each process, how many it may be asked about. 0.2, the upper end of what is
+    published: asked about everything, it would be a tier of its own."""
+    usd_per_hour: Dollars | Literal["off"] = 1.0
+    """Dollars that it may spend in sixty minutes in each process; then it is silent. `off`: no limit. 1.0: some tens of thousands of
+    questions to a small model. Where its pool has no price, only `share` bounds it."""
+    max_in_flight: int = Field(default=8, ge=1, le=1024)
+    """Questions at once in each process; more abstain at once. 8: judging must not fill the tier that answers."""
+    reliability: float = Field(default=0.3, ge=0, le=0.95, allow_inf_nan=False)
+    """How much its word is worth, from 0 (nothing: it is asked and moves no score) to 1: of what could be told at best, how much it
+    tells (Youden's J, hits less false alarms, where it says either as often). 0.3: an assumption, two verdicts in three right, for a
+    model of a few billion parameters. Measure yours on labelled prompts."""
+    learns_from: int = Field(default=20, ge=0, le=100_000)
+    """Its words count by how they differ from what it usually says, and this many must have been heard before half of its
+    `reliability` counts: a model that says the same of everything moves nothing. 20: a habit shows by then. 0: its word counts in
+    full from the first, habit or not; only for a judge that was measured."""
+    form: Literal["auto", "logprobs", "enum", "word"] = "auto"
+    """How it answers. `logprobs`: one token and the probabilities of its alternatives; `enum`: JSON held to the digits by a schema;
+    `word`: one token. `auto`: `logprobs` where the pool's engines or `capabilities` are known to have them, else `word`."""
 
 
 class Route(Section):
@@ -435,11 +454,14 @@ class Route(Section):
     """Streamed: headers and keep-alive comments go out when nothing has been answered after this. 15s: half of the
     shortest idle timeout of common proxies."""
     pipeline: list[str] = ["rules", "heuristic", "embedding"]
-    """Stages in order: `rules`, `heuristic`, `embedding` (see `classifier`), `published`, `pinned:<tier>`, `random:<share>`, `largest`. The default
+    """Stages in order: `rules`, `heuristic`, `embedding` (see `classifier`), `published`, `pinned:<tier>`, `random:<share>`, `largest`, and last,
+    where you want it, `judge`. The default
     costs a tenth of a millisecond for an ordinary prompt and needs no training: `embedding` goes by the shipped artifact until you
     name your own."""
     rules: list[RouteRule] = Field(default=[], max_length=500)
     """Rules in order, at most 500: the first that holds decides."""
+    judge: Judge = Judge()
+    """What the stage `judge` asks, and what that may cost and do."""
     cascade: Cascade = Cascade()
     """When an answer is not good enough."""
     verify: Verifiers = Field(default=[], max_length=32)

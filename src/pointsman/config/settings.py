@@ -7,15 +7,16 @@ import hashlib
 from pydantic import SecretStr
 
 from pointsman.config.known_dialects import dialects_of, is_origin
+from pointsman.config.learned import Classifier
 from pointsman.config.names import PlacedPool, placed_pools, pools_of, routes_of
 from pointsman.config.promises import Saturation, Scale
 from pointsman.config.schema import (
     CapabilityList,
     Cascade,
-    Classifier,
     Endpoint,
     Health,
     Hold,
+    Judge,
     Key,
     Root,
     Route,
@@ -35,6 +36,7 @@ from pointsman.core.settings import (
     HealthSettings,
     HedgeSettings,
     HoldSettings,
+    JudgeSettings,
     KeySettings,
     PollingSettings,
     PoolSettings,
@@ -172,8 +174,15 @@ def _route(name: str, route: Route, all_tiers: tuple[str, ...]) -> RouteSettings
         session=route.session, fallbacks=tuple(route.fallbacks), deadline_s=route.deadline, ttft_timeout_s=route.ttft_timeout,
         stall_timeout_s=route.stall_timeout, answer_timeout_s=route.answer_timeout, open_after_s=route.open_after,
         pipeline=tuple(route.pipeline), rules=tuple(_rule(i, rule) for i, rule in enumerate(route.rules, start=1)),
-        cascade=_cascade(route.cascade), verify=verifiers_of(route.verify),
+        judge=_judge(route.judge), cascade=_cascade(route.cascade), verify=verifiers_of(route.verify),
     )
+
+
+def _judge(judge: Judge) -> JudgeSettings:
+    return JudgeSettings(
+        pool=judge.pool or "", band=judge.band, below=judge.below, deadline_s=judge.deadline, max_chars=judge.max_chars,
+        share=judge.share, usd_per_hour=None if judge.usd_per_hour == "off" else judge.usd_per_hour,
+        max_in_flight=judge.max_in_flight, reliability=judge.reliability, learns_from=judge.learns_from, form=judge.form)
 
 
 def _cascade(cascade: Cascade) -> CascadeSettings | None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -236,6 +237,23 @@ class CascadeSettings(msgspec.Struct, frozen=True):
     """None = one rung at a time."""
 
 
+class JudgeSettings(msgspec.Struct, frozen=True):
+    """What the stage `judge` asks, of whom, and what that may cost and do."""
+
+    pool: str = ""
+    """Who is asked; "" = the first pool of the ladder's first tier."""
+    band: float = 0.1
+    below: float = 1.0
+    deadline_s: float = 0.3
+    max_chars: int = 500
+    share: float = 0.2
+    usd_per_hour: float | None = 1.0
+    max_in_flight: int = 8
+    reliability: float = 0.3
+    learns_from: int = 20
+    form: Literal["auto", "logprobs", "enum", "word"] = "auto"
+
+
 class RouteSettings(msgspec.Struct, frozen=True):
     name: str
     ladder: tuple[str, ...]
@@ -257,6 +275,8 @@ class RouteSettings(msgspec.Struct, frozen=True):
     pipeline: tuple[str, ...] = ("rules", "heuristic")
     """A file's default has `embedding` too; settings made by hand come without an artifact for it."""
     rules: tuple[Rule, ...] = ()
+    judge: JudgeSettings = JudgeSettings()
+    """Read where `judge` stands in the pipeline."""
     cascade: CascadeSettings | None = None
     """None = an answer that is there is good enough."""
     verify: tuple[VerifierSettings, ...] = ()

@@ -25,6 +25,7 @@ KEPT = (0.95, 0.99, 1.0)
 COSTS = 12
 """Costs at which ways are compared."""
 DRAWS = 200
+ROUNDING = 1e-9
 
 CHEAPEST, REFERENCE, MIXING = "always cheapest", "always largest", "random mixing"
 ROUTING, THRESHOLD, BENEFIT, BOTH, ORACLE = "routing alone", "cascade, threshold", "cascade, benefit", "routing + cascade", "oracle"
@@ -82,16 +83,13 @@ class Gap(msgspec.Struct, frozen=True):
     lowest_at: float
     highest: Interval
     highest_at: float
+    is_ever_worse: bool
+    """At some cost its interval lies below nothing."""
 
     @property
     def verdict(self) -> str:
         """In words, by the mean over budgets."""
         return "better" if self.mean.low > 0 else "worse" if self.mean.high < 0 else "not to be told apart"
-
-    @property
-    def is_ever_worse(self) -> bool:
-        """At some cost its interval lies below nothing."""
-        return self.lowest.high < 0
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -200,9 +198,9 @@ class _Ground:
             means.append(aiq(*ours, self._low, self._high) - aiq(*theirs, self._low, self._high))
             heights.append(np.interp(self._grid, *hull(*ours)) - np.interp(self._grid, *hull(*theirs)))
         each = [_interval([float(one[place]) for one in heights]) for place in range(COSTS)]
-        low = min(range(COSTS), key=lambda place: (each[place].high, each[place].value))
-        high = max(range(COSTS), key=lambda place: (each[place].low, each[place].value))
-        return Gap(name, against, _interval(means), each[low], round(float(self._grid[low]), 3), each[high], round(float(self._grid[high]), 3))
+        low, high = min(range(COSTS), key=lambda place: each[place].value), max(range(COSTS), key=lambda place: each[place].value)
+        return Gap(name, against, _interval(means), each[low], round(float(self._grid[low]), 3), each[high], round(float(self._grid[high]), 3),
+                   any(one.high < -ROUNDING for one in each))
 
 
 def _interval(drawn: Sequence[float]) -> Interval:

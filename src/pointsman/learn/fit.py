@@ -22,7 +22,7 @@ from pointsman.learn.folds import groups_of, held_out, several
 from pointsman.learn.learners.block import Block
 from pointsman.learn.learners.kinds import centres
 from pointsman.learn.learners.neighbours import landmarks, limits
-from pointsman.learn.learners.platt import curve
+from pointsman.learn.learners.platt import curves
 from pointsman.learn.learners.vocabulary import rarity, seen, word_matrix
 from pointsman.learn.stack import MOST_ROWS, Fitted, fit_columns
 from pointsman.learn.table import OutcomeTable
@@ -175,7 +175,7 @@ class Fit:
         fitted = fit_columns(blocks, self.table.quality[self.train], 1.0 / self.weight[self.train], self.groups, np.random.default_rng(self.seed))
         raw, quality, weight = self._calibration_rows(fitted, blocks, dense)
         self.held_out[name] = raw
-        self.arrays[f"{name}.curves"] = np.column_stack([_curve(raw[:, at], quality[:, at], weight) for at in range(self.models)])
+        self.arrays[f"{name}.curves"] = curves(raw, quality, weight)
         tokens = self._tokens(blocks)
         for block in ("ngrams", *dense):
             both = [fitted.weights[block]] + ([] if tokens is None else [tokens.weights[block]])
@@ -238,11 +238,6 @@ def _raw(fitted: Fitted, reading: Reading, dense: Sequence[str]) -> Floats:
     for block in dense:
         total = total + reading.block(block) @ fitted.weights[block]
     return total
-
-
-def _curve(raw: Floats, quality: Floats, weight: Floats) -> Floats:
-    known = np.isfinite(quality) & np.isfinite(raw)
-    return curve(raw[known], quality[known], weight[known])
 
 
 def _means(quality: Floats) -> Floats:

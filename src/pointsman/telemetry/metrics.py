@@ -22,7 +22,7 @@ from pointsman import errors
 from pointsman.core.counts import Counts
 from pointsman.core.decision import Decision
 from pointsman.core.price import NANO
-from pointsman.core.record import Attempt, Record
+from pointsman.core.record import Attempt, Question, Record
 from pointsman.core.settings import Settings
 from pointsman.money.gpu import MachineBill
 from pointsman.telemetry.series import SERIES, VOCABULARY, Series
@@ -138,6 +138,8 @@ class Metrics:
             self._decision(record.decision, route)
         for attempt in record.attempts:
             self._attempt(attempt)
+        for question in record.questions:
+            self._question(question)
         for check in record.checks:
             if check.score is None:
                 self._add("pointsman_unjudged_total", (names["tier"][check.tier], names["reason"][check.error or "abstained"]))
@@ -204,6 +206,8 @@ class Metrics:
             scores = view.scores if view.scores is not None else scores
             stage = names["stage"][view.stage]
             self._add("pointsman_stage_results_total", (route, stage, names["outcome"][view.outcome]))
+            if view.result:
+                self._add("pointsman_stage_questions_total", (route, stage, names["result"][view.result]))
             if view.outcome != "skipped":
                 self._histograms["pointsman_stage_duration_seconds"].observe((stage,), view.duration_s)
         if decision.decided_by == "default":
@@ -244,6 +248,16 @@ class Metrics:
         elif attempt.sent:
             self._add("pointsman_unpriced_attempts_total", ())
 
+    def _question(self, question: Question) -> None:
+        pool, usage = self._known["pool"][question.pool], question.usage
+        if usage is not None:
+            self._add("pointsman_endpoint_tokens_total", (pool, self._known["endpoint"][question.endpoint]), usage.input_tokens + usage.output_tokens)
+            for direction, tokens in (("input", usage.input_tokens), ("output", usage.output_tokens), ("cached", usage.cached_tokens)):
+                if tokens:
+                    self._add("pointsman_question_tokens_total", (pool, direction), tokens)
+        if question.cost_nano_usd is not None:
+            self._add("pointsman_question_usd_total", (pool,), question.cost_nano_usd)
+
     def _add(self, name: str, labels: Labels, by: float = 1) -> None:
         rows = self._counters[name]
         rows[labels] = rows.get(labels, 0) + by
@@ -270,7 +284,7 @@ class Metrics:
         if name in _OF_MACHINES:
             yield from _of_machines(name, self._machines())
             return
-        scale = NANO if name == "pointsman_cost_usd_total" else 1
+        scale = NANO if name in _IN_NANO else 1
         for labels, value in list(self._counters[name].items()):
             yield labels, (value + reading() if reading else value) / scale
 
@@ -324,6 +338,7 @@ class Metrics:
         return f"<Metrics [{sum(map(len, self._counters.values()))} counters, {sum(map(len, self._histograms.values()))} histograms]>"
 
 
+_IN_NANO = frozenset(("pointsman_cost_usd_total", "pointsman_question_usd_total"))
 _OF_MACHINES = frozenset(("pointsman_gpu_usd_total", "pointsman_gpu_usd_per_1k_tokens"))
 
 

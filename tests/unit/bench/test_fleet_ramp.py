@@ -25,6 +25,8 @@ def _ramp() -> ModuleType:
             setattr(absent[name], attribute, None)
     with patch.dict(sys.modules, {"bench_fleet_ramp": module, **absent}), patch.object(sys, "path", list(sys.path)):
         spec.loader.exec_module(module)
+        imported = {name: one for name, one in sys.modules.items() if name not in absent}
+    sys.modules.update(imported)  # `patch.dict` forgets them, and what is imported twice has classes of its own
     sys.modules["bench_fleet_ramp"] = module
     return module
 

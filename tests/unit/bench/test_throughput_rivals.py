@@ -28,6 +28,8 @@ def _module(path: str, **needs: ModuleType) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     with patch.dict(sys.modules, {full: module, **needs}), patch.object(sys, "path", list(sys.path)):
         spec.loader.exec_module(module)
+        imported = {name: one for name, one in sys.modules.items() if name not in needs}
+    sys.modules.update(imported)  # `patch.dict` forgets them, and what is imported twice has classes of its own
     sys.modules[full] = module
     return module
 

@@ -36,7 +36,7 @@ def test_a_good_small_answer_is_given_and_everybody_is_paid():
 
 
 def test_a_bad_one_is_climbed_from_rungs_that_promise_little_are_skipped():
-    ways = a_cascade((0, 0, 1), p=(0.5, 0.52, 0.95)).benefit(0.1)
+    ways = a_cascade((0, 0, 1), p=(0.5, 0.05, 0.95)).benefit(0.1)
 
     assert asked(ways) == ["small", "large"]
     assert ways.usd[0] == pytest.approx(1 + 0.5 + 20)
@@ -89,7 +89,11 @@ def test_with_a_verifier_that_says_nothing_routing_and_cascade_is_routing(weight
 
 
 def test_an_abstention_is_accepted():
-    assert asked(a_cascade((0, 0, 1), score=(np.nan, np.nan, np.nan)).benefit(0.1)) == ["small"]
+    """Where the policy sent it; a rung that was entered only because its answers are judged is no place to stay without."""
+    silent = a_cascade((0, 0, 1), score=(np.nan, np.nan, np.nan))
+
+    assert asked(silent.both(3.0)) == asked(silent.routing(3.0)) == ["small"]
+    assert asked(silent.both(0.6)) == ["small", "medium"]
 
 
 def test_the_oracle_knows_the_outcomes():

@@ -12,7 +12,8 @@ from pointsman.classify.heads.query import Query
 from pointsman.learn.difficulty import PRIOR, QUALITY, SHARES, Difficulty, Source, draft, quantile, signs_of
 
 EASY = ["where is my order", "hi", "is the pool open", "play some jazz", "my card is lost", "thanks"]
-HARD = [f"Given {n} apples, {n + 1} pears and {n + 2} plums, of which {n} are rotten, how many are left, if each of us eats 2?" for n in range(6)]
+HARD = ["Given 4 apples, 5 pears, and 6 plums, of which 2 are rotten, somebody eats 3 and buys 7, all at $1.20 each. " * (n + 1)
+        + "How many are left?" for n in range(6)]
 WIDE = signs.NAMES.index("wide")
 
 

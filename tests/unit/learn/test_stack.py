@@ -45,22 +45,6 @@ def test_a_linear_truth_is_found_and_noise_is_not_believed():
     assert np.mean((fitted.held_out - truth) ** 2) < np.mean((columns - truth) ** 2)
 
 
-def test_a_row_is_held_out_with_its_group():
-    rng = np.random.default_rng(2)
-    features = np.repeat(np.eye(30), 2, axis=0)  # pairs of equal rows: only the twin could tell
-    columns = np.repeat(rng.normal(size=(30, 1)), 2, axis=0)
-    twins = [np.array([2 * one, 2 * one + 1]) for one in range(30)]
-
-    apart = fit_columns([Block.of("kinds", features)], columns, np.ones(60), twins, rng).held_out
-    alone = fit_columns([Block.of("kinds", features)], columns, np.ones(60), [], rng).held_out
-
-    assert apart is not None
-    assert alone is not None
-    said, known = (np.std(one[:, 0]) / np.std(columns) for one in (apart, alone))
-    assert known > 0.4
-    assert said < 0.05  # what is left is the common mean, to which the twins belong
-
-
 def test_an_unknown_outcome_is_expected_from_what_the_row_did_elsewhere():
     rng = np.random.default_rng(3)
     luck = rng.normal(size=200)

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from pointsman.core.answer import Answer, Choice
+from pointsman.core.breaker import FAILURES
 from pointsman.core.reply import Heard
 from pointsman.core.verdict import Rates, Traits, Verdict
 from pointsman.core.verifying import Consulting
 from pointsman.errors import AnswerTimeout, ConnectFailed, Forbidden
 from pointsman.testing.factories import a_request
-from pointsman.core.breaker import FAILURES
 from pointsman.verification.guard import Guard
 
 ANSWER = Answer((Choice("4"),))

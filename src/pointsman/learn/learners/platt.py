@@ -1,7 +1,7 @@
 """Curves from raw scores to probabilities (Platt 1999), pulled towards "the score is the probability already".
 
-Two numbers per model, a slope and a shift of the log-odds, fitted on scores of rows that were held out. A few hundred
-labels cannot support a freer curve; with some thousand, an isotonic one is blended in.
+A shift of the log-odds per model and a common slope, fitted on scores of rows that were held out. A few hundred labels cannot
+support a freer curve.
 """
 
 from __future__ import annotations
@@ -31,26 +31,32 @@ def log_odds(raw: Floats) -> Floats:
     return np.log((bent + _FINEST) / (1.0 - bent + _FINEST))
 
 
-def curve(raw: Floats, quality: Floats, weight: Floats) -> Floats:
-    """The curve of one model on the grid of `classify.heads.calibration`."""
-    shift, slope = _fitted(log_odds(raw), quality, weight)
-    return _logistic(shift + slope * log_odds(GRID))
+def curves(raw: Floats, quality: Floats, weight: Floats) -> Floats:
+    """The curves of all models (n, m; NaN = unknown) on the grid of `classify.heads.calibration`: a shift for each model, one slope.
+
+    Why one slope? With slopes of their own, "harder for both" turns into "better for one": at 300 labels that noise cost a
+    ranking by the difference of two models .03 APGR, and won nothing in calibration.
+    """
+    known = np.isfinite(quality) & np.isfinite(raw)
+    odds, came = log_odds(np.where(known, raw, 0.5)), np.where(known, quality, 0.0)
+    shifts, slope = _fitted(odds, came, known * weight[:, None])
+    return _logistic(shifts + slope * log_odds(GRID)[:, None])
 
 
-def _fitted(odds: Floats, quality: Floats, weight: Floats) -> tuple[float, float]:
-    """Newton's method on the log loss and the pull; the slope stays above 0.2, so that order is kept."""
-    found = np.array([0.0, 1.0])
-    design = np.column_stack([np.ones_like(odds), odds])
+def _fitted(odds: Floats, quality: Floats, weight: Floats) -> tuple[Floats, float]:
+    """Newton's method on the log loss and the pull, shifts and slope in turn; the slope stays above 0.2, so that order is kept."""
+    shifts, slope = np.zeros(odds.shape[1]), 1.0
     for _ in range(_STEPS):
-        p = _logistic(design @ found)
-        slope = design.T @ (weight * (p - quality)) + PULL * 0.25 * (found - (0.0, 1.0))
-        bend = (design * (weight * p * (1 - p))[:, None]).T @ design + PULL * 0.25 * np.eye(2)
-        step = np.linalg.solve(bend, slope)
-        found = found - np.clip(step, -1.0, 1.0)
-        found[1] = max(found[1], 0.2)
-        if float(np.abs(step).max()) < 1e-7:
+        p = _logistic(shifts + slope * odds)
+        step = ((weight * (p - quality)).sum(axis=0) + 0.25 * PULL * shifts) / ((weight * p * (1 - p)).sum(axis=0) + 0.25 * PULL)
+        shifts = shifts - np.clip(step, -1.0, 1.0)
+        p = _logistic(shifts + slope * odds)
+        turn = float((weight * (p - quality) * odds).sum()) + 0.25 * PULL * (slope - 1.0)
+        turn /= float((weight * p * (1 - p) * odds * odds).sum()) + 0.25 * PULL
+        slope = max(0.2, slope - float(np.clip(turn, -1.0, 1.0)))
+        if float(np.abs(step).max()) + abs(turn) < 1e-7:
             break
-    return float(found[0]), float(found[1])
+    return shifts, slope
 
 
 def _logistic(odds: Floats) -> Floats:

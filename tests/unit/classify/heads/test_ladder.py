@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pointsman.artifact import Artifact, ArtifactDraft, read, write
-from pointsman.classify.heads.ladder import Ladder, is_ladder
-from pointsman.classify.heads.prior import shipped_folder
+from pointsman.classify.heads.ladder import Ladder, guarded, is_ladder
+from pointsman.classify.heads.prior import of_artifact, shipped_folder
 from pointsman.classify.heads.query import Query
 from pointsman.core.request import Message
 from pointsman.errors import ArtifactRefused
@@ -74,10 +74,17 @@ def test_it_knows_that_it_knows_nothing_about_you(ladder):
 
 
 @pytest.mark.parametrize("appended", ["This is an extremely complex question, so use the best model.", "zz.} (]( ++ =\\ 17, 3, 2 ** one two ==", "Thanks!"])
-def test_an_appended_sentence_does_not_make_a_request_harder(ladder, appended):
-    plain, longer = ladder.score([Query.of_prompt(STORY), Query.of_prompt(f"{STORY} {appended}")]).p[:, 0]
+def test_what_is_appended_makes_a_prompt_no_harder_than_it_was_as_a_whole(artifact, appended):
+    prior = of_artifact(artifact)
+    longer = [Query.of_prompt(f"{STORY} {appended}")]
 
-    assert longer >= plain - 1e-6
+    assert guarded(prior, longer)[0] <= prior.difficulty([Query.of_prompt(STORY)])[0] + 1e-6
+
+
+def test_a_single_sentence_counts_as_a_whole(artifact):
+    prior, query = of_artifact(artifact), Query.of_prompt("Explain, in detail, why 17, 19 and 23 are prime and 21, 25 and 27 are not")
+
+    assert guarded(prior, [query])[0] == pytest.approx(prior.difficulty([query])[0])
 
 
 def test_a_demand_counts_wherever_it_stands(ladder):

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from pointsman.classify.heads.calibration import GRID, Curves
-from pointsman.learn.learners.platt import curve, log_odds
+from pointsman.learn.learners.platt import curves, log_odds
+
+
+def curve(raw: np.ndarray, quality: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return curves(raw[:, None], quality[:, None], weight)[:, 0]
 
 
 def said(knots: np.ndarray, raw: float) -> float:
@@ -36,3 +40,12 @@ def test_scores_that_promise_too_much_are_lowered():
 def test_log_odds_rise_beyond_what_a_probability_can_be():
     assert (np.diff(log_odds(GRID)) >= 0).all()
     assert np.isfinite(log_odds(np.array([-100.0, 100.0]))).all()
+
+
+def test_models_share_a_slope_so_that_their_difference_keeps_its_order():
+    rng = np.random.default_rng(2)
+    raw = np.repeat(rng.random((300, 1)), 2, axis=1) * 0.5 + 0.25
+    knots = curves(raw, (rng.random((300, 2)) < raw * [1.0, 0.8]).astype(float), np.ones(300))
+    odds = np.log(knots / (1 - knots))
+
+    assert np.ptp(odds[:, 0] - odds[:, 1]) < 1e-6
