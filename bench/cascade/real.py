@@ -29,7 +29,8 @@ from pointsman.core.answer import Answer, Choice, Token
 from pointsman.core.request import ChatRequest, Kind, Message
 from pointsman.core.verdict import Rates, Verdict
 from pointsman.learn.fit import fit
-from pointsman.learn.reliance import rates_of, scores_left_out, scores_of, weights_of
+from pointsman.learn.left_out import left_out
+from pointsman.learn.reliance import rates_beyond, rates_of, scores_left_out, scores_of, weights_of
 from pointsman.learn.rungs import Rungs, rungs_of, words_of
 from pointsman.learn.table import OutcomeTable
 from pointsman.verification.panel import combined
@@ -76,6 +77,10 @@ class Collected:
         expert_s = np.array([[EXPERT_FIRST_S + rows[1]["output_tokens"] / EXPERT_TOKENS_PER_S] for rows in self.rows])
         self.seconds = np.concatenate([[[row["seconds"] for row in rows] for rows in self.rows], expert_s], axis=1)
         self.is_test = self._halves(seed)
+        # What a router expects of the calibration half, each row without its own outcome: verifiers are measured beyond that.
+        self._before = np.zeros_like(self.quality)
+        known = np.flatnonzero(~self.is_test)
+        self._before[known] = left_out([self.tasks[i].prompt for i in known], self.quality[known])
 
     def _halves(self, seed: int) -> np.ndarray:
         """Half of each kind."""
@@ -163,9 +168,10 @@ class Collected:
         """Weights and error rates of a rung's log-probabilities on a task; of all tasks where that has too few answers, good or bad."""
         for known in ([i for i in np.flatnonzero(~self.is_test) if self.kinds[i] == kind], list(np.flatnonzero(~self.is_test))):
             features, quality = [_features(self.rows[i][place]) for i in known], self.quality[known, place]
-            weights = weights_of(features, quality)
+            p = self._before[known, place]
+            weights = weights_of(features, quality, p=p)
             # Measured on answers that the weights had not seen: what a fit says of its own rows flatters it.
-            rates = None if weights is None else rates_of(scores_left_out(features, quality, np.arange(len(known))), quality)
+            rates = None if weights is None else rates_beyond(scores_left_out(features, quality, np.arange(len(known)), p=p), quality, p)
             if rates is not None:
                 return weights, rates
         return None, None

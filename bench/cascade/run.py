@@ -54,8 +54,9 @@ intervals, 200 draws.
 - Where the check is exact, routing + cascade keeps all of the expert's accuracy at about half of its cost or less; plain thresholds get there for a
   little more, and are behind at small budgets. The price is time: who climbs waits for every rung, and p95 and p99 show it (the small
   rungs here ran on a busy CPU, which flatters nobody).
-- With log-probabilities of this small model alone, routing + cascade is routing: no worse at any cost, hardly better, and hardly ever climbing.
-  Always beginning with the cheapest rung, by threshold or by benefit, loses to routing then.
+- With log-probabilities of this small model alone, routing + cascade hardly ever climbs and cannot be told from routing. That takes measuring the
+  verifier *beyond* what the router expects (`pointsman calibrate --cascade` does): both see that a query is hard, and what is counted twice
+  made it lose half a point. Always beginning with the cheapest rung, by threshold or by benefit, loses to routing.
 - With simulated verifiers the gain over routing shrinks from six points at an error of .02 to half a point at .3. At .5 nobody is asked and it
   *is* routing. Plain thresholds lose to routing from an error of .1 on, every ladder and threshold picked in hindsight.
 

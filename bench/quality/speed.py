@@ -65,8 +65,9 @@ def rows(embedder: Any) -> list[Latency]:
 
 def _timed(router: str, call: Callable[[str], Any], prompts: list[str], long: str, megabytes: float) -> Latency:
     call(prompts[0])
-    short = [_one(call, prompt) for prompt in prompts[:300]]
-    longs = [_one(call, long) for _ in range(100)]
+    # Every text is new: embedders remember those that they have seen.
+    short = [_one(call, f"{router} {at} {prompt}") for at, prompt in enumerate(prompts[:300])]
+    longs = [_one(call, f"{router} {at} {long}") for at in range(100)]
     return Latency(router, float(np.percentile(short, 50)), float(np.percentile(short, 99)), float(np.percentile(longs, 99)), megabytes)
 
 

@@ -31,9 +31,8 @@ def says(text, **more):
 class Scene:
     """A router in front of an answering engine and a judging one. `near`: by how much the small tier's score misses the target."""
 
-    def __init__(self, client, judge=None, settings=MEASURED, pipeline=("rules", "heuristic", "judge"), near=0.05, price=TokenPrice(1.0, 1.0), **route):
+    def __init__(self, client, judge=None, settings=MEASURED, pipeline=("rules", "heuristic", "judge"), near=0.05, **route):
         self._client, self._settings, self._pipeline, self._near, self._route = client, settings, pipeline, near, route
-        self._price = price
         self.engine, self.judge = ModelServer(ANSWER), ModelServer(*(judge if isinstance(judge, tuple) else (judge or says("1"),)))
 
     async def __aenter__(self):
@@ -41,7 +40,7 @@ class Scene:
         await self.judge.start()
         pools = [a_pool(name, endpoints=(an_endpoint(f"{name}/0", self.engine.url, price=TokenPrice(price, price)),))
                  for name, price in zip(LADDER, (0.1, 1.0, 10.0), strict=True)]
-        pools.append(a_pool("judge", endpoints=(an_endpoint("judge/0", self.judge.url, price=self._price),)))
+        pools.append(a_pool("judge", endpoints=(an_endpoint("judge/0", self.judge.url, price=TokenPrice(1.0, 1.0)),)))
         route = RouteSettings("auto", LADDER, "medium", pipeline=self._pipeline, judge=self._settings, **{"quality": quality_beside(self._near)} | self._route)
         settings = a_settings(*pools, route=route)
         tiers = {name: tier for name, tier in settings.tiers.items() if name != "judge"}
@@ -186,10 +185,8 @@ STEERING = (
 @pytest.mark.parametrize("prompt", STEERING)
 def test_what_the_prompt_says_stays_between_marks_that_it_cannot_know(client, prompt):
     async def story():
-        async with Scene(client, near=0.0, quality=0.5, settings=msgspec.structs.replace(MEASURED, band=0.5)) as scene:
+        async with Scene(client, quality=0.5, settings=msgspec.structs.replace(MEASURED, band=0.5)) as scene:
             await scene.ask(prompt)
-            if not scene.asked:  # too easy or too hard to be borderline: nothing was asked
-                return
             said = scene.asked[0]["messages"][1]["content"]
             mark = re.match(r"<<query ([0-9a-f]{16})>>\n", said).group(1)
             assert said.count(mark) == 2
@@ -226,9 +223,10 @@ def test_a_long_prompt_is_cut_to_its_head_and_tail(client):
     async def story():
         async with Scene(client, settings=msgspec.structs.replace(MEASURED, band=0.5), near=0.0, quality=0.6) as scene:
             await scene.ask("HEAD " + "purring cats " * 4000 + " TAIL")
-            if scene.asked:
-                shown = scene.asked[0]["messages"][1]["content"]
-                assert "HEAD" in shown and "TAIL" in shown and len(shown) < 800
+            shown = scene.asked[0]["messages"][1]["content"]
+            assert "HEAD" in shown
+            assert "TAIL" in shown
+            assert len(shown) < 800
 
     run(story)
 

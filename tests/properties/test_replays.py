@@ -71,7 +71,7 @@ def test_by_threshold_the_first_answer_that_is_accepted_is_given(cascade, accept
 
 
 @settings(max_examples=40, deadline=None)
-@given(cascades(), st.sampled_from([0.05, 0.3, 2.0]))
+@given(cascades(), weights)
 def test_words_that_say_nothing_change_nothing(cascade, weight):
     coin = Rates(0.5, 0.5)
     assert words_of(coin) == (0.5, 0.5)

@@ -142,7 +142,8 @@ class Benefit(msgspec.Struct, frozen=True):
                 break
             if tier in self.words:
                 value, quality = self._outlook(tier, beliefs, NOWHERE, climbs)
-                if value > most and quality >= promise:
+                # Where trying first is worth the same (its price weighs nothing, or its verifiers say nothing), nobody waits for it.
+                if value > most + ROUNDING and quality >= promise:
                     best, most = tier, value
         return best
 

@@ -63,6 +63,8 @@ def calibrate_cascade(data: Path, wishes: Wishes, *, price_weight: float, task: 
                       "higher score. accept_at: from there on giving the answer is worth more than the next tier's, at this weight of price "
                       f"({price_weight:g}). [95 % bootstrap]", style="dim"))
     _advise(found, screen)
+    screen.print(Text("Below: error rates beyond what the router expects of each query (a verifier that only repeats it is a coin, .5 and .5); without "
+                      "prompts or `p` there is nothing to compare with, and they are the table's.", style="dim"))
     screen.print()
     screen.print(Text(settings_of(found, verifier), style="bold"), soft_wrap=True)
 

@@ -399,7 +399,7 @@ class Judge(Section):
     share: float = Field(default=0.2, gt=0, le=1, allow_inf_nan=False)
     """Of the route's last hundred requests in each process, how many it may be asked about. 0.2, the upper end of what is
     published: asked about everything, it would be a tier of its own."""
-    usd_per_hour: Dollars | Literal["off"] = 1.0
+    usd_per_hour: Annotated[Dollars | Literal["off"], BeforeValidator(on_or_off)] = 1.0
     """Dollars that it may spend in sixty minutes in each process; then it is silent. `off`: no limit. 1.0: some tens of thousands of
     questions to a small model. Where its pool has no price, only `share` bounds it."""
     max_in_flight: int = Field(default=8, ge=1, le=1024)

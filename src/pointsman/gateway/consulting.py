@@ -39,7 +39,7 @@ class Nobody:
     questions: tuple[Question, ...] = ()
 
     async def __call__(self, pool: str, body: bytes, *, until: float) -> Heard:
-        raise StageBusy("there is no model to ask here", "nobody")
+        raise StageBusy(f"pool {pool!r} would be asked; here nothing is", "nobody")
 
 
 NOBODY: Final = Nobody()

@@ -20,7 +20,7 @@ from pointsman.learn.dataset import read_dataset
 from pointsman.learn.judged_answers import JudgedAnswers
 from pointsman.learn.left_out import left_out
 from pointsman.learn.prices import prices_of
-from pointsman.learn.reliance import SIGNALS, Reliance, rates_of, reliance, scores_left_out, weights_of
+from pointsman.learn.reliance import SIGNALS, Reliance, rates_beyond, rates_of, reliance, scores_left_out, weights_of
 from pointsman.learn.rungs import Marks, Rungs, rungs_of, simulated
 from pointsman.learn.scoring import score
 from pointsman.learn.table import Floats
@@ -59,7 +59,7 @@ class Fitted(msgspec.Struct, frozen=True):
     weights: dict[str, dict[str, float]]
     """Tier -> weights of `logprobs`; empty where no features were there."""
     rates: dict[str, Rates]
-    """Tier -> error rates."""
+    """Tier -> error rates to set: beyond what the router expected, where that is known."""
     notes: tuple[str, ...]
 
 
@@ -100,16 +100,28 @@ def _of_answers(answers: JudgedAnswers, wishes: Wishes) -> tuple[Rungs, list[str
         return made, notes
     said = answers.score
     if not np.isfinite(said[:, :-1]).any() and answers.has_features:
-        said = _by_features(answers)
+        said = _by_features(answers, p)
         notes.append("verifier scores: log-probabilities, each answer weighed by weights that had not seen it")
-    rates = {tier: found for place, tier in enumerate(answers.tiers[:-1]) if (found := rates_of(said[:, place], answers.quality[:, place])) is not None}
+    rates = _rates(answers, said, p)
     notes += [f"too few judged answers of {tier}, good or bad: its answers are taken as they are" for tier in answers.tiers[:-1] if tier not in rates]
     return made.judged_with(said, rates), notes
 
 
-def _by_features(answers: JudgedAnswers) -> Floats:
+def _rates(answers: JudgedAnswers, said: Floats, p: Floats | None) -> dict[str, Rates]:
+    """Of every tier but the last; beyond what the router expected, where that is known."""
+    found = {}
+    for place, tier in enumerate(answers.tiers[:-1]):
+        score, quality = said[:, place], answers.quality[:, place]
+        rates = rates_of(score, quality) if p is None else rates_beyond(score, quality, p[:, place])
+        if rates is not None:
+            found[tier] = rates
+    return found
+
+
+def _by_features(answers: JudgedAnswers, p: Floats | None) -> Floats:
     groups = np.arange(len(answers))
-    columns = [scores_left_out([row[place] for row in answers.features], answers.quality[:, place], groups, _signals(answers, place))
+    columns = [scores_left_out([row[place] for row in answers.features], answers.quality[:, place], groups, _signals(answers, place),
+                               p=None if p is None else p[:, place])
                for place in range(len(answers.tiers))]
     return np.column_stack(columns)
 
@@ -161,15 +173,17 @@ def fitted(path: Path, wishes: Wishes = Wishes(), *, price_weight: float = 0.2, 
     if task is not None:
         answers = _only(path, answers, task)
     tiers, said = answers.tiers, answers.score
+    p, how = _expected(answers.prompts, tiers, answers.quality, answers.p, wishes)
     weights: dict[str, dict[str, float]] = {}
     if answers.has_features:
         for place, tier in enumerate(tiers[:-1]):
-            made = weights_of([row[place] for row in answers.features], answers.quality[:, place], _signals(answers, place))
+            made = weights_of([row[place] for row in answers.features], answers.quality[:, place], _signals(answers, place),
+                              None if p is None else p[:, place])
             if made is not None:
                 weights[tier] = made
         if not np.isfinite(said[:, :-1]).any():
-            said = _by_features(answers)
-    rates = {tier: found for place, tier in enumerate(tiers[:-1]) if (found := rates_of(said[:, place], answers.quality[:, place])) is not None}
+            said = _by_features(answers, p)
+    rates = _rates(answers, said, p)
     share = answers.usd / np.maximum(answers.usd.mean(axis=0).max(), 1e-30)
     reliances = []
     for name in ("", *sorted(set(answers.task) - {""})):
@@ -178,7 +192,7 @@ def fitted(path: Path, wishes: Wishes = Wishes(), *, price_weight: float = 0.2, 
             gap = price_weight * float(share[rows, place + 1].mean())
             reliances.append(reliance(tier, name, said[rows, place], answers.quality[rows, place], wishes.seed,
                                       higher=answers.quality[rows, place + 1], gap=gap))
-    return Fitted(tiers, len(answers), tuple(reliances), weights, rates, answers.notes)
+    return Fitted(tiers, len(answers), tuple(reliances), weights, rates, (*answers.notes, how))
 
 
 def _only(path: Path, answers: JudgedAnswers, task: str) -> JudgedAnswers:

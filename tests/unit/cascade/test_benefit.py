@@ -134,6 +134,14 @@ def test_a_weak_verifier_leaves_the_policys_choice_alone():
     assert entry(a_ladder(0.6, 0.9), "t1", {}) == "t1"
 
 
+def test_where_trying_lower_first_is_worth_the_same_nobody_waits_for_it():
+    """A price that weighs nothing, verifiers that say nothing: what is left is rounding."""
+    free = a_ladder(0.2766, 0.5117, 0.5812, price_weight=0.0)
+    assert entry(free, "t2", {"t0": Words(0.5, 0.5), "t1": Words(0.5, 0.5)}) == "t2"
+    free = a_ladder(0.1995, 0.3599, 0.6143, price_weight=0.0)
+    assert entry(free, "t2", {"t0": Words(0.5, 0.5), "t1": Words(0.5, 0.5)}) == "t2"
+
+
 def test_one_that_hardly_ever_speaks_is_as_good_as_none():
     assert entry(a_ladder(0.55, 0.9), "t1", {"t0": Words(0.02, 0.98, speaks=1.0)}) == "t0"
     assert entry(a_ladder(0.55, 0.9), "t1", {"t0": Words(0.02, 0.98, speaks=0.1)}) == "t1"

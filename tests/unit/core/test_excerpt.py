@@ -25,5 +25,6 @@ def test_two_askings_have_two_marks():
     rng = Random(1)
     one, other = drawn_mark(rng), drawn_mark(rng)
 
-    assert one != other and len(one) == 16
+    assert one != other
+    assert len(one) == 16
     assert between_marks("query", one, "hi") == f"<<query {one}>>\nhi\n<</query {one}>>"

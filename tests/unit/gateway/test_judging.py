@@ -40,8 +40,8 @@ class Asks:
         return Heard(Reply(content), "small/0", 5)
 
 
-def a_judge(engine="openai", slots=4, capabilities=Capabilities(), **settings):
-    pools = (a_pool("small", endpoints=(an_endpoint("small/0", engine=engine, slots=slots),), capabilities=capabilities), a_pool("large"))
+def a_judge(engine="openai", slots=4, logprobs=None, **settings):
+    pools = (a_pool("small", endpoints=(an_endpoint("small/0", engine=engine, slots=slots),), capabilities=Capabilities(logprobs=logprobs)), a_pool("large"))
     route = RouteSettings("auto", LADDER, "large", judge=JudgeSettings(**{"learns_from": 0, "share": 1.0} | settings))
     stage = JudgeStage(route, "small", Fleet(a_settings(*pools, route=route)), Random(1))
     stage.saw()
@@ -81,7 +81,7 @@ def test_below_a_confidence_only_where_asked_for():
     ("anthropic", None, "word")])
 def test_probabilities_are_asked_of_engines_that_have_them(engine, declared, form):
     asks = Asks()
-    consult(a_judge(engine, capabilities=Capabilities(logprobs=declared)), asks)
+    consult(a_judge(engine, logprobs=declared), asks)
 
     assert ("logprobs" in asks.bodies[0]) is (form == "logprobs")
 

@@ -8,7 +8,16 @@ from pointsman.cascade.verifiers.logprobs import LogprobsVerifier  # noqa: E402
 from pointsman.core.answer import Answer, Choice, Token  # noqa: E402
 from pointsman.core.verdict import Rates  # noqa: E402
 from pointsman.core.verifying import Logprobs  # noqa: E402
-from pointsman.learn.reliance import auroc, rates_of, reliance, scores_left_out, scores_of, threshold_of, weights_of  # noqa: E402
+from pointsman.learn.reliance import (  # noqa: E402
+    auroc,
+    rates_beyond,
+    rates_of,
+    reliance,
+    scores_left_out,
+    scores_of,
+    threshold_of,
+    weights_of,
+)
 from pointsman.testing.factories import a_request  # noqa: E402
 
 
@@ -106,3 +115,30 @@ def test_the_verifier_says_what_the_weights_say():
 
 def test_a_missing_figure_is_an_abstention():
     assert np.isnan(scores_of({"bias": 0.0, "mean": 1.0}, [{"min": -1.0}])[0])
+
+
+def test_a_verifier_that_repeats_what_the_router_knows_is_a_coin():
+    draw = np.random.default_rng(1)
+    p = draw.choice([0.2, 0.8], 2000)
+    quality = (draw.random(2000) < p).astype(float)
+    echo = np.where(p > 0.5, 0.9, 0.1)
+
+    assert rates_of(echo, quality).misses < 0.3
+    assert rates_beyond(echo, quality, p).misses > 0.4
+
+
+def test_one_that_knows_more_is_believed_as_far_as_it_goes():
+    score, quality = answers(2000, error=0.1)
+    rates = rates_beyond(score, quality, np.full(2000, 0.6))
+
+    assert (rates.misses, rates.false_alarms) == (pytest.approx(0.1, abs=0.03), pytest.approx(0.1, abs=0.03))
+
+
+def test_weights_beyond_the_router_leave_out_what_it_knew():
+    draw = np.random.default_rng(2)
+    p = draw.choice([0.2, 0.8], 1000)
+    quality = (draw.random(1000) < p).astype(float)
+    features = [{"mean": float(one + draw.normal(0, 0.05))} for one in p]
+
+    assert weights_of(features, quality, ("mean",))["mean"] > 2
+    assert abs(weights_of(features, quality, ("mean",), p)["mean"]) < 0.7

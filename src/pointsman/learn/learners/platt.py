@@ -43,6 +43,11 @@ def curves(raw: Floats, quality: Floats, weight: Floats) -> Floats:
     return _logistic(shifts + slope * log_odds(GRID)[:, None])
 
 
+def curve(raw: Floats, quality: Floats, weight: Floats) -> Floats:
+    """The curve of one model alone, (n,) each."""
+    return curves(raw[:, None], quality[:, None], weight)[:, 0]
+
+
 def _fitted(odds: Floats, quality: Floats, weight: Floats) -> tuple[Floats, float]:
     """Newton's method on the log loss and the pull, shifts and slope in turn; the slope stays above 0.2, so that order is kept."""
     shifts, slope = np.zeros(odds.shape[1]), 1.0

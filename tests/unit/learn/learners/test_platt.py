@@ -4,11 +4,7 @@ import numpy as np
 import pytest
 
 from pointsman.classify.heads.calibration import GRID, Curves
-from pointsman.learn.learners.platt import curves, log_odds
-
-
-def curve(raw: np.ndarray, quality: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    return curves(raw[:, None], quality[:, None], weight)[:, 0]
+from pointsman.learn.learners.platt import curve, curves, log_odds
 
 
 def said(knots: np.ndarray, raw: float) -> float:
