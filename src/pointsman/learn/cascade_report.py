@@ -17,8 +17,9 @@ from pointsman.learn.cascade import Cascade, Ways
 from pointsman.learn.frontier import Points, aiq, cost_of, hull
 from pointsman.learn.metrics import Floats, Interval
 
-WEIGHTS: tuple[float, ...] = (0.0, *(round(float(one), 4) for one in np.geomspace(0.01, 3.0, 14)), 1000.0)
-"""What the dearest tier's price is worth in quality: from nothing to all."""
+WEIGHTS: tuple[float, ...] = (0.0, *(round(float(one), 4) for one in np.geomspace(0.01, 3.0, 33)), 1000.0)
+"""What the dearest tier's price is worth in quality: from nothing to all. As fine as this, since between two settings a way is only a mix:
+with a third of them a way that is as good as another was told to be worse."""
 THRESHOLDS: tuple[float, ...] = (0.0, *(round(float(one), 4) for one in np.linspace(0.05, 0.95, 7)), 1.01)
 KEPT = (0.95, 0.99, 1.0)
 """Shares of the reference's quality whose cost is told."""

@@ -130,8 +130,8 @@ class Store:
             self.open()
             with self._engine.connect() as db:
                 rows = [tuple(row) for row in db.execute(query)]
-            for *whole, id, at in rows:
-                last = (id, at)
+            for *whole, id_, at in rows:
+                last = (id_, at)
                 yield record_of(*whole)
             if len(rows) < batch:
                 return

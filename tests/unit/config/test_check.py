@@ -3,6 +3,9 @@
 import pytest
 
 from pointsman.config.check import has_nominal_throughput, is_loopback
+from pointsman.config.load import load_text
+from pointsman.core.settings import JudgeSettings
+from pointsman.errors import ConfigError
 from pointsman.money.catalogue import nominal_tokens_per_s
 
 
@@ -212,3 +215,42 @@ def test_events_of_a_cache_need_a_balancer_that_reads_them(problems, settings, v
     assert "only `balancer: prefix` does" in problems(told(events, "least_loaded"))[0]
     assert "says again what `kv_events` has said" in problems(told(replay, "prefix"))[0]
     assert problems(told('kv_events: "tcp://*:5557"', "prefix")) != []
+
+
+# -- the judge
+
+
+TWO_TIERS = """
+tiers:
+  small: {model: a, endpoints: [{url: "http://127.0.0.1:9/v1"}]}
+  large: {model: b, endpoints: [{url: "http://127.0.0.1:9/v1"}]}
+"""
+
+
+def a_route(text):
+    return load_text(f"{TWO_TIERS}routes:\n  auto: {text}\n").routes["auto"]
+
+
+def test_a_judge_is_off_until_it_is_named():
+    made = load_text(TWO_TIERS).routes["auto"]
+
+    assert "judge" not in made.pipeline
+    assert made.judge == JudgeSettings()
+
+
+def test_a_judges_settings_arrive_with_their_units():
+    made = a_route("{pipeline: [heuristic, judge], judge: {pool: large, deadline: 250ms, below: 0.7, usd_per_hour: off, share: 0.1}}")
+
+    assert made.judge == JudgeSettings(pool="large", deadline_s=0.25, below=0.7, usd_per_hour=None, share=0.1)
+
+
+@pytest.mark.parametrize(("text", "problem"), [
+    ("{pipeline: [judge, heuristic]}", "has stages behind `judge`"),
+    ("{pipeline: [heuristic, judge], judge: {pool: lage}}", "pool 'lage' does not exist"),
+    ("{pipeline: [heuristic, judge], judge: {band: 0}}", "judge.band"),
+    ("{pipeline: [heuristic, judge], judge: {reliability: 1.0}}", "judge.reliability"),
+    ("{pipeline: [heuristic, judge], judge: {shair: 0.1}}", "share"),
+])
+def test_a_judge_that_cannot_be_is_told_with_its_place(text, problem):
+    with pytest.raises(ConfigError, match=problem):
+        a_route(text)
