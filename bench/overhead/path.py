@@ -23,8 +23,9 @@ from measure import _compile, _cores, _pinned  # noqa: E402
 
 BODIES, CONNECTIONS, SECONDS, WARMUP_S = 4096, 32, 2.0, 0.5
 TRAINED = "[rules, heuristic, embedding]"
-ROUTERS = {"rules, heuristic": ("[rules, heuristic]", "off"), "static": (TRAINED, "off"), "static, sentence": (TRAINED, "auto")}
-"""Name -> pipeline, and the sentence embedder."""
+ROUTERS = {"rules, heuristic": ("[rules, heuristic]", "off", ""), "shipped": (TRAINED, "off", "default"), "static": (TRAINED, "off", ""),
+           "static, sentence": (TRAINED, "auto", "")}
+"""Name -> pipeline, the sentence embedder, and the artifact when it is not the one that is measured."""
 
 
 def throughput(artifact: Path, folder: Path, rounds: int) -> str:
@@ -63,13 +64,13 @@ def _prompts() -> list[str]:
 
 
 def _router(name: str, artifact: Path, folder: Path, upstream: int, processes: Processes, core: int | None) -> Contestant:
-    pipeline, sentence = ROUTERS[name]
+    pipeline, sentence, other = ROUTERS[name]
     place = folder / name.replace(", ", "-").replace(" ", "-")
     place.mkdir()
     router = Contestant(name, "router", port=free_port(), ready_path="/health/readiness")
     text = pointsman_config(place, router.port, free_port(), upstream, 1024).replace("[rules, heuristic]", pipeline)
     if "embedding" in pipeline:
-        text += f'classifier: {{artifact: "{artifact}", sentence: {sentence}}}\n'
+        text += f'classifier: {{artifact: "{other or artifact}", sentence: {sentence}}}\n'
     (place / "pointsman.yaml").write_text(text)
     router.process = processes.start([BIN / "pointsman", "serve", "--config", place / "pointsman.yaml"], core=core, log=place / "out.log", cwd=place,
                                      env=os.environ | {"POINTSMAN_ADMIN_TOKEN": "bench-" + os.urandom(12).hex()})

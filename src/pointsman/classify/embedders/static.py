@@ -70,6 +70,8 @@ class Static:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One unit row per text; a text without a word or sign gets the first axis."""
+        if len(texts) == 1:
+            return self.embed_one(texts[0]).reshape(1, -1)
         return np.stack([self.embed_one(text) for text in texts]) if texts else np.zeros((0, self.dims), np.float32)
 
     def embed_one(self, text: str) -> Vectors:

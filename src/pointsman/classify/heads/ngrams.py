@@ -52,6 +52,7 @@ _CLASS = _classes()
 _CODE = _codes()
 _POWERS = np.cumprod(np.full(64, 0x9E3779B97F4A7C15, dtype=np.uint64), dtype=np.uint64)
 """A byte's weight by its place in the word; from the 64th on they are all the same."""
+_PLACES = np.arange(HEAD + TAIL + 1)
 _MIX = np.uint64(0xD6E8FEB86659FD93)
 _PAIR = np.uint64(0xA24BAED4963EE407)
 _HALF = np.uint64(32)
@@ -75,7 +76,15 @@ def ids(data: bytes) -> tuple[Ids, Ids]:
     is_first[0] = True
     np.not_equal(found[1:], found[:-1], out=is_first[1:])
     firsts = np.flatnonzero(is_first)
-    return found[firsts], np.diff(firsts, append=len(found))
+    return found[firsts], _lengths(firsts, len(found))
+
+
+def _lengths(starts: Ids, end: int) -> Ids:
+    """From each start to the next; as `numpy.diff` with `append`, at a fifth of the price for the short arrays here."""
+    made = np.empty_like(starts)
+    np.subtract(starts[1:], starts[:-1], out=made[:-1])
+    made[-1] = end - starts[-1]
+    return made
 
 
 def _buckets(hashes: NDArray[np.uint64]) -> Ids:
@@ -96,7 +105,7 @@ def _words(data: bytes) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     begins |= (kind == _MARK) | (raw >= 0xC0)
     starts = np.flatnonzero(begins)
     kinds = kind[starts]
-    place = np.arange(len(raw)) - np.repeat(starts, np.diff(starts, append=len(raw)))
+    place = _PLACES[: len(raw)] - np.repeat(starts, _lengths(starts, len(raw)))
     hashes = np.add.reduceat(_CODE[raw] * _POWERS[np.minimum(place, 63)], starts)
     kept = kinds != _SPACE
     hashes, kinds = hashes[kept], kinds[kept]
