@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -189,10 +190,16 @@ def _dominated(by: dict[tuple[str, int], list[Result]]) -> str:
     return "\n".join([*lines, ""])
 
 
+def _crowd() -> str:
+    """A warning when others use the machine."""
+    load = os.getloadavg()[0]
+    return f" Other work ran on the machine (load {load:.1f}): read the p99 as an upper bound." if load > 1.5 else ""
+
+
 def _speed(latencies: Sequence[Latency]) -> str:
     if not latencies:
         return ""
-    lines = ["## Latency and memory\n", "One decision from the prompt's text on, one core, microseconds; three models, 1,000 labels. Memory is what the artifact's arrays take. Taken while other work ran on the machine: read the p99 as an upper bound.\n",
+    lines = ["## Latency and memory\n", "One decision from the prompt's text on, one core, microseconds; three models, 1,000 labels. Memory is what the artifact's arrays take." + _crowd() + "\n",
              "| router | p50, 60 words | p99, 60 words | p99, 16 KiB | MB |", "|---|---:|---:|---:|---:|"]
     lines += [f"| {_bold(one.router)} | {one.p50_us:,.0f} | {one.p99_us:,.0f} | {one.long_p99_us:,.0f} | {one.megabytes:.1f} |" for one in latencies]
     return "\n".join([*lines, ""])

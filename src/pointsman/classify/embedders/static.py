@@ -49,7 +49,7 @@ class Table(NamedTuple):
 
 
 class Static:
-    """Vectors out of a table. About 30 us for sixty words and never more than 0.5 ms: bench/overhead/EMBEDDERS.md."""
+    """Vectors out of a table. About 30 us for sixty words, well under a millisecond for any text: bench/overhead/EMBEDDERS.md."""
 
     def __init__(self, table: Table, digest: str, name: str = NAME) -> None:
         self.name, self.digest = name, digest
