@@ -2,7 +2,8 @@
 
 Rungs, dearer and mostly better: `zero` (the question alone), `few` (solved examples first), `vote` (four answers at
 temperature 0.7 after the same examples; the most frequent one). Log-probabilities are the engine's own. Appends to
-`answers.jsonl.gz` beside this file and goes on where it was stopped.
+`answers.jsonl.gz` beside this file and goes on where it was stopped. Whoever collects on a machine that does other work says `--busy`:
+rows are marked so, and nobody takes their seconds for the model's.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--busy", action="store_true", help="the machine does other work meanwhile: mark the seconds as no measurement")
     options = parser.parse_args()
     done = {line["task"] for line in known()}
     wanted = [task for task in tasks(options.tasks, SEED) if task.id not in done]
@@ -87,6 +89,8 @@ def main() -> int:
             chunk = wanted[start : start + CHUNK]
             with ThreadPoolExecutor(2) as pool:
                 found = [line for lines in pool.map(lambda task: list(answers_of(engine.url, task)), chunk) for line in lines]
+            if options.busy:
+                found = [line | {"busy": True} for line in found]
             with gzip.open(FILE, "at") as file:
                 file.writelines(json.dumps(line, separators=(",", ":")) + "\n" for line in found)
             progress.advance(bar, len(chunk))

@@ -15,11 +15,14 @@ import numpy as np
 
 from pointsman.learn.left_out import expected, left_out
 from pointsman.learn.outcomes import FAMILIES, rows
+from pointsman.learn.overlap import by_task, overlaps_of
 from pointsman.learn.rungs import Rungs, rungs_of
 
 SOURCES = ("mmlu_pro", "reasoning_gym", "llmrouter", "routerbench", "zeroeval")
 TIERS = ("small", "medium", "large")
 MOST_TRAINED = 4000
+MOST_MEASURED = 1500
+"""Rows on which overlaps are measured."""
 TOKENS = 250.0
 """Of an answer where nobody counted."""
 FIRST_S, TOKENS_PER_S = 0.3, np.array([100.0, 60.0, 30.0])
@@ -42,6 +45,20 @@ def family(data: Path, source: str, most: int, seed: int = 0) -> Rungs:
     usd, expected_usd, seconds = _bills(outcomes, source, models, dev)
     found = rungs_of(TIERS, quality, usd, seconds=seconds, p=p, task=(source,) * len(dev))
     return replace(found, expected_usd=expected_usd)
+
+
+def measured(ladder: Rungs, data: Path, source: str, seed: int = 0) -> Rungs:
+    """The same rows, with overlaps measured where a source has rows to train on."""
+    models = FAMILIES[source]
+    train = [row for row in rows(data / "outcomes" / f"{source}.parquet")
+             if row["split"] == "train" and all(_known(row[model]) for model in models) and not row.get("contaminated")]
+    if not train:
+        return ladder
+    rng = np.random.default_rng(seed)
+    train = [train[i] for i in sorted(rng.permutation(len(train))[:MOST_MEASURED])]
+    quality = _quality(train, models)
+    found = overlaps_of(TIERS, quality, left_out([row["prompt"] for row in train], quality))
+    return replace(ladder, overlaps=by_task(found))
 
 
 def _known(value: Any) -> bool:

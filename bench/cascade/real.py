@@ -30,6 +30,7 @@ from pointsman.core.request import ChatRequest, Kind, Message
 from pointsman.core.verdict import Rates, Verdict
 from pointsman.learn.fit import fit
 from pointsman.learn.left_out import left_out
+from pointsman.learn.overlap import Overlap, overlaps_of
 from pointsman.learn.reliance import rates_beyond, rates_of, scores_left_out, scores_of, weights_of
 from pointsman.learn.rungs import Rungs, rungs_of, words_of
 from pointsman.learn.table import OutcomeTable
@@ -75,7 +76,9 @@ class Collected:
         expert = np.array([[rows[0]["input_tokens"] + OUTPUT_TIMES * rows[1]["output_tokens"]] for rows in self.rows]) * EXPERT_TIMES
         self.usd = np.concatenate([tokens, expert], axis=1)
         expert_s = np.array([[EXPERT_FIRST_S + rows[1]["output_tokens"] / EXPERT_TOKENS_PER_S] for rows in self.rows])
-        self.seconds = np.concatenate([[[row["seconds"] for row in rows] for rows in self.rows], expert_s], axis=1)
+        self.seconds = np.concatenate([_seconds(self.rows), expert_s], axis=1)
+        self.busy = sum(bool(row.get("busy")) for rows in self.rows for row in rows)
+        """Answers whose seconds are no measurement."""
         self.is_test = self._halves(seed)
         # What a router expects of the calibration half, each row without its own outcome: verifiers are measured beyond that.
         self._before = np.zeros_like(self.quality)
@@ -97,6 +100,11 @@ class Collected:
         test = self.is_test
         made = rungs_of(TIERS, self.quality[test], self.usd[test], seconds=self.seconds[test], p=p, task=tuple(self.kinds[test]))
         return replace(made, expected_usd=self._means(self.usd)[test], expected_s=self._means(self.seconds)[test])
+
+    def overlaps(self) -> list[Overlap]:
+        """How far rungs succeed together on the calibration half, over all tasks and task by task."""
+        known = ~self.is_test
+        return overlaps_of(TIERS, self.quality[known], self._before[known], tuple(self.kinds[known]))
 
     def _means(self, figures: np.ndarray) -> np.ndarray:
         found = np.empty_like(figures)
@@ -182,6 +190,25 @@ class Collected:
         if task.schema is not None:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": task.schema}}
         return ChatRequest(Kind.CHAT, json.dumps(body).encode(), "auto", (Message("user", task.prompt),), max_tokens=task.max_tokens)
+
+
+def _seconds(table: list[list[Row]]) -> np.ndarray:
+    """(tasks, rungs). Where the machine did other work, the seconds of the answer of like kind, rung and length that it was alone with."""
+    found = np.array([[row["seconds"] for row in rows] for rows in table])
+    for place in range(len(RUNGS)):
+        column = [rows[place] for rows in table]
+        for kind in KINDS:
+            alone = [i for i, row in enumerate(column) if row["kind"] == kind and not row.get("busy")]
+            lengths = np.array([column[i]["output_tokens"] * column[i]["samples"] for i in alone])
+            used = np.zeros(len(alone))
+            for i, row in enumerate(column):
+                if row["kind"] == kind and row.get("busy") and alone:
+                    # Of equally long ones the one that was taken least: each stands for as many.
+                    far = np.abs(lengths - row["output_tokens"] * row["samples"])
+                    at = int(np.lexsort((used, far))[0])
+                    used[at] += 1
+                    found[i, place] = found[alone[at], place]
+    return found
 
 
 def _tokens(row: Row) -> float:

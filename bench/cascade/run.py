@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from collect import SEED
-from families import SOURCES, TIERS, family
+from families import SOURCES, TIERS, family, measured
 from tasks import tasks
 
 from pointsman.learn.cascade import Cascade
-from pointsman.learn.cascade_report import Gap, Report, arms, joined, report
+from pointsman.learn.cascade_picture import picture_of
+from pointsman.learn.cascade_report import BOTH, Gap, Report, arms, gap_between, joined, report, served
 from pointsman.learn.metrics import Interval
-from pointsman.learn.plot import picture
+from pointsman.learn.overlap import by_task
 from pointsman.learn.rungs import simulated
 from real import EXPERT_RIGHT, EXPERT_TIMES, Collected, answers
 
@@ -31,6 +32,9 @@ ERRORS = (0.02, 0.1, 0.2, 0.3, 0.5)
 WEIGHTS = (0.0, *(round(float(one), 4) for one in np.geomspace(0.01, 3.0, 11)), 1000.0)
 MOST = 800
 """Rows of each source."""
+MEASURED = "with measured overlap"
+_OVERLAP = """How far two rungs succeed on the same queries given their scores, measured on the calibration half as `pointsman calibrate --cascade` does (0 by chance,
+1 wherever the lower one does; pulled towards the default of 0.5 with the weight of 80 queries)."""
 
 _PREAMBLE = """# What cascades buy
 
@@ -72,8 +76,8 @@ def standings(found: Report) -> list[str]:
     for one in found.standings:
         name = f"**{one.name}**" if one.name == "routing + cascade" else one.name
         costs = " | ".join("never" if each is None else f"{each.value:.0%} [{each.low:.0%}, {each.high:.0%}]" for each in one.cost_of)
-        lines.append(f"| {name} | {_figure(one.area)} | {costs} | {one.quality:.3f} | {one.cost:.0%} | {max(0.0, one.climbs):.2f} | {one.p50_s:.2g} | "
-                     f"{one.p95_s:.2g} | {one.p99_s:.2g} |")
+        lines.append(f"| {name} | {_figure(one.area)} | {costs} | {one.quality:.3f} | {one.cost:.0%} | {max(0.0, one.climbs):.2f} | {_seconds(one.p50_s)} | "
+                     f"{_seconds(one.p95_s)} | {_seconds(one.p99_s)} |")
     return lines
 
 
@@ -87,43 +91,51 @@ def _figure(one: Interval) -> str:
     return f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]"
 
 
-def _signed(one: Interval) -> str:
-    return f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+def _signed(one: Interval, digits: int = 3) -> str:
+    return f"{one.value:+.{digits}f} [{one.low:+.{digits}f}, {one.high:+.{digits}f}]"
 
 
-def _curves(found: Report) -> Sequence[tuple[str, Sequence[tuple[float, float]]]]:
-    return [(one.name, [(x, y) for x, y, _, _ in one.curve]) for one in found.standings]
+def _seconds(one: Interval) -> str:
+    return f"{one.value:.2g} [{one.low:.2g}, {one.high:.2g}]"
 
 
 def real(*, write: bool) -> list[str]:
     """The first part."""
-    found = answers()
-    made = Collected(tasks(4000, SEED), found)
-    ladder = made.ladder()
+    made = Collected(tasks(4000, SEED), answers())
+    ladder, overlaps = made.ladder(), made.overlaps()
+    effects: list[str] = []
     means = ladder.quality.mean(axis=0)
     lines = ["## Real answers", "",
              f"{len(made.tasks):,} tasks made from a seed (sums, extraction to a JSON schema, tool choice, short functions with tests), {3 * len(made.tasks):,} answers of "
              f"SmolLM2-135M-Instruct on llama.cpp with its own log-probabilities; half of each kind calibrates (router, verifiers), the other {len(ladder):,} are measured. "
              "Rungs: `zero` (the question alone), `few` (solved examples first), `vote` (four samples after the same examples, the most frequent one), `expert`. "
              f"**The expert is simulated**: right in {EXPERT_RIGHT:.0%} of the cases, whatever the task, at {EXPERT_TIMES:g} times the price per token, 0.6 s + 30 tokens/s. "
-             "Prices count an output token as four input tokens; seconds of the small rungs are those of a busy CPU. The router is an artifact as "
+             f"Prices count an output token as four input tokens; seconds of the small rungs are those of one thread of a shared CPU, and where that did much other work (the last {made.busy:,} "
+             "answers) those of an answer of like kind, rung and length from before. The router is an artifact as "
              "`pointsman train` makes it, from the calibration half.", "",
              "On the measured half: " + ", ".join(f"`{tier}` right {mean:.1%} at cost {usd:.2f}" for tier, mean, usd in
                                                    zip(ladder.tiers, means, ladder.usd.mean(axis=0) / ladder.usd[:, -1].mean(), strict=True)) + ".", ""]
     for name, judged in (("Exact verifier: the operator's own test", made.exact(ladder)),
                          ("Log-probabilities only", made.logprobs(ladder)),
                          ("Well-formedness, JSON schema, log-probabilities and agreement", made.mixed(ladder))):
-        one = report(arms(Cascade(judged)), ladder.tiers)
+        found = arms(Cascade(judged))
+        one = report(found, ladder.tiers)
+        told = served(Cascade(replace(judged, overlaps=by_task(overlaps))), MEASURED)
+        effects.append(f"| {name} | {_gap(gap_between([*found, told], MEASURED, BOTH))} |")
         print(f"{name}: {one.gap('routing + cascade', 'routing alone').verdict}", file=sys.stderr)
         if write:
-            (HERE / f"{name.split()[0].lower().strip(':,')}.svg").write_text(picture(_curves(one), name))
+            (HERE / f"{name.split()[0].lower().strip(':,')}.svg").write_text(picture_of(one, name))
         lines += [f"### {name}", "", *standings(one), "", *gaps(one), ""]
-    return lines
+    pairs = [f"| `{one.tier}` | `{one.higher}` | {one.task or 'all'} | {one.rows:,} | {_plain(one.value)} |" for one in overlaps
+             if not one.task or (one.tier, one.higher) == ("few", "vote")]
+    return [*lines, "### Measured overlap", "", _OVERLAP, "", "| rung | higher | task | queries | overlap |", "|---|---|---|---:|---|", *pairs, "",
+            "| routing + cascade, measured overlap less the default | over all budgets | worst | |", "|---|---|---|---|", *effects, ""]
 
 
-def families(data: Path, most: int) -> list[str]:
+def families(data: Path, most: int, *, write: bool) -> list[str]:
     """The second part."""
     ladders = [family(data, source, most) for source in SOURCES]
+    with_overlaps = [measured(ladder, data, source) for ladder, source in zip(ladders, SOURCES, strict=True)]
     sizes = [len(ladder) for ladder in ladders]
     lines = ["## Simulated verifiers on real outcomes", "",
              f"Held-out (`dev`) rows of {', '.join(f'{source} ({size})' for source, size in zip(SOURCES, sizes, strict=True))}, each a small, a medium and a large model; "
@@ -133,19 +145,39 @@ def families(data: Path, most: int) -> list[str]:
              "| error | routing + cascade less routing alone | worst | less threshold | worst | threshold less routing alone | climbs | verdict |",
              "|---:|---|---|---|---|---|---:|---|"]
     details: list[str] = []
+    effects: list[str] = []
     for error in ERRORS:
-        found = report(joined([arms(Cascade(simulated(ladder, error, seed=1)), WEIGHTS) for ladder in ladders]), TIERS, sizes)
+        ways = joined([arms(Cascade(simulated(ladder, error, seed=1)), WEIGHTS) for ladder in ladders])
+        told = joined([[served(Cascade(simulated(ladder, error, seed=1)), MEASURED, WEIGHTS)] for ladder in with_overlaps])
+        effects.append(f"| {error:g} | {_gap(gap_between([*ways, *told], MEASURED, BOTH, sizes))} |")
+        found = report(ways, TIERS, sizes)
+        if write:
+            (HERE / f"simulated-{error:g}.svg").write_text(picture_of(found, f"Simulated verifier that errs in {error:.0%} of the cases"))
         ours, plain, naive = (found.gap(*pair) for pair in (("routing + cascade", "routing alone"), ("routing + cascade", "cascade, threshold"),
                                                             ("cascade, threshold", "routing alone")))
         print(f"error {error:g}: {ours.verdict}, {plain.verdict}", file=sys.stderr)
         lines.append(f"| {error:g} | {_signed(ours.mean)} | {_worst(ours)} | {_signed(plain.mean)} | {_worst(plain)} | {_signed(naive.mean)} | "
                      f"{max(0.0, found.standing('routing + cascade').climbs):.2f} | {_said(ours, 'routing')}; {_said(plain, 'threshold')} |")
         details += [f"### Error {error:g}", "", *standings(found), "", *gaps(found), ""]
-    return [*lines, "", *details]
+    pairs = ["| source | small, medium | small, large | medium, large |", "|---|---:|---:|---:|"]
+    for source, ladder in zip(SOURCES, with_overlaps, strict=True):
+        told = ladder.overlaps.get("", {})
+        if told:
+            pairs.append(f"| {source} | {told['small']['medium']:.2f} | {told['small']['large']:.2f} | {told['medium']['large']:.2f} |")
+    return [*lines, "", "### Measured overlap, on each source's `train` rows", "", *pairs, "",
+            "| error | routing + cascade, measured overlap less the default | worst | |", "|---:|---|---|---|", *effects, "", *details]
 
 
 def _said(gap: Gap, other: str) -> str:
     return f"{gap.verdict} {'from' if gap.verdict.startswith('not') else 'than'} {other}" + (", at some cost worse" if gap.is_ever_worse else "")
+
+
+def _plain(one: Interval) -> str:
+    return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]"
+
+
+def _gap(gap: Gap) -> str:
+    return f"{_signed(gap.mean, 4)} | {_signed(gap.lowest, 4)} at {gap.lowest_at:.0%} | {gap.verdict}"
 
 
 def _worst(gap: Gap) -> str:
@@ -160,7 +192,7 @@ def main() -> int:
     options = parser.parse_args()
     lines = [_PREAMBLE, *real(write=options.write)]
     if options.data is not None:
-        lines += families(options.data, options.rows)
+        lines += families(options.data, options.rows, write=options.write)
     text = "\n".join(lines)
     if options.write:
         RESULTS.write_text(text + "\n")

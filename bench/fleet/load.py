@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-PATIENCE_S = 60.0
-"""Simulated seconds without a first token after which a client leaves."""
+GAVE_UP = "gave up"
 _CONTENT = re.compile(rb'"content": ?"[^"]')
 
 
@@ -29,8 +28,9 @@ class Answer:
 class Clients:
     """Plays `bodies` at `times` (simulated seconds) against one URL."""
 
-    def __init__(self, url: str, *, fast: float, headers: dict[str, str] | None = None) -> None:
-        self.url, self.fast, self.headers = url, fast, headers or {}
+    def __init__(self, url: str, *, fast: float, patience_s: float, headers: dict[str, str] | None = None) -> None:
+        """`patience_s`: simulated seconds without a first token after which a client leaves."""
+        self.url, self.fast, self.patience_s, self.headers = url, fast, patience_s, headers or {}
 
     async def play(self, bodies: Sequence[bytes], times: Sequence[float]) -> list[Answer]:
         """All answers, in order, once each has its first token or has failed.
@@ -60,7 +60,7 @@ class Clients:
 
     async def _ask(self, session: aiohttp.ClientSession, answer: Answer, body: bytes, due: float) -> None:
         try:
-            async with asyncio.timeout_at(due + PATIENCE_S / self.fast) as patience:
+            async with asyncio.timeout_at(due + self.patience_s / self.fast) as patience:
                 headers = {"content-type": "application/json", **self.headers}
                 async with session.post(self.url, data=body, headers=headers) as response:
                     if response.status != 200:
@@ -69,7 +69,7 @@ class Clients:
                         return
                     await self._read(response, answer, due, patience)
         except TimeoutError:
-            answer.error = "gave up"
+            answer.error = GAVE_UP
         except (aiohttp.ClientError, OSError) as error:
             answer.error = type(error).__name__
 
@@ -79,7 +79,7 @@ class Clients:
             seen = tail + data
             if answer.ttft_s is None and _CONTENT.search(seen):
                 answer.ttft_s = (loop.time() - due) * self.fast
-                patience.reschedule(due + 10 * PATIENCE_S / self.fast)
+                patience.reschedule(due + 10 * self.patience_s / self.fast)
             # A finish reason on a whole answer; `error` and `null` are none.
             if b'"finish_reason":"length"' in seen or b'"finish_reason":"stop"' in seen:
                 is_whole = True

@@ -52,7 +52,9 @@ def _about(cells: Sequence[Cell], options: argparse.Namespace, seconds: float) -
         f"{options.endpoints} simulated engines with {MODEL.split('/')[-1]} on {GPU} at {usd_per_hour()} $/h: {wrong}. "
         f"{options.seconds:g} s of arrivals per cell, {options.fast:g} simulated seconds in a real one; all times are simulated "
         f"seconds. Capacity: what healthy engines would do with everything waiting at their doors. In time: first token within "
-        f"{SLA_EXTRA_S:g} s + {SLA_TIMES:g} × what an idle engine computes on the prompt, and the answer whole. `$ / 1k in "
+        f"{SLA_EXTRA_S:g} s + {SLA_TIMES:g} × what an idle engine computes on the prompt, and the answer whole; of all requests, those "
+        f"turned away (status 503) among the missed. A client that has no first token after {options.patience:g} s leaves: in the times it "
+        f"counts with those seconds. `$ / 1k in "
         f"time`: the fleet's rent during the arrivals, over the requests that were in time. Lag: of the simulators' loop, "
         f"p99 / maximum; above 20 ms the row is void.",
     ])

@@ -50,21 +50,23 @@ class Router:
     """Pointsman's balancer, nginx's directive, or `tuned`."""
     promises: bool = False
     """Pointsman is told the time to first token that the tier is to keep, and sheds what cannot keep it."""
+    is_quick: bool = False
+    """It is in `--quick` runs."""
 
 
 ROUTERS = (
     Router("pointsman power_of_two", "pointsman", "power_of_two"),
     Router("pointsman least_loaded", "pointsman", "least_loaded"),
-    Router("pointsman prefix", "pointsman", "prefix"),
+    Router("pointsman prefix", "pointsman", "prefix", is_quick=True),
     Router("pointsman round_robin", "pointsman", "round_robin"),
     Router("pointsman hashed (candidate)", "pointsman", "hashed"),
-    Router("pointsman prefix + SLA", "pointsman", "prefix", promises=True),
-    Router("nginx round robin", "nginx"),
-    Router("nginx least_conn", "nginx", "least_conn;"),
-    Router("sglang-router cache_aware", "sglang-router"),
-    Router("sglang-router cache_aware tuned", "sglang-router", "tuned"),
+    Router("pointsman prefix + SLA", "pointsman", "prefix", promises=True, is_quick=True),
+    Router("nginx round robin", "nginx", is_quick=True),
+    Router("nginx least_conn", "nginx", "least_conn;", is_quick=True),
+    Router("sglang-router cache_aware", "sglang-router", is_quick=True),
+    Router("sglang-router cache_aware tuned", "sglang-router", "tuned", is_quick=True),
     Router("sglang-router cache_aware tuned + limit", "sglang-router", "limit"),
-    Router("vllm-router cache_aware", "vllm-router"),
+    Router("vllm-router cache_aware", "vllm-router", is_quick=True),
     Router("vllm-router cache_aware tuned", "vllm-router", "tuned"),
 )
 
@@ -148,7 +150,7 @@ tiers:
     balancer: {router.how if router.how in BALANCERS else "prefix"}
 {sla}    endpoints:
 {endpoints}routes:
-  auto: {{ladder: [fleet]}}
+  auto: {{ladder: [fleet], default_tier: fleet, pipeline: ["pinned:fleet"]}}
 """
 
 

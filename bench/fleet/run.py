@@ -2,6 +2,7 @@
 
 `python bench/fleet/run.py [DATA] [--quick] [--write] [--only pointsman] [--loads 20,60] [--traces conv]`; DATA is the folder
 that holds the trace files (absent: synthetic ones of the same shape). README.md of `bench/` says what the figures mean.
+`--quick`: seven routers of the thirteen, two traces, three loads, a quarter of an hour. RESULTS.md is written anew after every cell.
 
 A cell is one router, one trace, one load. For each: a fresh fleet (`simulators.py`, a process), a fresh router on a core of
 its own, warm-up requests, the trace in an open loop. The fleet's processes and the clients share the other core.
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from load import Answer, Clients
+from load import GAVE_UP, Answer, Clients
 from machines import MODEL, Machines, sla_s, usd_per_hour
 from report import markdown
 from routers import DEFAULT_CACHE, ROUTERS, DidNotStart, Processes, Router, start
@@ -36,12 +37,15 @@ from pointsman.testing.engine_trouble import NONE
 HERE = Path(__file__).resolve().parent
 MAX_LAG_S = 0.020
 """A later fleet was not simulated but slowed down by this machine: the cell is void."""
+MOST_EVENTS = 5_000
+"""Events a second, all engines together."""
 STREAM_INTERVAL = 8
 
 
 @dataclass
 class Cell:
-    """One row of a table. Times are simulated seconds."""
+    """One row of a table. Times are simulated seconds. Who has left without a first token counts as having waited for so long and
+    no longer, which flatters; who was turned away has no time."""
 
     trace: str
     load: float
@@ -84,11 +88,13 @@ class Bench:
         cores = sorted(os.sched_getaffinity(0))
         self.router_core, self.own_core = (cores[0], cores[-1]) if len(cores) > 1 else (None, None)
         self._number = 0
+        self._began = time.monotonic()
 
     def run(self) -> None:
         if self.own_core is not None:
             os.sched_setaffinity(0, {self.own_core})
-        routers = [r for r in ROUTERS if any(word in r.name for word in self.options.only)]
+        routers = [r for r in ROUTERS if any(word in r.name for word in self.options.only)
+                   and (r.is_quick or not self.options.quick or self.options.only != [""])]
         missing: set[str] = set()
         try:
             for trace in self.options.traces:
@@ -106,7 +112,7 @@ class Bench:
         try:
             for _attempt in range(1 + self.options.again):
                 cell = self._cell(trace, load, router, machines, tasks)
-                if not cell.void:
+                if not cell.void or time.monotonic() - self._began > self.options.minutes * 60:
                     break
         except DidNotStart as error:
             if "in use" in str(error) and is_first:  # somebody took the port that was free a moment ago
@@ -120,6 +126,14 @@ class Bench:
         print(f"{trace:9} {load:4.0f}% {router.name:32} TTFT {cell.p50:6.2f} {cell.p95:6.2f} {cell.p99:6.2f}  in time {cell.attained:6.1%}  "
               f"hits {cell.hit_rate:6.1%}  errors {cell.errors:4}  lag {cell.lag_p99_s * 1000:3.0f}/{cell.lag_max_s * 1000:3.0f} ms  "
               f"{cell.events_per_s:5.0f} ev/s {dict(cell.kinds) or ''} {cell.void}", flush=True)
+        self.write()
+
+    def write(self) -> str:
+        """The report so far."""
+        text = markdown(self.cells, self.options, self.notes, time.monotonic() - self._began)
+        if self.options.write:
+            (HERE / "RESULTS.md").write_text(text)
+        return text
 
     def _cell(self, trace: str, load: float, router: Router, machines: Machines, tasks: list[Task]) -> Cell:
         self._number += 1
@@ -140,7 +154,7 @@ class Bench:
         return self._judged(Cell(trace, load, router.name, len(tasks)), machines, tasks, answers, counted, real_s)
 
     async def _play(self, url: str, fleet: FleetProcess, tasks: list[Task]) -> tuple[list[Answer], dict[str, Any], float]:
-        clients = Clients(url, fast=self.options.fast)
+        clients = Clients(url, fast=self.options.fast, patience_s=self.options.patience)
         await self._warm(clients)
         gc.collect()
         gc.freeze()
@@ -164,7 +178,8 @@ class Bench:
 
     def _judged(self, cell: Cell, machines: Machines, tasks: list[Task], answers: list[Answer], counted: dict[str, Any],
                 real_s: float) -> Cell:
-        ttfts = sorted(a.ttft_s for a in answers if a.ttft_s is not None)
+        ttfts = sorted(self.options.patience if a.error == GAVE_UP and a.ttft_s is None else a.ttft_s
+                       for a in answers if a.ttft_s is not None or a.error == GAVE_UP)
         cell.p50, cell.p95, cell.p99 = (quantile(ttfts, share) for share in (0.5, 0.95, 0.99))
         in_time = sum(not a.error and a.ttft_s is not None and a.ttft_s <= sla_s(t.arrival.prompt_tokens)
                       for a, t in zip(answers, tasks, strict=True))
@@ -184,6 +199,8 @@ class Bench:
         cell.events_per_s = sum(e["tokens"] for e in engines) / STREAM_INTERVAL / real_s
         if cell.lag_max_s > MAX_LAG_S:
             cell.void = f"void: the simulators' loop was {cell.lag_max_s * 1000:.0f} ms late"
+        elif cell.events_per_s > MOST_EVENTS:
+            cell.void = f"void: {cell.events_per_s:.0f} events/s are more than one process can be trusted with"
         return cell
 
 
@@ -228,14 +245,10 @@ class FleetProcess:
 
 def main() -> None:
     options = _options()
-    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pointsman-fleet-") as folder:
         bench = Bench(options, Path(folder))
         bench.run()
-    text = markdown(bench.cells, options, bench.notes, time.monotonic() - began)
-    print("\n" + text)
-    if options.write:
-        (HERE / "RESULTS.md").write_text(text)
+    print("\n" + bench.write())
     if options.json:
         options.json.write_text(json.dumps([asdict(cell) for cell in bench.cells], indent=1))
 
@@ -243,7 +256,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", type=Path, help="folder with the trace files; absent: synthetic ones")
-    parser.add_argument("--quick", action="store_true", help="one load, two traces, 30 simulated seconds")
+    parser.add_argument("--quick", action="store_true", help="seven routers, three loads, two traces, 24 simulated seconds")
     parser.add_argument("--write", action="store_true", help="write RESULTS.md")
     parser.add_argument("--json", type=Path, help="write all figures there")
     parser.add_argument("--only", type=lambda text: text.split(","), default=[""], help="routers whose names contain one of these")
@@ -252,14 +265,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--endpoints", type=int, default=8)
     parser.add_argument("--seconds", type=float, help="simulated seconds of arrivals per cell")
     parser.add_argument("--fast", type=float, default=2.0, help="simulated seconds per real one")
+    parser.add_argument("--patience", type=float, help="simulated seconds without a first token after which a client leaves")
     parser.add_argument("--healthy", action="store_true", help="nothing is wrong with any endpoint")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--again", type=int, default=1, help="how often a void cell is run again")
+    parser.add_argument("--minutes", type=float, help="after so long no void cell is run again")
     parser.add_argument("--environments", type=Path, default=DEFAULT_CACHE, help="where the strangers' environments are kept")
     options = parser.parse_args()
-    options.loads = options.loads or ([60.0] if options.quick else [20.0, 60.0, 100.0, 150.0])
-    options.traces = options.traces or (["conv", "mooncake"] if options.quick else list(NAMES))
-    options.seconds = options.seconds or (30.0 if options.quick else 60.0)
+    options.loads = options.loads or ([50.0, 100.0, 150.0] if options.quick else [20.0, 60.0, 100.0, 150.0])
+    options.traces = options.traces or (["mooncake", "conv"] if options.quick else list(NAMES))
+    options.minutes = options.minutes or (11.0 if options.quick else 240.0)
+    options.patience = options.patience or (30.0 if options.quick else 60.0)
+    options.seconds = options.seconds or (24.0 if options.quick else 60.0)
     return options
 
 

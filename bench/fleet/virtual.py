@@ -104,7 +104,9 @@ class Outcome:
     """Requests that each endpoint began."""
 
     def ttfts(self) -> list[float]:
-        return sorted(t.ttft_s for t in self.tasks if t.ttft_s is not None)
+        """Who left without one counts with the time that it had."""
+        return sorted(PATIENCE_S if t.ttft_s is None else t.ttft_s
+                      for t in self.tasks if t.ttft_s is not None or t.error == "gave up")
 
     @property
     def errors(self) -> int:

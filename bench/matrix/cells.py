@@ -27,7 +27,9 @@ from pointsman.testing.fault_steps import Scenario
 FAULTS: tuple[Fault, ...] = (*CONNECTIONS, *STATUSES, *STREAMS, *LINES)
 Alternative = Literal["endpoint", "tier", "none"]
 ALTERNATIVES: tuple[Alternative, ...] = ("endpoint", "tier", "none")
-VOID_TRIES = 3
+VOID_TRIES = 6
+VOID_PAUSE_S = 0.3
+"""What made somebody late is often still there a moment later: each try waits so much longer."""
 
 
 @dataclass
@@ -165,6 +167,7 @@ class Matrix:
             wrong = judge(cell, seen, entries, is_first=is_first and not again)
             if wrong and again < VOID_TRIES and self.lag.between(seen.began, seen.began + seen.took_s):
                 self.tallies.void += 1
+                await asyncio.sleep(VOID_PAUSE_S * (again + 1))
                 continue
             break
         self._count(cell, seen, entries, wrong)
@@ -250,8 +253,9 @@ def _audited_attempts(cell: Cell, record: dict[str, Any], entries: list[Entry]) 
         return f"the record costs {record.get('cost_nano_usd')}, its attempts {sum(costs)}"
     reads_all = cell.fault.scenario.reads == "whole" and not cell.fault.toxics and (cell.second is None or cell.second.scenario.reads == "whole")
     seen_upstream = [entry for entry in entries if not entry.is_race]
-    if reads_all and len(attempts) != len(seen_upstream):
-        return f"the record counts {len(attempts)} attempts, the upstreams saw {len(seen_upstream)}"
+    # A kept connection that closes at once is dialled again in silence; one that took its time about it has cost an attempt.
+    if reads_all and not len(seen_upstream) <= len(attempts) <= len(entries):
+        return f"the record counts {len(attempts)} attempts, the upstreams saw {len(seen_upstream)} to {len(entries)}"
     last = seen_upstream[-1] if seen_upstream else None
     usage = record.get("usage") or {}
     if record["outcome"] == "answered" and last is not None and not cell.fault.id.startswith("U35") and last.billed != usage.get("output_tokens"):

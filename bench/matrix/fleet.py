@@ -20,7 +20,7 @@ from pointsman.testing import fault_answers as answers
 from pointsman.testing.fault_ledger import Ledger
 from pointsman.testing.fault_oracle import Oracle
 from pointsman.testing.fault_server import FaultServer
-from pointsman.testing.fault_steps import Asked, Scenario, Send, Stall, Step, Wait
+from pointsman.testing.fault_steps import Asked, Complete, Drip, Scenario, Send, Stall, Step, Wait
 
 _DIES_WITH_US = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -29,6 +29,8 @@ AFTER_S = 2.0
 """S-07: from the fault to the last request that goes there."""
 
 
+NOTICED_S = 13.0
+"""Models are listed anew every ten seconds; a poll and a look later it is out of service."""
 STARTS_S = 2.0
 """At first every endpoint counts as well, and small numbers have a floor: the share is that of a storm that goes on."""
 
@@ -68,8 +70,8 @@ class FleetFaults:
 
     async def run(self) -> Found:
         for case in (self.storm, self.storm_of_a_tenth, self.outage, self.nobody, self.stopped, self.killed, self.bad_requests, self.liars,
-                     self.slow_one, self.recovery):
-            if self.quick and case in (self.slow_one, self.recovery, self.storm_of_a_tenth, self.outage, self.killed):
+                     self.slow_one, self.recovery, self.rolling, self.noticed, self.swapped):
+            if self.quick and case in (self.slow_one, self.recovery, self.storm_of_a_tenth, self.outage, self.killed, self.rolling, self.swapped):
                 continue
             self.found.executed += 1
             await self.found.judged(case, self.folder)
@@ -316,9 +318,110 @@ class FleetFaults:
         self.found.measure("P5", "requests that it got in the 6 s after it was well again", str(again), "> 50", again > 50, self._again)
         self.found.measure("P5", "errors meanwhile", traffic.summary(), "0", not traffic.failed, self._again)
 
+    # -- P2, P4, P9
+
+    async def rolling(self) -> None:
+        """P2: three endpoints are restarted one after the other, each drained before, under 40 requests a second."""
+        children = [Child(0.06) for _ in range(3)]
+        plan = Plan()
+        plan.add("rolling", Tier("rolling-t", [child.url for child in children]))
+        back: list[bool] = []
+
+        async def roll() -> None:
+            for at in range(len(children)):
+                path = f"/endpoints/rolling-t/{at}/drain"
+                await router.admin(path, "POST", b'{"deadline": 30, "reason": "restart"}')
+                await self._idle_at(router, "rolling-t", at)
+                port = children[at].port
+                await asyncio.to_thread(children[at].end)
+                children[at] = Child(0.06, port)
+                await router.admin(path, "DELETE")
+                back.append(True)
+
+        try:
+            async with Router(self.folder / "rolling", plan) as router:
+                traffic = Traffic(router, "rolling", 40, "rolling", stream_share=0.7, seed=self.seed)
+                await traffic.run(12, roll)
+                late = Traffic(router, "rolling", 40, "rolled", seed=self.seed)
+                await late.run(2)
+            records = [r for s in late.seen for r in router.records().get(s.id, [])]
+        finally:
+            for child in children:
+                child.end()
+        serving = {a["endpoint"] for r in records for a in r["attempts"]}
+        self.found.measure("P2", "three endpoints drained and restarted one after the other: requests without their answer", traffic.summary(), "0",
+                           not traffic.failed and not late.failed, self._again)
+        self.found.measure("P2", "of them restarted, serving again", f"{len(back)}, {len(serving)}", "3, 3", len(back) == len(serving) == 3, self._again)
+
+    async def _idle_at(self, router: Router, pool: str, at: int) -> None:
+        """Returns when nothing runs there any more."""
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            state = await router.admin("/state")
+            if not state["pools"][pool]["endpoints"][at]["in_flight"]:
+                return
+            await asyncio.sleep(0.05)
+        raise RuntimeError(f"{pool}/{at} still has requests after ten seconds")
+
+    async def noticed(self) -> None:
+        """P4: a machine of two is announced to go in 5 s, while streams of a second run on it."""
+        ledger = Ledger()
+        servers = [FaultServer(Scenario(_streams_for_a_second), name=f"e{i}", ledger=ledger) for i in range(2)]
+        for server in servers:
+            await server.start()
+        plan = Plan(clock=replace(SCALED, deadline=8))
+        plan.add("noticed", Tier("noticed-t", [s.url for s in servers]))
+        moment: list[float] = []
+
+        async def announce() -> None:
+            await router.admin("/endpoints/noticed-t/0/drain", "POST", b'{"deadline": 5, "reason": "spot"}')
+            moment.append(asyncio.get_running_loop().time())
+
+        async with Router(self.folder / "noticed", plan) as router:
+            traffic = Traffic(router, "noticed", 30, "noticed", stream_share=1.0, seed=self.seed)
+            await traffic.run(3 if self.quick else 6, announce)
+        for server in servers:
+            await server.aclose()
+        before = [entry.at for entry in ledger.at("e0")]
+        last = max((at - moment[0] for at in before), default=0.0)
+        self.found.measure("P4", "an endpoint is announced to go: last request sent to it after", f"{max(0.0, last):.2f} s", "≤ 1 s",
+                           last <= 1.0 and bool(before), self._again)
+        self.found.measure("P4", "streams cut by it", traffic.summary(), "0", not traffic.failed, self._again)
+
+    async def swapped(self) -> None:
+        """P9: one of two endpoints comes to list another model than ours."""
+        servers = [FaultServer(Scenario(_busy), name=f"e{i}") for i in range(2)]
+        for server in servers:
+            server.get["/metrics"] = _honest(server)
+            await server.start()
+        plan = Plan()
+        plan.add("swapped", Tier("swapped-t", [s.url for s in servers], engine="vllm"))
+        counts: list[int] = []
+
+        async def swap() -> None:
+            servers[0].get["/v1/models"] = lambda: _page(b'{"object":"list","data":[{"id":"another","object":"model"}]}')
+            await asyncio.sleep(NOTICED_S)
+            counts.append(servers[0].requests)
+
+        async with Router(self.folder / "swapped", plan) as router:
+            traffic = Traffic(router, "swapped", 30, "swapped", seed=self.seed)
+            await traffic.run(20, swap)
+        asked = servers[0].requests - counts[0]
+        for server in servers:
+            await server.aclose()
+        self.found.measure("P9", f"an endpoint lists another model: requests it gets {NOTICED_S:g} s later; errors", f"{asked}; {traffic.summary()}",
+                           "0; 0", not asked and not traffic.failed and counts[0] > 0, self._again)
+
 
 def _busy(asked: Asked) -> list[Step]:
     return [Wait(0.03), *answers.right(asked)]
+
+
+def _streams_for_a_second(asked: Asked) -> list[Step]:
+    texts = answers.text_events(asked.id)
+    drips: list[Step] = [Drip(answers.chunk(data), 1.0 / len(texts), 100_000, 1) for data in texts]
+    finish = b"".join(map(answers.chunk, answers.finish_events(asked)))
+    return [*answers.sends(asked, 0), *drips, Send(finish + answers.END), Complete()]
 
 
 def _after(delay_s: float) -> Callable[[Asked], list[Step]]:
@@ -337,7 +440,7 @@ def _page(body: bytes, status: str = "200 OK") -> list[Step]:
 
 
 def _honest(server: FaultServer) -> Callable[[], list[Step]]:
-    return lambda: _page(_metrics(float(len(server.connections)), 1.0, 0.3))
+    return lambda: _page(_metrics(float(server.running), 1.0, 0.3))
 
 
 def _lies() -> dict[str, Callable[[], list[Step]]]:

@@ -38,7 +38,7 @@ NOT_HERE = {
     "U46 by a pulled cable": "needs a network namespace; the proxy's black hole stands in for it, the kernel's own timeouts are not tried",
     "U47 SERVFAIL, flaps, 0-TTL": "needs a name server of our own in a mount namespace; only an unknown name is tried",
     "U48 expired, wrong host, mid-stream alert": "tests/integration/test_upstream_tls.py has them",
-    "P2 rolling restart, P4 spot notices, P9 swapped model": "belong to the drain and load-report suites",
+    "P4 the clouds' own notices": "tests/integration/test_spot.py: AWS, GCP, Azure, a hook file, SIGTERM, signed and told again",
     "C12 odd bodies": "`make fuzz` sends a million of them",
     "C13 idempotency keys": "there are none yet",
     "clock steps, libfaketime": "needs libfaketime; unit tests move fake clocks",

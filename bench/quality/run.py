@@ -44,7 +44,7 @@ def plan(only: set[str], quick: bool) -> Plan:
             trials += [] if quick else [(source, 1000, draw) for draw in range(2)]
     if "curves" in only and not quick:
         trials += [("RouteLLM MMLU", labels, draw) for labels in (100, 300, 1000) for draw in range(3)]
-        trials += [("RouteLLM MMLU", 5000, 0)]
+        trials += [(source, 5000, 0) for source in ("RouteLLM MMLU", *sources.LARGE)]
         trials += [(source, 100, draw) for source in sources.DEV for draw in range(3)]
     return trials
 

@@ -37,6 +37,8 @@ FAMILIES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 """Source -> pairs shaped like a small and a large tier; the better on average stands second, so that there is a gap to recover."""
 DEV = ("mmlu_pro", "reasoning_gym", "llmrouter", "routerbench", "zeroeval")
+LARGE = ("mmlu_pro", "reasoning_gym")
+"""Of these the ones with 5,000 rows to learn from."""
 PUBLIC = ("RouteLLM MMLU", "RouteLLM GSM8K")
 
 

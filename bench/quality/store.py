@@ -17,7 +17,7 @@ from trial import Result
 
 import pointsman
 
-_CODE = (*(f"classify/heads/{name}.py" for name in ("ngrams", "surface", "reading", "scorer", "calibration", "query")),
+_CODE = (*(f"classify/heads/{name}.py" for name in ("ngrams", "surface", "reading", "scorer", "calibration", "query", "rehearsal")),
          "classify/features.py", "learn/fit.py", "learn/stack.py", "learn/folds.py", "learn/learners/*.py", "learn/baselines.py")
 
 
@@ -70,5 +70,7 @@ class Store:
 def _thawed(held: dict[str, Any]) -> Result:
     held["figures"] = {name: np.array(one) for name, one in held["figures"].items()}
     held["beats"] = {name: {rival: np.array(one) for rival, one in against.items()} for name, against in held["beats"].items()}
+    held["promise"] = {rule: np.array(one) for rule, one in held["promise"].items()}
+    held["best_rehearsed"] = np.array(held["best_rehearsed"])
     held["curves"] = {name: (np.array(one[0]), np.array(one[1])) for name, one in held["curves"].items()}
     return Result(**held)

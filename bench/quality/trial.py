@@ -12,9 +12,11 @@ from sources import Source
 
 from pointsman.artifact import Artifact
 from pointsman.classify.features import read
+from pointsman.classify.heads.rehearsal import ARRAY, Rehearsal
 from pointsman.classify.heads.scorer import Stack
 from pointsman.classify.published import published_tier
 from pointsman.learn.baselines import Neighbours, TaskTable, VectorRidge, WordRidge
+from pointsman.learn.choosing import chosen
 from pointsman.learn.fit import Fit
 from pointsman.learn.metrics import Floats, curve
 from pointsman.learn.outcomes import as_request
@@ -23,6 +25,10 @@ from pointsman.learn.table import OutcomeTable
 
 OURS = ("ours, static", "ours, MiniLM")
 RIVALS = ("prompt length", "task table", "TF-IDF + ridge", "kNN")
+PROMISED = (0.95, 0.9, 0.8)
+"""Values of `quality` that are asked for."""
+RULES = ("bounds", "rehearsed")
+"""How a tier clears: by its lower bound, or by what the artifact was rehearsed to allow."""
 ORDER = ("random", "published heuristic", *RIVALS, "MiniLM + ridge", *OURS, "oracle")
 
 
@@ -39,6 +45,11 @@ class Result:
     beats: dict[str, dict[str, Any]] = field(default_factory=dict)
     calibration: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     best_single: dict[str, Any] = field(default_factory=dict)
+    best_rehearsed: Any = None
+    """As `best_single`, of the static stack: the model with the best mean of the labels, unless the other was rehearsed to gain."""
+    promise: dict[str, Any] = field(default_factory=dict)
+    """`rule -> (pairs, len(PROMISED), 3)`: share to the large model, quality kept as a share of its quality, and how far that is above
+    what was promised in standard errors."""
     fit_s: float = 0.0
     curves: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
@@ -50,7 +61,7 @@ def run(source: Source, learn: Any, judged: Any, labels: int, draw: int, *, resa
     quality = source.quality[learn]
     result = Result(source.name, labels, draw, len(judged))
     began = time.perf_counter()
-    predicted = ours(source, learn, judged, seed=max(0, draw))
+    predicted, rehearsals = ours(source, learn, judged, seed=max(0, draw))
     result.fit_s = time.perf_counter() - began
     said: dict[str, Any] = {"random": np.zeros((len(judged), len(source.models)))}
     said["task table"] = TaskTable().fit(source.task[learn], quality).predict(source.task[judged])
@@ -65,11 +76,15 @@ def run(source: Source, learn: Any, judged: Any, labels: int, draw: int, *, resa
     for name, one in predicted.items():
         result.calibration[name] = [_calibration(one.p[:, at], truth[:, at]) for at in range(len(source.models))]
     _measure(result, source, judged, said, resamples)
+    static = OURS[0]  # it decides most requests
+    result.promise = {rule: np.array([_promise(predicted[static], truth, pair, rehearsals[static] if rule == "rehearsed" else None)
+                                      for pair in source.pairs]) for rule in RULES}
+    result.best_rehearsed = np.array([_rehearsed_best(predicted[static], quality, truth, pair, rehearsals[static]) for pair in source.pairs])
     return result
 
 
-def ours(source: Source, learn: Any, judged: Any, seed: int) -> dict[str, Any]:
-    """Both stacks of one artifact, from vectors made once for the whole run."""
+def ours(source: Source, learn: Any, judged: Any, seed: int) -> tuple[dict[str, Any], dict[str, Rehearsal]]:
+    """What both stacks of one artifact say, and their rehearsals, from vectors made once for the whole run."""
     table = OutcomeTable([str(i) for i in learn], [source.prompts[i] for i in learn], source.models, source.quality[learn],
                          group=[str(one) for one in source.group[learn]])
     sentence = None if source.sentence is None else source.sentence[learn]
@@ -77,11 +92,40 @@ def ours(source: Source, learn: Any, judged: Any, seed: int) -> dict[str, Any]:
     draft = fit.draft({}, lambda stage, done: None)
     artifact = Artifact(draft.manifest, draft.arrays, "", Path())
     queries = [source.queries[i] for i in judged]
-    found = {}
+    found, rehearsals = {}, {}
     for name, stack in zip(OURS, ("static", "full"), strict=True):
         if stack in draft.manifest["stacks"]:
             vectors = None if stack == "static" or source.sentence is None else source.sentence[judged]
             found[name] = Stack(artifact, stack).predicted(fit.reader.read(queries, source.static[judged], vectors))
+            rehearsals[name] = Rehearsal(draft.arrays[f"{stack}.{ARRAY}"])
+    return found, rehearsals
+
+
+def _rehearsed_best(said: Any, learned: Any, truth: Any, pair: tuple[int, int], rehearsal: Rehearsal) -> tuple[float, float]:
+    """`quality: 1` with the model whose labels are best on average as the reference: gain over the better one, and its standard error."""
+    known = np.isfinite(truth[:, list(pair)]).all(axis=1)
+    means = [float(np.nanmean(learned[:, at])) for at in pair]
+    best, other = pair if means[0] > means[1] else pair[::-1]
+    allowances = rehearsal.allowances((other, best), best)
+    choice = np.full(int(known.sum()), best) if allowances is None else chosen(
+        said.p[known], said.lower[known], (other, best), best, 1.0, said.is_foreign[known], allowances)
+    rows = truth[known]
+    gain = rows[np.arange(len(rows)), choice] - rows[:, pair[int(rows[:, pair[1]].mean() >= rows[:, pair[0]].mean())]]
+    return float(gain.mean()), float(gain.std() / np.sqrt(len(gain)))
+
+
+def _promise(said: Any, truth: Any, pair: tuple[int, int], rehearsal: Rehearsal | None) -> list[tuple[float, float, float]]:
+    """What each of `PROMISED` gives: by bounds where `rehearsal` is None."""
+    known = np.isfinite(truth[:, list(pair)]).all(axis=1)
+    large = truth[known, pair[1]]
+    allowances = None if rehearsal is None else rehearsal.allowances(pair, pair[1])
+    found = []
+    for quality in PROMISED:
+        choice = chosen(said.p[known], said.lower[known], pair, pair[1], quality, said.is_foreign[known], allowances)
+        got = np.where(choice == pair[1], large, truth[known, pair[0]])
+        above = got - quality * large
+        found.append((float((choice == pair[1]).mean()), float(got.mean() / large.mean()),
+                      float(above.mean() / max(1e-9, above.std() / np.sqrt(len(above))))))
     return found
 
 

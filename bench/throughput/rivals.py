@@ -80,11 +80,13 @@ def litellm(python: Path, folder: Path, port: int, upstream_port: int) -> Comman
     """JSON is YAML too. Its price table comes with it (by default it fetches one), and no request is logged.
 
     Without a key, as everybody else here: checking one would cost it time.
+    Without cooldowns and retries: after a few requests that timed out under load it would refuse all that follow for its only deployment.
     """
     model = {"model": "openai/bench-model", "api_base": f"http://127.0.0.1:{upstream_port}/v1", "api_key": "none"}
     (folder / "config.yaml").write_text(json.dumps({
         "model_list": [{"model_name": "auto", "litellm_params": model}],
         "litellm_settings": {"telemetry": False, "set_verbose": False, "request_timeout": 600},
+        "router_settings": {"disable_cooldowns": True, "num_retries": 0},
         "general_settings": {"disable_spend_logs": True, "disable_error_logs": True,
                              "dangerously_permit_weak_or_unset_master_key": True}}))
     (folder / "logging.json").write_text(json.dumps({
@@ -119,7 +121,7 @@ RIVALS = (
     Rival("vllm-router", "0.1.17", "round_robin (keeps no tree of prompts), log level error", vllm_router),
     Rival("sglang-router", "0.3.2", "round_robin (keeps no tree of prompts), log level error", sglang_router),
     Rival("litellm", "1.106.2", "one uvicorn worker with uvloop, LITELLM_LOG=ERROR, LITELLM_MODE=PRODUCTION, no access log, no database, "
-                                "no callbacks, its own price table", litellm, ready_path="/health/liveliness"),
+                                "no callbacks, no cooldowns, no retries, its own price table", litellm, ready_path="/health/liveliness"),
     Rival("portkey", "1.15.2", "Node 24, NODE_ENV=production, headless, its target in one config header; @hono/node-server 1.13.7, "
                                "as with newer ones every stream is a 500", portkey, ready_path="/",
           is_of_node=True, header=portkey_header),

@@ -18,11 +18,13 @@ from pointsman import __version__
 from pointsman.classify.classifier import Classifier, classifier_of
 from pointsman.classify.columns import columns_of
 from pointsman.classify.decider import Decider, build_decider
+from pointsman.classify.embedders.remote import Elsewhere
 from pointsman.classify.embedding import Embedding
+from pointsman.classify.priors import Priors
 from pointsman.config.difference import NEEDS_RESTART, plain
 from pointsman.core.clock import SystemClock
 from pointsman.core.fleet import EndpointId, EndpointSpec, Readiness, Sighting
-from pointsman.core.protocols import ConsultingStage, RungVerifications, Sink
+from pointsman.core.protocols import ConsultingStage, Posts, RungVerifications, Sink
 from pointsman.core.record import Record
 from pointsman.core.settings import Settings
 from pointsman.gateway.cache_follower import CacheFollower
@@ -32,12 +34,16 @@ from pointsman.gateway.judging import NAME as JUDGE
 from pointsman.gateway.judging import JudgeStage
 from pointsman.gateway.meter import Meter
 from pointsman.gateway.monitor import Monitor
+from pointsman.gateway.remote import NAME as REMOTE
+from pointsman.gateway.remote import RemoteStage
+from pointsman.gateway.remote_sentences import RemoteSentences
 from pointsman.gateway.sentences import BAND, Sentences, SentenceStage
 from pointsman.gateway.traffic import Traffic
 from pointsman.pools.fleet import Fleet
 from pointsman.pools.pool import Pool
 from pointsman.records.journal import Journal
 from pointsman.records.sink import Fanout
+from pointsman.server.address import Addresses
 from pointsman.server.admin import NoSuchEndpoint, admin_app, admin_token
 from pointsman.server.anthropic import AnthropicEndpoints
 from pointsman.server.app import App
@@ -62,39 +68,47 @@ _log = logging.getLogger(__name__)
 
 
 def build_graph(settings: Settings, old: Graph | None = None, generation: int = 1, *, learned: Learned | None = None,
-                verifications: RungVerifications | None = None) -> Graph:
+                verifications: RungVerifications | None = None, posts: Posts | None = None) -> Graph:
     """The live objects of one configuration; endpoints that stay keep their health and their leases.
 
-    `learned`: what `learned_of` has made of these settings already. Raises ConfigError for what only building shows.
+    `learned`: what `learned_of` has made of these settings already. `posts`: the way to services of the operator's; without it they
+    are not asked. Raises ConfigError for what only building shows.
     """
     clock = SystemClock()
     if learned is None:
-        learned = old.learned if old is not None and old.generation == generation else learned_of(settings, old)
+        learned = old.learned if old is not None and old.generation == generation else learned_of(settings, old, posts=posts)
     fleet = Fleet(settings)
     if old is not None:
         fleet.adopt(old.fleet)
     deciders = {}
     for name in settings.routes:
         before = old.deciders.get(name) if old is not None else None
-        consulting = (*_consulting(settings, name, learned), *_judges(settings, name, fleet, before))
+        consulting = (*_consulting(settings, name, learned), *_outside(settings, name, posts, before), *_judges(settings, name, fleet, before))
         deciders[name] = build_decider(settings, name, clock.now, classifier=learned.classifier, consulting=consulting,
-                                       priors=before.priors if before is not None else None)
+                                       priors=_priors(settings, name, learned, old))
     return Graph(settings, fleet, deciders, generation, old.sessions if old is not None else None,
                  old.conversations if old is not None else None, learned=learned, verifications=verifications)
 
 
-def learned_of(settings: Settings, old: Graph | None = None, *, decides: bool = True) -> Learned:
-    """What trained stages go by, read from disk: takes up to a second. Raises ConfigError. What did not change is kept."""
+def learned_of(settings: Settings, old: Graph | None = None, *, decides: bool = True, posts: Posts | None = None) -> Learned:
+    """What trained stages go by, read from disk: takes up to a second. Raises ConfigError. What did not change is kept.
+
+    `posts`: the way to an embedder elsewhere; without it, it is not asked.
+    """
     known = Learned() if old is None else old.learned
     classifier = classifier_of(settings, known.classifier, with_sentence=decides)
-    return Learned(classifier, _sentences(settings, classifier, known.sentences))
+    return Learned(classifier, _sentences(settings, classifier, known.sentences, posts))
 
 
-def _sentences(settings: Settings, classifier: Classifier | None, old: Sentences | None) -> Sentences | None:
+def _sentences(settings: Settings, classifier: Classifier | None, old: Sentences | RemoteSentences | None,
+               posts: Posts | None) -> Sentences | RemoteSentences | None:
     if classifier is None or classifier.sentence is None:
         return None
+    if isinstance(classifier.sentence, Elsewhere):
+        made_of = (classifier.sentence, settings.classifier.remote)
+        return old if isinstance(old, RemoteSentences) and old.made_of == made_of else RemoteSentences(*made_of, posts)
     share = settings.classifier.sentence_cpu
-    if old is not None and (old.digest, old.cpu_share) == (classifier.sentence.digest, share):
+    if isinstance(old, Sentences) and (old.digest, old.cpu_share) == (classifier.sentence.digest, share):
         return old
     return Sentences(classifier.sentence, SystemClock().now, share)
 
@@ -108,7 +122,25 @@ def _consulting(settings: Settings, route: str, learned: Learned) -> tuple[Consu
     embedding = Embedding(classifier.scorer, columns, is_generic=classifier.is_generic)
     moves = classifier.scorer.provenance.get("sentence_moves")
     band = float(moves) if isinstance(moves, int | float) else BAND
-    return (SentenceStage(embedding, sentences, settings.classifier.sentence_deadline_s, band),)
+    deadline_s = sentences.deadline_s if isinstance(sentences, RemoteSentences) else settings.classifier.sentence_deadline_s
+    return (SentenceStage(embedding, sentences, deadline_s, band),)
+
+
+def _priors(settings: Settings, name: str, learned: Learned, old: Graph | None) -> Priors | None:
+    """What callers' outcomes have shown of a route's scores, as long as the same stages make them from the same artifact."""
+    before = old.deciders.get(name) if old is not None else None
+    if old is None or before is None or before.route.pipeline != settings.routes[name].pipeline:
+        return None
+    versions = [known.classifier.version if known.classifier is not None else "" for known in (learned, old.learned)]
+    return before.priors if versions[0] == versions[1] and settings.routes[name].priors == "learn" else None
+
+
+def _outside(settings: Settings, name: str, posts: Posts | None, before: Decider | None) -> tuple[ConsultingStage, ...]:
+    """A route's classifier elsewhere. What it has shown and said stays as long as its settings do."""
+    if REMOTE not in settings.routes[name].pipeline:
+        return ()
+    old = next((stage for stage in before.consulting if isinstance(stage, RemoteStage)), None) if before is not None else None
+    return (RemoteStage(settings.routes[name], settings, posts, old.standing if old is not None else None),)
 
 
 def _judges(settings: Settings, name: str, fleet: Fleet, before: Decider | None) -> tuple[ConsultingStage, ...]:
@@ -133,10 +165,11 @@ class Service:
     """Does what is done once however many serve: imports records, asks engines how they are, answers the operator."""
 
     def __init__(self, settings: Settings, *, load: Callable[[], Settings] | None = None, log_fd: int | None = None,
-                 seed: int | None = None, overridden: tuple[str, ...] = ()) -> None:
-        """`load` reads the configuration again; `overridden` names its settings that the command line replaced."""
+                 seed: int | None = None, overridden: tuple[str, ...] = (), addresses: Addresses | None = None) -> None:
+        """`load` reads the configuration again; `overridden` names its settings that the command line replaced; `addresses` are
+        held already, else `start` binds them."""
         self.settings = self._started = settings
-        self._load, self._overridden = load, overridden
+        self._load, self._overridden, self._addresses = load, overridden, addresses
         self._clock = SystemClock()
         self._journal = Journal(settings.records, imports=self.keeps_house)
         self._log_sink = LogSink(log_fd, shared=not self.keeps_house) if log_fd is not None else None
@@ -155,7 +188,7 @@ class Service:
         self._sinks = Fanout(*sinks)
         self._upstream = HttpUpstream()
         self._verifying = VerificationMeans(self._upstream.post, Random(seed))
-        graph = build_graph(settings, learned=learned_of(settings, decides=self.serves), verifications=Rungs(settings, self._verifying))
+        graph = build_graph(settings, learned=learned_of(settings, decides=self.serves, posts=self._upstream.post), verifications=Rungs(settings, self._verifying), posts=self._upstream.post)
         self.gateway = Gateway(graph, self._upstream, self._sinks, self._clock, Random(seed))
         self.gateway.departures.counted = lambda how: self._metrics.count("pointsman_spot_interruptions_total", how)
         # Loaded for the next swap, off the event loop.
@@ -215,13 +248,14 @@ class Service:
                 self._following = asyncio.get_running_loop().create_task(self._follower.run())
 
     def _front_listener(self) -> Listener:
-        return Listener(self._app(), self.settings.server.host, self.settings.server.port)
+        held = None if self._addresses is None else self._addresses.front
+        return Listener(self._app(), self.settings.server.host, self.settings.server.port, listening=held)
 
     def _admin_listener(self) -> Listener:
         settings = self.settings
         token, self.admin_token_file = admin_token(settings.admin, Path(settings.records.path).parent)
         return Listener(admin_app(self, token, Hosts(settings.server)), settings.admin.host, settings.admin.port,
-                        setting="admin", grace_s=5)
+                        setting="admin", grace_s=5, listening=None if self._addresses is None else self._addresses.admin)
 
     def _app(self) -> App:
         front = self._current_front
@@ -299,7 +333,7 @@ class Service:
             return {"reloaded": False, "why": "this router was started without a file"}
         settings = await asyncio.to_thread(self._load)
         old = self.gateway.graph
-        self._learned_anew = await asyncio.to_thread(lambda: learned_of(settings, old, decides=self.serves))
+        self._learned_anew = await asyncio.to_thread(lambda: learned_of(settings, old, decides=self.serves, posts=self._upstream.post))
         fixed = [name for name in NEEDS_RESTART if _at(self._started, name) != _at(settings, name)]
         self._swap(settings, self.gateway.graph.generation + 1)
         _log.info("configuration reloaded, generation %d", self.gateway.graph.generation)
@@ -309,10 +343,10 @@ class Service:
         learned, self._learned_anew = self._learned_anew, None
         filled, old = self._contexts.filled(settings), self.gateway.graph
         if learned is None and generation != old.generation:
-            learned = learned_of(settings, old, decides=self.serves)
+            learned = learned_of(settings, old, decides=self.serves, posts=self._upstream.post)
         if self.serves and commands_of(filled):
             self._verifying.keeper.begin()
-        graph, front = build_graph(filled, old, generation, learned=learned, verifications=Rungs(filled, self._verifying)), Front(filled)
+        graph, front = build_graph(filled, old, generation, learned=learned, verifications=Rungs(filled, self._verifying), posts=self._upstream.post), Front(filled)
         self.settings = settings
         if old.learned.sentences is not None and old.learned.sentences is not graph.learned.sentences:
             old.learned.sentences.close()
@@ -333,7 +367,8 @@ class Service:
             "pools": {name: pool.status(now) for name, pool in graph.fleet.pools.items()},
             "watched": self._monitor.status(),
             "caches": self._follower.status(),
-            "routes": {name: {"ladder": route.ladder, "quality": route.quality, "pipeline": route.pipeline}
+            "routes": {name: {"ladder": route.ladder, "quality": route.quality, "pipeline": route.pipeline,
+                              "priors": {"sums": len(priors := graph.deciders[name].priors), "heard": priors.heard}}
                        for name, route in graph.settings.routes.items()},
             "classifier": _classifier_state(graph.learned),
             "records": self._journal.health(),
@@ -397,7 +432,7 @@ class Service:
 
     async def page(self) -> tuple[bytes, str]:
         """`/metrics` as a client of this process gets it."""
-        return self.metrics()
+        return await self._metrics.page()
 
     @property
     def workers(self) -> int:
@@ -473,7 +508,8 @@ def _classifier_state(learned: Learned) -> dict[str, Any] | None:
     if classifier is None:
         return None
     return {"version": classifier.version, "is_generic": classifier.is_generic, "models": classifier.models,
-            "sentence": classifier.sentence.name if classifier.sentence is not None else None, "why_no_sentence": classifier.why_no_sentence}
+            "sentence": classifier.sentence.name if classifier.sentence is not None else None, "why_no_sentence": classifier.why_no_sentence,
+            "kernel": classifier.kernel}
 
 
 def _at(settings: Settings, path: str) -> Any:

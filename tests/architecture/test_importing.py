@@ -84,6 +84,8 @@ def is_optional(name):
     """A module that needs a library of `OPTIONAL`, which need not be installed."""
     path = Path(pointsman.__file__).parent.joinpath(*name.split(".")[1:])
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    if not file.exists():
+        return False  # compiled
     words = file.read_text("utf-8")
     return any(f"import {library}" in words or f"from {library}" in words for library in OPTIONAL)
 

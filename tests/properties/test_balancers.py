@@ -14,7 +14,7 @@ from pointsman.pools.balancers.beginnings import FIRST, LAST, read
 from pointsman.pools.balancers.choice import BALANCERS
 from pointsman.pools.balancers.load import cost
 from pointsman.pools.balancers.memory import MOST, Memory
-from pointsman.pools.balancers.prefix import BONUS, MOST_CREDITED, Prefix
+from pointsman.pools.balancers.prefix import OTHERS, RUNNING, Prefix
 from pointsman.pools.balancers.rendezvous import BOUND, FREE, Bound, ranked
 from pointsman.pools.balancers.session import Session
 from pointsman.pools.fleet import Fleet
@@ -154,7 +154,7 @@ def test_whatever_the_crowd_one_text_gathers_a_bounded_load_and_leases_return_to
     for _ in range(held):
         leases.append(fleet.lease("small", request, (), 1000.0, Random(seed)))
         loads = [view.in_flight_tokens for view in fleet.pools["small"].views(1000.0)]
-        assert max(loads) - min(loads) <= BONUS * MOST_CREDITED + 2 * tokens
+        assert max(loads) - min(loads) <= (1 + OTHERS) / RUNNING * tokens + 2 * tokens
     for lease in leases:
         lease.close("answered", 1001.0)
     assert [(v.in_flight, v.in_flight_tokens) for v in fleet.pools["small"].views(1001.0)] == [(0, 0)] * count

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pointsman.cascade.benefit import Benefit, BreakEven
 
 
-def account_of(benefit: Benefit, max_climbs: int) -> list[str]:
-    """Lines for people, for the rungs from the decided tier upwards."""
+def account_of(benefit: Benefit, max_climbs: int, task: str = "") -> list[str]:
+    """Lines for people, for the rungs from the decided tier upwards. `task`: the kind of work, where something was measured by it."""
     climbs = "one climb" if max_climbs == 1 else f"{max_climbs} climbs"
-    lines = [f"cascade by benefit, at most {climbs}; an answer is given from P(acceptable) {benefit.enough:.2f} on"]
+    lines = [f"cascade by benefit{_on(task)}, at most {climbs}; an answer is given from P(acceptable) {benefit.enough:.2f} on"]
     return lines + [f"  {each.tier} -> {each.higher}: {_words(benefit, each)}" for each in benefit.break_evens()]
 
 
@@ -22,8 +22,12 @@ def _words(benefit: Benefit, each: BreakEven) -> str:
             f"changes nothing){share}")
 
 
-def account_of_threshold(accept_at: dict[str, float], max_climbs: int) -> list[str]:
+def account_of_threshold(accept_at: dict[str, float], max_climbs: int, task: str = "") -> list[str]:
     """The same of plain thresholds, which is what it is called."""
     climbs = "one climb" if max_climbs == 1 else f"{max_climbs} climbs"
     each = ", ".join(f"{tier} accepts from {score:.2f}" for tier, score in accept_at.items())
-    return [f"cascade by plain threshold, at most {climbs}: {each}"]
+    return [f"cascade by plain threshold{_on(task)}, at most {climbs}: {each}"]
+
+
+def _on(task: str) -> str:
+    return f" on {task!r}" if task else ""

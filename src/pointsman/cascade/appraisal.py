@@ -96,7 +96,10 @@ def appraisal_of(plan: Plan, trail: Trail, tried: Tried) -> Appraisal | None:
     """None = an answer that is there is good enough."""
     deferral = plan.deferral
     if deferral is None:
-        accept_at = {rung.tier: rung.accept_at for rung in plan.rungs if rung.accept_at is not None}
+        accept_at: dict[str, float] = {}
+        for rung in plan.rungs:
+            if rung.accept_at is not None:
+                accept_at[rung.tier] = rung.accept_at
         if not accept_at:
             return None
         deferral = by_threshold(accept_at)

@@ -10,7 +10,8 @@ What does a score say? The odds are multiplied by s / (1 - s), so that .5 says n
 
 What does a bad answer below say about the tier above? That the query is hard. With a and b the probabilities that the lower and
 the higher tier's answers are acceptable, both are with probability  k min(a, b) + (1 - k) a b:  k = 1 is a ladder on which the
-higher tier is right wherever the lower one is, k = 0 one whose tiers have nothing in common. `OVERLAP` says where real models lie.
+higher tier is right wherever the lower one is, k = 0 one whose tiers have nothing in common. `OVERLAP` says where real models lie; an owner's labels tell it for the pair and the kind of
+work at hand (`overlaps`, measured by `pointsman calibrate --cascade`).
 
 Why does an answer that is good `enough` end it? Because the policy that chose the tier said so: it sent the request there knowing
 that another tier might do better. What made it look elsewhere would be news, and a verdict that says nothing is none; so a
@@ -101,7 +102,8 @@ class Benefit(msgspec.Struct, frozen=True):
     """Quality that the dearest rung's price is worth."""
     delay_weight: float = 0.01
     """Quality that a second is worth."""
-    overlap: float = OVERLAP
+    overlaps: Mapping[str, Mapping[str, float]] = {}
+    """Tier -> higher tier -> k of the module's docstring, where it was measured; `OVERLAP` where not."""
     enough: float = 1.0
     """P(acceptable) of an answer that is given without looking for a better one."""
     words: Mapping[str, Words] = {}
@@ -182,7 +184,7 @@ class Benefit(msgspec.Struct, frozen=True):
         changed, is_above = {}, False
         for other, p in beliefs.items():
             if is_above:
-                if_ok, if_bad = self._given(before, p)
+                if_ok, if_bad = self._given(tier, other, before, p)
                 changed[other] = bounded(after * if_ok + (1 - after) * if_bad)
             else:
                 is_above = other == tier
@@ -202,7 +204,7 @@ class Benefit(msgspec.Struct, frozen=True):
 
     def break_even(self, tier: str, higher: str) -> float:
         """The posterior of `tier`'s answer below which climbing to `higher` pays; 0 = never."""
-        if_ok, if_bad = self._given(bounded(self.prospects[tier].p), bounded(self.prospects[higher].p))
+        if_ok, if_bad = self._given(tier, higher, bounded(self.prospects[tier].p), bounded(self.prospects[higher].p))
         gain_if_bad = if_bad - self.cost(higher)
         return min(self.enough, max(0.0, gain_if_bad / (1 + if_bad - if_ok))) if gain_if_bad > 0 else 0.0
 
@@ -229,9 +231,11 @@ class Benefit(msgspec.Struct, frozen=True):
         tiers = list(self.prospects)
         return tiers[tiers.index(tier) + 1 :]
 
-    def _given(self, low: float, high: float) -> tuple[float, float]:
-        """P(higher ok | lower ok), P(higher ok | lower bad)."""
-        both = self.overlap * min(low, high) + (1 - self.overlap) * low * high
+    def _given(self, tier: str, higher: str, low: float, high: float) -> tuple[float, float]:
+        """P(higher ok | lower ok), P(higher ok | lower bad); `low` and `high`: what is believed of each."""
+        measured = self.overlaps.get(tier)
+        overlap = OVERLAP if measured is None else measured.get(higher, OVERLAP)
+        both = overlap * min(low, high) + (1 - overlap) * low * high
         return both / low, (high - both) / (1 - low)
 
 

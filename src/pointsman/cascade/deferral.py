@@ -47,6 +47,8 @@ class Deferral(msgspec.Struct, frozen=True):
     """An answer that no verifier can judge is not good enough."""
     beside_after_s: float | None = None
     """Start a higher rung beside a first one that is silent for so long, or whose beginning is doubtful; None = never."""
+    task: str = ""
+    """The kind of work that the request was taken for; "" = nothing was measured by it."""
 
     @property
     def mode(self) -> str:

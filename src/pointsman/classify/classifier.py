@@ -10,32 +10,57 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pointsman.classify.columns import is_of_places
+from pointsman.classify.columns import Column, is_of_places
 from pointsman.core.settings import ClassifierSettings, Settings
 from pointsman.errors import ArtifactRefused, ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from pointsman.artifact import Artifact
     from pointsman.classify.embedders.embedder import Embedder
+    from pointsman.classify.embedders.remote import Elsewhere
     from pointsman.classify.embedding import Predicts
+    from pointsman.classify.heads.rehearsal import Rehearsal
 
 DEFAULT = "default"
 STAGE = "embedding"
+REMOTE = "remote"
+"""What `sentence` says for an embedder elsewhere."""
 
 
 class Classifier:
     """One artifact, ready to score."""
 
     def __init__(self, scorer: Predicts, *, version: str, is_generic: bool, source: str = "",
-                 sentence: Embedder | None = None, why_no_sentence: str = "") -> None:
-        """`is_generic`: trained on other people's traffic, whatever `calibrated` its scores are there."""
+                 sentence: Embedder | Elsewhere | None = None, why_no_sentence: str = "", rehearsals: Sequence[Rehearsal] = ()) -> None:
+        """`is_generic`: trained on other people's traffic, whatever `calibrated` its scores are there. `sentence`: the embedder of this
+        process, or what is known of one elsewhere. `rehearsals`: of each stack
+        that serves, what it expected of labelled rows before it saw their labels, and what came."""
         self.scorer, self.version, self.is_generic, self.source = scorer, version, is_generic, source
         self.sentence, self.why_no_sentence = sentence, why_no_sentence
+        self.rehearsals = tuple(rehearsals)
 
     @property
     def models(self) -> tuple[str, ...]:
         """What its columns are called."""
         return self.scorer.models
+
+    @property
+    def kernel(self) -> str:
+        """What computes the scores: `compiled (...)`, or `numpy, because ...`."""
+        return self.scorer.kernel
+
+    def allowances(self, columns: Mapping[str, Column], order: Sequence[str]) -> dict[str, tuple[float, ...]]:
+        """For the policy: by reference tier, how much less than it a tier may be expected to reach. `order`: the tiers of `columns`,
+        cheapest first. Empty for a generic artifact, and where too few labels tell."""
+        if self.is_generic or not self.rehearsals or any(len(columns[tier]) != 1 for tier in order):
+            return {}
+        from pointsman.classify.heads.rehearsal import together
+
+        places = [columns[tier][0][0] for tier in order]
+        found = {tier: together(self.rehearsals, places, place) for tier, place in zip(order, places, strict=True)}
+        return {tier: told for tier, told in found.items() if told is not None}
 
     def __repr__(self) -> str:
         kind = "generic" if self.is_generic else "own"
@@ -72,6 +97,7 @@ def load(settings: ClassifierSettings, source: str = "", old: Classifier | None 
     from pointsman.artifact import read
     from pointsman.classify.heads.ladder import Ladder, is_ladder
     from pointsman.classify.heads.query import Query
+    from pointsman.classify.heads.rehearsal import of_artifact
     from pointsman.classify.heads.scorer import Scorer
 
     path = default_artifact() if settings.artifact == DEFAULT else Path(settings.artifact)
@@ -80,29 +106,32 @@ def load(settings: ClassifierSettings, source: str = "", old: Classifier | None 
         if old is not None and old.version == artifact.version and old.source == _source(settings):
             return old
         scorer: Predicts = Ladder.load(artifact) if is_ladder(artifact) else Scorer.load(artifact)
-        scorer.score_one(Query.of_prompt("warm up"))
+        scorer.row(Query.of_prompt("warm up"))
         if with_sentence or settings.sentence not in ("auto", "off"):  # what was asked for by name is checked wherever it is read
             sentence, why = _sentence(settings, artifact, source)
         if not with_sentence:
             sentence, why = None, "this process decides nothing"
+        rehearsals = of_artifact(artifact, with_sentence=sentence is not None)
     except ArtifactRefused as refused:
         hint = ("the package is incomplete; install it again, or take `embedding` out of the pipelines"
                 if settings.artifact == DEFAULT else "name another one, or `default`")
         raise ConfigError((f"{source or 'configuration'}: classifier.artifact: {refused}; {hint}",)) from refused
     is_generic = is_of_places(scorer.models) or bool(artifact.manifest.get("generic", False))
     return Classifier(scorer, version=artifact.version, is_generic=is_generic, source=_source(settings),
-                      sentence=sentence, why_no_sentence=why)
+                      sentence=sentence, why_no_sentence=why, rehearsals=rehearsals)
 
 
 def _source(settings: ClassifierSettings) -> str:
-    return f"{settings.artifact}\0{settings.sentence}"
+    remote = settings.remote
+    return f"{settings.artifact}\0{settings.sentence}\0{remote.model}\0{remote.dims}\0{remote.max_chars}"
 
 
-def _sentence(settings: ClassifierSettings, artifact: Artifact, source: str) -> tuple[Embedder | None, str]:
+def _sentence(settings: ClassifierSettings, artifact: Artifact, source: str) -> tuple[Embedder | Elsewhere | None, str]:
     """The embedder that the artifact's second stack was trained beside, or why there is none.
 
     Raises ConfigError when one was asked for by name and cannot serve; `auto` does without.
     """
+    from pointsman.classify.embedders.remote import elsewhere_of
     from pointsman.classify.embedders.sentence import load_sentence
     from pointsman.classify.embedders.vault import Absent
 
@@ -112,6 +141,9 @@ def _sentence(settings: ClassifierSettings, artifact: Artifact, source: str) -> 
     trained = artifact.features.get("sentence")
     if not trained:
         return _without(source, wanted, "the artifact was trained without a sentence embedder", "train it again with --embedder, or write `auto`")
+    elsewhere = elsewhere_of(trained)
+    if wanted == REMOTE or elsewhere is not None:
+        return _elsewhere(settings, elsewhere, trained["name"], source)
     try:
         embedder = load_sentence(trained["name"] if wanted == "auto" else wanted)
     except (Absent, OSError) as absent:
@@ -121,6 +153,23 @@ def _sentence(settings: ClassifierSettings, artifact: Artifact, source: str) -> 
                                 f"{embedder.digest[:12]}", "train it again with what is installed here, or install what it was trained beside")
     embedder.embed(("warm up",))  # the first run of a session allocates; no request should wait for that
     return embedder, ""
+
+
+def _elsewhere(settings: ClassifierSettings, trained: Elsewhere | None, name: str, source: str) -> tuple[Elsewhere | None, str]:
+    """What the artifact knows of the embedder that `remote` names. That it still answers as it did shows when it is asked."""
+    remote, wanted = settings.remote, settings.sentence
+    if trained is None:
+        return _without(source, wanted, f"the artifact was trained beside {name}, which runs in this process",
+                        f"train it again with --embedder {remote.url}#{remote.model}, or write `auto`")
+    if wanted != REMOTE:
+        return _without(source, wanted, f"the artifact was trained beside the embedder {trained.model} elsewhere, and prompts go nowhere unasked",
+                        f"write `remote`, and where {trained.model} is under classifier.remote")
+    for setting, theirs, ours in (("model", trained.model, remote.model), ("dims", trained.asked_dims, remote.dims),
+                                  ("max_chars", trained.max_chars, remote.max_chars)):
+        if theirs != ours:
+            return _without(source, wanted, f"the artifact was trained with {setting} {theirs}, and classifier.remote.{setting} is {ours}",
+                            f"write {setting}: {theirs}, or train it again")
+    return trained, ""
 
 
 def _without(source: str, wanted: str, why: str, hint: str) -> tuple[None, str]:

@@ -12,9 +12,9 @@ from pointsman.classify import gate as gates
 from pointsman.classify.fixed import Pinned, RandomSplit
 from pointsman.classify.heuristic import Heuristic
 from pointsman.classify.pipeline import Outcome, Pipeline
-from pointsman.classify.policy import candidates, choose, nearest
+from pointsman.classify.policy import Allowances, by_price, candidates, choose, nearest
 from pointsman.classify.prices import are_always_in_one_order, input_tokens, output_tokens, tariff, tier_usd
-from pointsman.classify.priors import Priors
+from pointsman.classify.priors import Priors, shifted, told
 from pointsman.classify.published import Published
 from pointsman.classify.rules import Rules
 from pointsman.classify.seen import Seen
@@ -31,18 +31,23 @@ from pointsman.core.decision import (
     Target,
 )
 from pointsman.core.protocols import ConsultingStage, Stage
+from pointsman.core.record import Check
 from pointsman.core.request import ChatRequest
 from pointsman.core.settings import PoolSettings, RouteSettings, Settings
+from pointsman.core.verdict import log_odds, probability
 from pointsman.errors import ConfigError, UnknownModel
 
 if TYPE_CHECKING:
     from pointsman.classify.classifier import Classifier
 
-CONSULTING = ("judge",)
+REMOTE = "remote"
+CONSULTING = (REMOTE, "judge")
 """Stages that are asked after all others, for they wait for somebody; `gateway` has them."""
 STAGES = ("rules", "heuristic", "embedding", "published", "largest", "pinned:<tier>", "random:<share>", *CONSULTING)
 """What may stand in a route's `pipeline`."""
 NOT_ASKED = "no score near the bar"
+ANONYMOUS = "anonymous"
+"""Who asks without a key."""
 FOREIGN = "out_of_distribution"
 """The reason of a decision by default when the request is unlike all that the classifier was trained on."""
 
@@ -78,12 +83,14 @@ class Decider:
         self._tariffs = {tier: tariff(settings, tier) for tier in route.ladder}
         self._is_one_order = are_always_in_one_order(self._tariffs.values())
         self._settings, self._now = settings, now
+        self._has_remote = REMOTE in route.pipeline
         self._rungs = {tier: rung for rung, tier in enumerate(route.ladder, 1)}
         tiers = tuple(settings.tiers[name] for name in route.ladder)
         self._gate = gates.Memory((settings.pools[name] for tier in tiers for name in tier.pools), lambda needs, allowed: tuple(
             gates.check(needs, tier, settings.pools, allowed) for tier in tiers))
         self._splits = {stage.name: stage for stage in built if isinstance(stage, RandomSplit)}
         self._terms = Terms(self.target)
+        self._allowances = _allowances(route, settings, classifier, self.prices)
         self._not_asked = {stage.name: StageView(stage.name, "skipped", NOT_ASKED, 0.0) for stage in self.consulting}
 
     def decide(self, request: ChatRequest, quality: float | None = None, allowed: Collection[str] | None = None,
@@ -128,9 +135,10 @@ class Decider:
         """Every tier with its numbers, as the policy saw them. Not for the path."""
         terms = self._terms if terms is None else terms
         refined = last_refined(decision)
-        scores = None if refined is None else self._with_priors(refined.scores, request)
+        offsets = {} if refined is None else self._offsets(refined.scores, request)
+        scores = None if refined is None else shifted(refined.scores, offsets)
         usd = self._usd(request, scores, terms, is_exact=True)
-        return candidates(scores, decision.gate, terms.target, usd, self.route.default_tier, self._with_waiting(usd, terms))
+        return candidates(scores, decision.gate, terms.target, usd, self.route.default_tier, self._with_waiting(usd, terms), self._rehearsed(decision.stages))
 
     def _settled(self, request: ChatRequest, said: Outcome, views: tuple[GateView, ...], terms: Terms, started: float) -> Decision:
         """What the stages' last word comes to."""
@@ -144,24 +152,43 @@ class Decider:
                 tier, by, reason, pool = self._default(views, f"{FOREIGN}; unlike anything the classifier was trained on: the reference tier serves")
                 confidence, margin = _score(said.refined, tier), 0.0
             case Refine(scores=scores):
-                scores = self._with_priors(scores, request)
+                offsets = self._offsets(scores, request)
+                scores = shifted(scores, offsets) if offsets else scores
                 usd = self._usd(request, scores, terms)
                 cost = self._with_waiting(usd, terms) if terms.ttft_s else usd
-                choice = choose(scores, views, terms.target, usd, self.route.name, self.route.default_tier, cost)
+                choice = choose(scores, views, terms.target, usd, self.route.name, self.route.default_tier, cost, self._rehearsed(said.views))
                 tier, reason, confidence, pool = choice.tier, choice.reason, choice.confidence, None
                 margin, dominated = (choice.margin if choice.margin < inf else None), choice.dominated
                 by = "policy"
                 if choice.is_only and len(views) > 1:
                     by, reason = "gate", f"the only tier that fits; {reason}"
+                if offsets:
+                    reason = f"{reason}; {told(offsets)}"
             case _:
                 tier, by, reason, pool = self._default(views, "abstained")
                 confidence = 0.0
         return self._decision(said, views, tier, by, reason, pool, confidence, started, margin, dominated)
 
-    def _with_priors(self, scores: Scores, request: ChatRequest) -> Scores:
-        if not len(self.priors):
-            return scores
-        return self.priors.applied(scores, request.caller.tenant, request.caller.name)
+    def _rehearsed(self, views: Sequence[StageView]) -> Allowances:
+        """What was rehearsed is the artifact, not a classifier elsewhere whose scores took the place of its own."""
+        if self._has_remote and any(view.stage == REMOTE and view.scores is not None for view in views):
+            return {}
+        return self._allowances
+
+    def heard(self, request: ChatRequest, decision: Decision, checks: Sequence[Check]) -> None:
+        """What verifiers found of the answers, for the priors of who asked. Nobody is learned of who cannot be told apart."""
+        caller, refined = request.caller, last_refined(decision)
+        if refined is None or self.route.priors == "off" or (not caller.tenant and caller.name == ANONYMOUS):
+            return
+        for check in checks:
+            score = refined.scores.by_tier.get(check.tier)
+            if score is None or check.score is None or not check.is_whole:
+                continue
+            good = 0.0 if check.score <= 0.0 else probability(log_odds(score.p) + check.evidence)
+            self.priors.learn(caller.tenant, caller.name, check.tier, score.p, good, self._now())
+
+    def _offsets(self, scores: Scores, request: ChatRequest) -> dict[str, float]:
+        return self.priors.offsets(scores.by_tier, request.caller.tenant, request.caller.name, self._now()) if len(self.priors) else {}
 
     def _usd(self, request: ChatRequest, scores: Scores | None, terms: Terms, *, is_exact: bool = False) -> Mapping[str, float | None]:
         """What this request is expected to cost on each tier; typical prices where no length would change their order."""
@@ -288,6 +315,16 @@ def _embedding(route: RouteSettings, settings: Settings | None, classifier: Clas
                            f"{', '.join(classifier.models)}: say which is which under classifier.models, as in {{{route.ladder[0]}: "
                            f"{classifier.models[0]}}}",))
     return Embedding(classifier.scorer, columns, is_generic=classifier.is_generic, seen=seen)
+
+
+def _allowances(route: RouteSettings, settings: Settings, classifier: Classifier | None, prices: Mapping[str, float | None]) -> Allowances:
+    """By reference tier, from the rehearsal of the artifact. The order of typical prices stands for that of every request."""
+    if classifier is None or not any(name.partition(":")[0] == "embedding" for name in route.pipeline):
+        return {}
+    from pointsman.classify.columns import columns_of
+
+    columns = columns_of(settings, route.ladder, classifier.models)
+    return classifier.allowances(columns, by_price(list(columns), prices))
 
 
 def build_decider(settings: Settings, route_name: str, now: Callable[[], float], *, classifier: Classifier | None = None,

@@ -11,7 +11,7 @@ stay the same over dozens of requests.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pointsman.classify.heads.predicted import Predicted
+    from pointsman.classify.heads.predicted import Row
 
     Vector: TypeAlias = NDArray[np.float32]
 
@@ -48,7 +48,10 @@ class Predicts(Protocol):
     @property
     def provenance(self) -> dict[str, Any]: ...
 
-    def score_one(self, query: Query, sentence_vector: Vector | None = None) -> Predicted: ...
+    @property
+    def kernel(self) -> str: ...
+
+    def row(self, query: Query, sentence_vector: Vector | None = None) -> Row: ...
 
 
 class Embedding:
@@ -88,15 +91,11 @@ class Embedding:
         return self._refined(query, vector)
 
     def _refined(self, query: Query, vector: Vector | None) -> Refine:
-        said = self._scorer.score_one(query, vector)
-        p, lower, evidence = said.p[0].tolist(), said.lower[0].tolist(), int(said.evidence[0])
+        said = self._scorer.row(query, vector)
+        p, lower, evidence = said.p, said.lower, int(said.evidence)
         scores = {tier: TierScore(_at(column, p), _at(column, lower), evidence) for tier, column in self._columns.items()}
-        tokens = {}
-        if said.tokens is not None:
-            row = said.tokens[0].tolist()
-            tokens = {tier: _at(column, row) for tier, column in self._columns.items()}
-        is_foreign = bool(said.is_foreign[0])
-        return Refine(Scores(scores, not self._is_generic, is_foreign, tokens), self._reason(scores, evidence, is_foreign))
+        tokens = {} if said.tokens is None else {tier: _at(column, said.tokens) for tier, column in self._columns.items()}
+        return Refine(Scores(scores, not self._is_generic, said.is_foreign, tokens), self._reason(scores, evidence, said.is_foreign))
 
     def _reason(self, scores: dict[str, TierScore], evidence: int, is_foreign: bool) -> str:
         expects = ", ".join([f"{tier} {score.p:.2f}" for tier, score in scores.items()])
@@ -107,7 +106,7 @@ class Embedding:
         return f"expects {expects}, going by about {evidence} similar labelled prompts"
 
 
-def _at(column: Column, row: list[float]) -> float:
+def _at(column: Column, row: Sequence[float]) -> float:
     if len(column) == 1:
         return row[column[0][0]]
     return sum(row[at] * share for at, share in column)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from math import inf
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -83,12 +83,13 @@ class Memory(Generic[T]):
         """`ask` must go by nothing but its arguments and these pools."""
         self._room = min((c for pool in pools if (c := pool.capabilities.context) is not None), default=inf)
         self._ask = ask
-        self._said: dict[tuple[Needs, frozenset[str] | None], T] = {}
+        self._said: dict[tuple[bool, tuple[Any, ...], frozenset[str] | None], T] = {}
 
     def __call__(self, needs: Needs, allowed: Collection[str] | None) -> T:
         if needs.context > self._room:
             return self._ask(needs, allowed)
-        key = (msgspec.structs.replace(needs, context=min(needs.context, 1)), None if allowed is None else frozenset(allowed))
+        # Of the context, which comes first, only whether it is there.
+        key = (needs.context > 0, msgspec.structs.astuple(needs)[1:], None if allowed is None else frozenset(allowed))
         said = self._said.get(key)
         if said is None:
             if len(self._said) >= REMEMBERED:

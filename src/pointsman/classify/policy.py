@@ -1,16 +1,19 @@
 """Scores and prices to a choice: the cheapest fitting tier that clears the quality target.
 
-A tier clears when the *lower bound* of its score reaches the bar: little evidence counts as little ability. Prices order
-the tiers only when every fitting tier has one; a single unknown price would be a guess, and then the ladder's own order
-is the order of cost. When none clears, the best fitting score serves; on ties the highest rung, or the cheapest where
-scores are calibrated. Whoever is dearer and not better is passed over, and named.
+Where the artifact was rehearsed on labels (`heads.rehearsal`), a tier clears when it is expected to lose no more against the
+reference than may be lost so that the mean over all requests keeps the target. Elsewhere a tier clears when the *lower bound*
+of its score reaches the bar: little evidence counts as little ability. Prices order the tiers only when every fitting tier has
+one; a single unknown price would be a guess, and then the ladder's own order is the order of cost. When none clears, the best
+fitting score serves; on ties the highest rung, or the cheapest where scores are calibrated. Whoever is dearer and not better
+is passed over, and named.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from math import inf
+from math import ceil, inf
+from types import MappingProxyType
 
 import msgspec
 
@@ -20,6 +23,10 @@ from pointsman.errors import NothingFits
 
 Dollars = Mapping[str, float | None]
 """Tier -> what this request is expected to cost there; None or absent = unknown."""
+GRID: tuple[float, ...] = tuple(round(0.005 * step, 3) for step in range(201))
+"""Values of `quality` for which allowances are told; what lies between is held to the stricter one."""
+Allowances = Mapping[str, tuple[float, ...]]
+"""Reference tier -> for each quality of `GRID` how much less than the reference a tier may be expected to reach."""
 
 
 class Choice(msgspec.Struct, frozen=True, gc=False):
@@ -37,25 +44,31 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
 
 
 class Bar(msgspec.Struct, frozen=True, gc=False):
-    """What a lower bound must reach."""
+    """What a score must reach."""
 
     height: float
     reference: str = ""
     """The tier whose score the height was taken from: it clears by definition. "" = the height is absolute."""
+    allowance: float | None = None
+    """How much less than the reference is allowed: expectations are held to the bar. None = lower bounds are."""
+
+    def held(self, score: TierScore) -> float:
+        """What of a score must reach the height."""
+        return score.lower if self.allowance is None else score.p
 
     def clears(self, tier: str, score: TierScore) -> bool:
-        return score.lower >= self.height or tier == self.reference
+        return self.held(score) >= self.height or tier == self.reference
 
 
 def choose(
     scores: Scores, gate: Sequence[GateView], target: QualityTarget, usd: Dollars, route: str = "", reference: str = "",
-    cost: Dollars | None = None,
+    cost: Dollars | None = None, allowances: Allowances = MappingProxyType({}),
 ) -> Choice:
-    """The cheapest fitting tier whose lower bound reaches the target. Raises NothingFits when no tier passes the gate.
+    """The cheapest fitting tier that reaches the target. Raises NothingFits when no tier passes the gate.
 
     `gate` has one view per tier in ladder order; a tier without a score never clears. `reference` is the tier that a
     relative target is relative to; when it does not fit or has no score, the best that fits takes its place. `cost` orders
-    the tiers where more than dollars counts; None = dollars do.
+    the tiers where more than dollars counts; None = dollars do. `allowances`: where the artifact was rehearsed.
     """
     fitting = [view.tier for view in gate if view.fits]
     if not fitting:
@@ -72,15 +85,15 @@ def choose(
         return _cheapest(known, by_tier, target, is_only, dominated)
     if target.wants_best:
         return _best(within, scores, fitting, "asked for the best", target, is_only, dominated)
-    bar = bar_of(scores, known, target, reference)
+    bar = bar_of(scores, known, target, reference, allowances)
     margin = inf
     for tier in within:
         score = by_tier[tier]
-        lower = score.lower
+        held = bar.held(score)
         if tier != bar.reference:
-            margin = min(margin, abs(lower - bar.height))
-        if lower >= bar.height or tier == bar.reference:
-            reason = _clears(round(score.p, 2), round(lower, 2), target.quality, bar.reference, tier == bar.reference)
+            margin = min(margin, abs(held - bar.height))
+        if held >= bar.height or tier == bar.reference:
+            reason = _why(score, tier, by_tier, bar, target)
             return Choice(tier, reason if target.max_usd is None else reason + _within(target.max_usd), score.p, is_only, margin, dominated)
     why = f"no fitting tier reaches {target.quality:g}"
     if bar.reference:
@@ -89,22 +102,32 @@ def choose(
     return msgspec.structs.replace(choice, margin=min(margin, choice.margin))
 
 
-def bar_of(scores: Scores, known: Sequence[str], target: QualityTarget, reference: str) -> Bar:
+def bar_of(scores: Scores, known: Sequence[str], target: QualityTarget, reference: str,
+           allowances: Allowances = MappingProxyType({})) -> Bar:
     """What these scores must reach. `known`: fitting tiers with a score, cheapest first; never empty."""
     if not target.is_relative(scores.calibrated):
         return Bar(target.quality)
     by_tier = scores.by_tier
     if reference not in known:
         reference = max(known, key=lambda tier: by_tier[tier].p)
-    return Bar(target.quality * by_tier[reference].p, reference)
+    p = by_tier[reference].p
+    if not scores.calibrated or (told := allowances.get(reference)) is None:
+        return Bar(target.quality * p, reference)
+    allowance = allowed(told, target.quality)
+    return Bar(p - allowance, reference, allowance)
+
+
+def allowed(told: Sequence[float], quality: float) -> float:
+    """Of a row of allowances the one for a quality between 0 and 1."""
+    return told[min(len(GRID) - 1, max(0, ceil(quality * (len(GRID) - 1) - 1e-9)))]
 
 
 def candidates(scores: Scores | None, gate: Sequence[GateView], target: QualityTarget, usd: Dollars, reference: str,
-               cost: Dollars) -> tuple[Candidate, ...]:
+               cost: Dollars, allowances: Allowances = MappingProxyType({})) -> tuple[Candidate, ...]:
     """Every tier of the ladder as `choose` saw it, in ladder order. Not for the path."""
     by_tier = {} if scores is None else scores.by_tier
     known = [tier for tier in by_price([view.tier for view in gate if view.fits], cost) if tier in by_tier]
-    bar = bar_of(scores, known, target, reference) if scores is not None and known else None
+    bar = bar_of(scores, known, target, reference, allowances) if scores is not None and known else None
     beaten = _dominated(known, by_tier)
     return tuple(_candidate(view, by_tier.get(view.tier), bar, usd, target, view.tier in beaten) for view in gate)
 
@@ -116,7 +139,8 @@ def _candidate(view: GateView, score: TierScore | None, bar: Bar | None, usd: Do
     clears = view.fits and is_affordable and bar is not None and score is not None and bar.clears(tier, score)
     return Candidate(
         tier, view.fits, None if score is None else score.p, None if score is None else score.lower,
-        bar.height if bar is not None and asked else None, usd.get(tier), 0 if score is None else score.evidence, clears, is_beaten)
+        bar.height if bar is not None and asked else None, usd.get(tier), 0 if score is None else score.evidence, clears, is_beaten,
+        bar is not None and bar.allowance is not None)
 
 
 def _best(within: list[str], scores: Scores, fitting: list[str], why: str, target: QualityTarget, is_only: bool,
@@ -153,6 +177,23 @@ def _dominated(known: list[str], by_tier: Mapping[str, TierScore]) -> tuple[str,
 def _costs_at_most(tier: str, usd: Dollars, most: float) -> bool:
     cost = usd.get(tier)
     return cost is not None and cost <= most
+
+
+def _why(score: TierScore, tier: str, by_tier: Mapping[str, TierScore], bar: Bar, target: QualityTarget) -> str:
+    if bar.allowance is None:
+        return _clears(round(score.p, 2), round(score.lower, 2), target.quality, bar.reference, tier == bar.reference)
+    return _keeps(round(score.p, 2), round(by_tier[bar.reference].p, 2), target.quality, bar.reference, tier == bar.reference, round(bar.allowance, 2))
+
+
+@lru_cache(maxsize=4096)
+def _keeps(p: float, of_reference: float, quality: float, reference: str, is_reference: bool, allowance: float) -> str:
+    """Kept, as the other one is."""
+    away = f"{abs(allowance):.2f} {'less is allowed' if allowance >= 0 else 'more is needed'}"
+    if is_reference:
+        if allowance <= -1:
+            return f"the labels do not show that {quality:g} of {reference}, the reference, is kept in the mean by less; its P(acceptable) is {p:.2f}"
+        return f"nothing cheaper comes near enough to {reference}, the reference, whose P(acceptable) is {p:.2f}: {away} for {quality:g} of it in the mean"
+    return f"cheapest tier that keeps {quality:g} of {reference} in the mean: P(acceptable) {p:.2f} against {of_reference:.2f}, where {away}"
 
 
 @lru_cache(maxsize=4096)

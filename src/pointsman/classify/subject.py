@@ -83,6 +83,12 @@ def subject(request: ChatRequest, window_bytes: int = CLASSIFIER_BYTES) -> Subje
     return Subject("", b"", 0, False)
 
 
+def turn_of(messages: Sequence[Message]) -> int | None:
+    """Which message `subject` reads; None = no user turn holds real text. Not for the path."""
+    return next((at for at in range(len(messages) - 1, -1, -1)
+                 if messages[at].role == "user" and own_words(messages[at].text)[0]), None)
+
+
 def own_words(text: str) -> tuple[str, int]:
     """`text` without harness blocks, stripped, and how many characters it has.
 

@@ -103,7 +103,7 @@ def _verdict(candidate: Candidate, scores: Scores) -> str:
     beaten = ", dearer and not better" if candidate.is_dominated else ""
     if candidate.clears:
         return ("clears" if candidate.needs is not None else "the reference") + beaten
-    if candidate.needs is not None and (candidate.lower or 0.0) < candidate.needs:
+    if candidate.needs is not None and ((candidate.p if candidate.is_mean else candidate.lower) or 0.0) < candidate.needs:
         return f"misses {candidate.needs:.2f}{beaten}"
     return f"too dear{beaten}"
 

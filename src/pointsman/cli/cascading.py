@@ -14,6 +14,7 @@ from pointsman.cli.learning import bars, one_sentence
 from pointsman.cli.standings import console
 
 if TYPE_CHECKING:
+    from pointsman.core.verdict import Rates
     from pointsman.learn.cascade_report import Gap, Report
     from pointsman.learn.cascade_trial import Fitted, Wishes
     from pointsman.learn.metrics import Interval
@@ -29,11 +30,10 @@ def evaluate_cascade(data: Path, wishes: Wishes, *, plot: Path | None, json: boo
         with bars(quiet=quiet) as progress:
             found = evaluated(data, wishes, progress)
         if plot is not None:
-            from pointsman.learn.plot import picture
+            from pointsman.learn.cascade_picture import picture_of
 
             try:
-                plot.write_text(picture([(one.name, [(x, y) for x, y, _, _ in one.curve]) for one in found.standings],
-                                        f"{data.name}: {found.rows:,} queries over {' < '.join(found.tiers)}"), "utf-8")
+                plot.write_text(picture_of(found, f"{data.name}: {found.rows:,} queries over {' < '.join(found.tiers)}"), "utf-8")
             except OSError as exc:
                 raise DataRefused(str(plot), f"the picture cannot be written: {exc.strerror}") from exc
     if json:
@@ -63,6 +63,13 @@ def calibrate_cascade(data: Path, wishes: Wishes, *, price_weight: float, task: 
                       "higher score. accept_at: from there on giving the answer is worth more than the next tier's, at this weight of price "
                       f"({price_weight:g}). [95 % bootstrap]", style="dim"))
     _advise(found, screen)
+    if found.overlaps:
+        screen.print(_overlaps(found))
+        screen.print(Text("overlap: 0 = two tiers succeed on the same queries no more often than their scores say, 1 = the higher one wherever the lower one does; "
+                          "pulled towards 0.5, on a task towards all. It says how much less a tier above is believed after a bad answer below.", style="dim"))
+    if found.on_tasks:
+        screen.print(Text("by_task: only kinds of work that the router tells from a request (tools, json, code, maths, choices, text); other kinds' answers count "
+                          "beside their own with the weight of 40.", style="dim"))
     screen.print(Text("Below: error rates beyond what the router expects of each query (a verifier that only repeats it is a coin, .5 and .5); without "
                       "prompts or `p` there is nothing to compare with, and they are the table's.", style="dim"))
     screen.print()
@@ -70,21 +77,51 @@ def calibrate_cascade(data: Path, wishes: Wishes, *, price_weight: float, task: 
 
 
 def settings_of(found: Fitted, verifier: str) -> str:
-    """The YAML of all tiers that were measured: error rates and weights for mode `benefit`, `accept_at` for mode `threshold`."""
+    """The YAML of all tiers that were measured: error rates, weights and overlaps for mode `benefit`, `accept_at` for mode `threshold`; and
+    what of it is different on kinds of work."""
     lines = ["tiers:"]
     for reliance in (one for one in found.reliances if not one.task):
-        rates = found.rates.get(reliance.tier)
+        rates, overlap = found.rates.get(reliance.tier), _overlap(found, reliance.tier, "")
         if rates is None:
-            lines.append(f"  # {reliance.tier}: too few judged answers, good or bad, to say anything")
+            lines.append(f"  # {reliance.tier}: too few judged answers, good or bad, to say anything of its verifiers")
+        if rates is None and not overlap:
             continue
-        weights = found.weights.get(reliance.tier)
-        parts = [f"misses: {min(0.5, rates.misses):.3g}", f"false_alarms: {min(0.5, rates.false_alarms):.3g}"]
-        if weights is not None:
-            parts.append("weights: {" + ", ".join(f"{name}: {one:g}" for name, one in weights.items()) + "}")
-        lines += [f"  {reliance.tier}:", "    verify:", f"      - {verifier if weights is None else 'logprobs'}: {{{', '.join(parts)}}}"]
-        if reliance.accept_at is not None:
-            lines.append(f"    accept_at: {min(1.0, reliance.accept_at):g}  # only read where `cascade.mode` is `threshold`")
+        lines.append(f"  {reliance.tier}:")
+        weights = found.weights.get(reliance.tier, {})
+        name = "logprobs" if weights else verifier
+        if rates is not None:
+            lines += ["    verify:", f"      - {name}: {_measured(rates, weights)}"]
+            if reliance.accept_at is not None:
+                lines.append(f"    accept_at: {min(1.0, reliance.accept_at):g}  # only read where `cascade.mode` is `threshold`")
+        if overlap:
+            lines.append(f"    overlap: {overlap}")
+        lines += _by_task(found, reliance.tier, name)
     return "\n".join(lines)
+
+
+def _by_task(found: Fitted, tier: str, name: str) -> list[str]:
+    lines = []
+    on = {one.task: one for one in found.on_tasks if one.tier == tier}
+    for task in sorted({*on, *(one.task for one in found.overlaps if one.task and one.tier == tier)}):
+        parts = []
+        if (one := on.get(task)) is not None:
+            parts = [f"accept_at: {min(1.0, one.accept_at):g}", f"verify: {{{name}: {_measured(one.rates, one.weights)}}}"]
+        if overlap := _overlap(found, tier, task):
+            parts.append(f"overlap: {overlap}")
+        lines.append(f"      {task}: {{{', '.join(parts)}}}")
+    return ["    by_task:", *lines] if lines else []
+
+
+def _measured(rates: Rates, weights: dict[str, float]) -> str:
+    parts = [f"misses: {min(0.5, rates.misses):.3g}", f"false_alarms: {min(0.5, rates.false_alarms):.3g}"]
+    if weights:
+        parts.append("weights: {" + ", ".join(f"{name}: {one:g}" for name, one in weights.items()) + "}")
+    return f"{{{', '.join(parts)}}}"
+
+
+def _overlap(found: Fitted, tier: str, task: str) -> str:
+    pairs = [f"{one.higher}: {one.value.value:.2g}" for one in found.overlaps if (one.tier, one.task) == (tier, task)]
+    return f"{{{', '.join(pairs)}}}" if pairs else ""
 
 
 def _show(found: Report, screen: Console) -> None:
@@ -106,7 +143,7 @@ def _standings(found: Report) -> Table:
                   title=f"{found.rows:,} queries over {' < '.join(found.tiers)}, replayed through the machine", title_justify="left", box=None, pad_edge=False)
     for one in found.standings:
         table.add_row(one.name, _figure(one.area), *(_share(each) for each in one.cost_of), f"{one.quality:.3f}", f"{one.cost:.0%}", f"{one.climbs:.2f}",
-                      f"{one.p50_s:.2g}", f"{one.p95_s:.2g}", f"{one.p99_s:.2g}", style="bold" if one.name == "routing + cascade" else "")
+                      _seconds(one.p50_s), _seconds(one.p95_s), _seconds(one.p99_s), style="bold" if one.name == "routing + cascade" else "")
     return table
 
 
@@ -122,7 +159,10 @@ def _verdict(found: Report) -> Text:
     """What to do, in a sentence."""
     best = found.gap("routing + cascade", "routing alone")
     if best.verdict == "better":
-        return Text(f"cascades pay here: `cascade.mode: benefit` adds {best.mean.value:+.3f} over routing alone at equal cost", style="green")
+        ours, largest = found.standing("routing + cascade"), found.standing("always largest")
+        kept = f"; `price_weight: {min(10.0, ours.setting):g}` keeps {ours.quality / largest.quality:.0%} of the largest's quality at {ours.cost:.0%} of its cost"
+        return Text(f"cascades pay here: `cascade.mode: benefit` adds {best.mean.value:+.3f} over routing alone at equal cost"
+                    + (kept if largest.quality else ""), style="green")
     if best.verdict == "worse":
         return Text("cascades lose here: leave `cascade.mode` off, and look at the verifiers with `pointsman calibrate --cascade`", style="yellow")
     return Text("cascades change nothing that can be told here: with these verifiers routing alone is as good" + _slack(best), style="yellow")
@@ -148,6 +188,13 @@ def _reliances(found: Fitted) -> Table:
     return table
 
 
+def _overlaps(found: Fitted) -> Table:
+    table = Table("tier", "higher", "task", "queries", "overlap", title_justify="left", box=None, pad_edge=False, title="How far tiers succeed together")
+    for one in found.overlaps:
+        table.add_row(one.tier, one.higher, one.task or "all", f"{one.rows:,}", f"{one.value.value:.2f} [{one.value.low:.2f}, {one.value.high:.2f}]")
+    return table
+
+
 def _accept(one: Reliance) -> str:
     if one.accept_at is None or one.accept_between is None:
         return "-"
@@ -160,6 +207,10 @@ def _figure(one: Interval) -> str:
 
 def _signed(one: Interval) -> str:
     return f"{one.value:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+
+
+def _seconds(one: Interval) -> str:
+    return f"{one.value:.2g} [{one.low:.2g}, {one.high:.2g}]"
 
 
 def _share(one: Interval | None) -> str:

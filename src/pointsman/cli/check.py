@@ -35,7 +35,7 @@ def check(
 
     Exits 0 when it can be served (and, with --live, every endpoint answers and lists its model), else 1.
     """
-    from pointsman.cli.knowledge import as_data, knowledge_of
+    from pointsman.cli.knowledge import as_data, flows_of, knowledge_of
     from pointsman.config.load import find, load_with_warnings
     from pointsman.errors import ConfigError
 
@@ -52,9 +52,11 @@ def check(
 
         probes = asyncio.run(probe_all(loaded.settings, timeout))
     if as_json:
-        typer.echo(json.dumps(described(loaded, probes, is_live=live) | {"classifier": as_data(knowledge)}, indent=2))
+        told = {"classifier": as_data(knowledge), "data_flows": flows_of(loaded.settings)}
+        typer.echo(json.dumps(described(loaded, probes, is_live=live) | told, indent=2))
     else:
-        _print_summary(loaded, probes, is_live=live, classifier=knowledge.in_words() if knowledge else [])
+        known = knowledge.in_words() if knowledge else []
+        _print_summary(loaded, probes, is_live=live, classifier=[*known, *flows_of(loaded.settings)])
     if not all(probe.is_good for probe in probes):
         raise typer.Exit(1)
 

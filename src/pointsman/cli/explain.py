@@ -1,11 +1,11 @@
-"""`pointsman explain "..."`: where a prompt would go, and why. Calls no model."""
+"""`pointsman explain "..."`: where a prompt would go, and why. Calls nobody, unless `--ask` says so."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 from typing import Annotated
 
 import msgspec
@@ -16,14 +16,18 @@ from rich.text import Text
 from pointsman.classify.words import words
 from pointsman.cli.options import ConfigOption
 from pointsman.config.load import find, load
+from pointsman.core.clock import SystemClock
 from pointsman.core.decision import Decision
 from pointsman.core.fleet import Capabilities, EndpointSpec
 from pointsman.core.price import GpuPrice
 from pointsman.core.request import Caller, ChatRequest, Kind, Message, Needs
 from pointsman.core.settings import PoolSettings, RouteSettings, Settings, TierSettings
 from pointsman.errors import PointsmanError, UnknownModel, UpstreamError
+from pointsman.gateway.asking import Asking
+from pointsman.gateway.consulting import NOBODY
 from pointsman.gateway.graph import Graph
 from pointsman.gateway.names import Meaning
+from pointsman.upstream.client import HttpUpstream
 from pointsman.verification.rungs import Means, Rungs
 from pointsman.wiring import build_graph
 
@@ -40,16 +44,23 @@ def explain(
     system: Annotated[str | None, typer.Option(help="A system prompt that comes with it.")] = None,
     tools: Annotated[int, typer.Option(min=0, help="How many tools the request offers.")] = 0,
     quality: Annotated[float | None, typer.Option(min=0, max=1, help="Quality target instead of the route's.")] = None,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask whom the route's stages would ask: judge, your classifier, an embedder elsewhere.")] = False,
     json: Annotated[bool, typer.Option("--json", help="The Decision as JSON, as POST /v1/route answers it.")] = False,
 ) -> None:
-    """Show which tier a prompt would go to, and every stage's view of it. Without a configuration: a built-in ladder."""
+    """Show which tier a prompt would go to, and every stage's view of it. Without a configuration: a built-in ladder.
+
+    Nobody is asked unless you say --ask: then a judge, a classifier of yours or an embedder elsewhere gets the prompt, as it would from
+    the router, where the decision is open. What only a running router knows (a judge's habit, what it learned of a caller, load)
+    is not in it: POST /v1/route has that.
+    """
     text = sys.stdin.read() if prompt == "-" else prompt
     try:
         settings = _patient(_settings(config))
-        graph = build_graph(settings, verifications=Rungs(settings, Means(_nobody, Random(0))))
+        upstream = HttpUpstream() if ask else None
+        graph = build_graph(settings, verifications=Rungs(settings, Means(_nobody, Random(0))), posts=None if upstream is None else upstream.post)
         meaning = _meaning(graph, route, quality)
         asked = a_chat(text, system=system, tools=tools)
-        decision = asyncio.run(_decided(graph, asked, meaning))
+        decision = asyncio.run(_decided(graph, asked, meaning, upstream))
     except PointsmanError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
@@ -60,6 +71,14 @@ def explain(
     _show(decision, graph, meaning)
     for line in graph.cascades.account(graph.settings.routes[meaning.route], asked, decision):
         typer.echo(line)
+    for line in _not_asked(decision):
+        typer.echo(line)
+
+
+def _not_asked(decision: Decision) -> list[str]:
+    """Who might have changed this, and was not asked."""
+    silent = [view for view in decision.stages if view.result == "nobody"]
+    return [f"{view.stage} was not asked ({view.reason.partition(';')[0]}): --ask does, and the answer may change this" for view in silent]
 
 
 def _meaning(graph: Graph, name: str, quality: float | None) -> Meaning:
@@ -76,11 +95,16 @@ async def _nobody(endpoint: EndpointSpec, suffix: str, body: bytes, *, until: fl
     raise UpstreamError("nothing is asked when a decision is explained", sent=False)
 
 
-async def _decided(graph: Graph, request: ChatRequest, meaning: Meaning) -> Decision:
-    """As `POST /v1/route` decides."""
+async def _decided(graph: Graph, request: ChatRequest, meaning: Meaning, upstream: HttpUpstream | None) -> Decision:
+    """As `POST /v1/route` decides. Without `upstream` nobody is asked."""
     decision = graph.decide(request, meaning, 0.0)
-    if graph.is_open(decision):
-        decision = await graph.considered(request, meaning, decision, 0.0)
+    try:
+        if graph.is_open(decision):
+            asks = NOBODY if upstream is None else Asking(upstream, graph.fleet, SystemClock(), SystemRandom(), request.caller)
+            decision = await graph.considered(request, meaning, decision, 0.0, asks)
+    finally:
+        if upstream is not None:
+            await upstream.aclose()
     route = graph.settings.routes[meaning.route]
     if route.cascade is not None:
         decision = graph.entered(route, request, decision, 0.0)

@@ -9,7 +9,6 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 import typer
@@ -33,14 +32,6 @@ HEAD = 65_536
 """Characters of such a file that are looked at."""
 SOURCE_NAME = "what was found"
 """Where settings come from when no file was read: stands in problems and in the admin state."""
-
-ProbeOption = Annotated[
-    list[str] | None,
-    typer.Option("--probe", metavar="HOST:PORT", show_default=False, help="Look for a model server here as well (may be repeated)."),
-]
-PortsOption = Annotated[
-    str | None, typer.Option("--usual-ports", hidden=True, help="Look at these loopback ports instead of the usual ones: 8000,11434.")
-]
 
 
 class Around(msgspec.Struct, frozen=True):

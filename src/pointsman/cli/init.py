@@ -17,8 +17,6 @@ from rich.text import Text
 from pointsman.cli.first_run import (
     Around,
     FirstRun,
-    PortsOption,
-    ProbeOption,
     console_for,
     file_at,
     look_around,
@@ -26,6 +24,7 @@ from pointsman.cli.first_run import (
     show_findings,
     show_ladder,
 )
+from pointsman.cli.options import PortsOption, ProbeOption
 from pointsman.config.draft import Model, chat_models, draft
 from pointsman.config.draft_file import Choices, text_of, variables_of
 from pointsman.config.load import DEFAULT_FILE

@@ -33,6 +33,8 @@ class Knowledge(msgspec.Struct, frozen=True):
     sentence: str
     """Name of the sentence embedder; "" = none serves."""
     why_no_sentence: str
+    kernel: str
+    """What computes the scores: `compiled (...)`, or `numpy, because ...`."""
     routes: tuple[RouteKnowledge, ...]
 
     def in_words(self) -> list[str]:
@@ -41,6 +43,7 @@ class Knowledge(msgspec.Struct, frozen=True):
         rows = "" if self.labels is None else f", {self.labels:,} rows"
         lines = [f"classifier {self.version}: {whose}{rows}"]
         lines.append(f"sentence embedder: {self.sentence}" if self.sentence else f"no sentence embedder: {self.why_no_sentence}")
+        lines.append(f"kernel: {self.kernel}")
         for route in self.routes:
             known = ", ".join(f"{tier} = {column}" for tier, column in route.columns.items())
             lines.append(f"route {route.route}: {known}")
@@ -62,8 +65,17 @@ def knowledge_of(settings: Settings) -> Knowledge | None:
     rows = classifier.scorer.provenance.get("rows")
     return Knowledge(
         classifier.version, classifier.is_generic, rows if isinstance(rows, int) else None,
-        classifier.sentence.name if classifier.sentence is not None else "", classifier.why_no_sentence,
+        classifier.sentence.name if classifier.sentence is not None else "", classifier.why_no_sentence, classifier.kernel,
         tuple(_of_route(settings, route, classifier) for route in settings.routes.values() if "embedding" in route.pipeline))
+
+
+def flows_of(settings: Settings) -> tuple[str, ...]:
+    """Who gets to read prompts beside the models, while a tier is chosen: sentences."""
+    flows = [f"data flow: prompts of route {route.name} that no rule settles go to {route.remote.url} (stage remote)"
+             for route in settings.routes.values() if "remote" in route.pipeline]
+    if settings.classifier.sentence == "remote":
+        flows.append(f"data flow: prompts of decisions that hang on little go to {settings.classifier.remote.url} (classifier.remote)")
+    return tuple(flows)
 
 
 def _of_route(settings: Settings, route: RouteSettings, classifier: Classifier) -> RouteKnowledge:

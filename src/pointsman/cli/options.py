@@ -14,3 +14,10 @@ ConfigOption = Annotated[
         help="Configuration file. Default: $POINTSMAN_CONFIG, else pointsman.yaml.",
     ),
 ]
+ProbeOption = Annotated[
+    list[str] | None,
+    typer.Option("--probe", metavar="HOST:PORT", show_default=False, help="Look for a model server here as well (may be repeated)."),
+]
+PortsOption = Annotated[
+    str | None, typer.Option("--usual-ports", hidden=True, help="Look at these loopback ports instead of the usual ones: 8000,11434.")
+]

@@ -1,44 +1,28 @@
-"""`pointsman serve`: run the router until a signal says stop."""
+"""`pointsman serve`: read the configuration, take the addresses, then load the rest and run it.
+
+Why is the rest (`serving`) imported within the command? What serves takes most of a second to load; a typo in the file or a
+port that is taken is said before that.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import functools
-import logging
 import os
-import signal
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 import typer
-import uvloop
 from rich.console import Console
 
-from pointsman.cli.first_run import Around, PortsOption, ProbeOption
-from pointsman.cli.unconfigured import read_found, write_found
+from pointsman.cli.options import PortsOption, ProbeOption
 from pointsman.config.check import is_loopback
 from pointsman.config.load import find, is_configured, load
-from pointsman.config.watch import Seen, WatchedFiles
+from pointsman.config.watch import WatchedFiles
 from pointsman.core.settings import Settings
-from pointsman.core.verifying import HttpCheck
 from pointsman.errors import ConfigError, PointsmanError
+from pointsman.server.address import Addresses
 from pointsman.supervisor.cores import usable_cores
-from pointsman.supervisor.crew import Crew
-from pointsman.supervisor.supervisor import Supervisor
-from pointsman.telemetry.logs import configure_logging
-from pointsman.verification.rungs import every_verifier
-from pointsman.wiring import Service
-
-_log = logging.getLogger(__name__)
-SWITCH_INTERVAL_S = 0.0005
-"""How long the importer's thread may keep the interpreter while a request waits. Python's 5 ms would show in p99."""
-WATCH_EVERY_S = 1.0
-"""How often the configuration file is looked at. A change is read once it has been left alone for one look."""
-
 
 BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 """What numpy's wheels go by when they are first imported, which is after the command line has been read."""
@@ -71,17 +55,28 @@ def serve(
     path = find(config)
     read = functools.partial(_read, path, host, port)
     try:
-        if write:
-            write_found(path, Around.of(probe, usual_ports, port), host=host, port=port, force=force)
-        elif not is_configured(config):
-            read = read_found(path, Around.of(probe, usual_ports, port), host, port, read)
-            watch = False  # there is no file; SIGHUP reads one that has come
+        if write or not is_configured(config):
+            from pointsman.cli.first_run import Around
+            from pointsman.cli.unconfigured import read_found, write_found
+
+            around = Around.of(probe, usual_ports, port)
+            if write:
+                write_found(path, around, host=host, port=port, force=force)
+            else:
+                read = read_found(path, around, host, port, read)
+                watch = False  # there is no file; SIGHUP reads one that has come
         watched = WatchedFiles(path) if watch else None
         settings = read()
-        configure_logging(log_level, log_format, secrets=_secrets(settings))
-        log_fd = 1 if log_requests else None
-        with _service(settings, read, log_fd, _overridden(host, port)) as make:
-            is_left = uvloop.run(_run(make, console, watched))
+        workers = settings.server.workers or usable_cores()
+        # Workers are forked before the operator's address is bound, or they would hold it when the router is gone.
+        addresses = Addresses.hold(settings.server, settings.admin if workers == 1 else None)
+        try:
+            from pointsman.cli.serving import Wishes, run
+
+            is_left = run(settings, addresses, workers, read, watched, Wishes(
+                log_level, log_format, log_fd=1 if log_requests else None, overridden=_overridden(host, port)))
+        finally:
+            addresses.close()
         if is_left:
             raise typer.Exit(1)
     except ConfigError as error:
@@ -92,13 +87,6 @@ def serve(
     except PointsmanError as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
-
-
-def _secrets(settings: Settings) -> tuple[str, ...]:
-    """What must never be logged: our credentials. Clients' keys are known by their digests only."""
-    keys = (endpoint.api_key for pool in settings.pools.values() for endpoint in pool.endpoints)
-    checks = (verifier.token for verifier in every_verifier(settings) if isinstance(verifier, HttpCheck))
-    return tuple(secret for secret in (*keys, *checks, settings.admin.token, settings.admin.notice_key) if secret)
 
 
 def _read(path: Path, host: str | None, port: int | None) -> Settings:
@@ -116,91 +104,3 @@ def _read(path: Path, host: str | None, port: int | None) -> Settings:
 def _overridden(host: str | None, port: int | None) -> tuple[str, ...]:
     """Settings that the command line replaces."""
     return tuple(name for name, value in (("server.host", host), ("server.port", port)) if value is not None)
-
-
-@contextlib.contextmanager
-def _service(settings: Settings, read: Callable[[], Settings], log_fd: int | None, overridden: tuple[str, ...],
-             ) -> Iterator[Callable[[], Service]]:
-    """One process, or the supervisor of several. What must be there before an event loop is made now. Raises CannotListen."""
-    size = settings.server.workers or usable_cores()
-    if size == 1:
-        yield functools.partial(Service, settings, load=read, log_fd=log_fd, overridden=overridden)
-        return
-    crew = Crew.assemble(settings.server, size, log_fd)
-    try:
-        yield functools.partial(Supervisor, settings, crew, load=read, overridden=overridden)
-    finally:
-        crew.disband()
-
-
-async def _keep_watch(watched: WatchedFiles, service: Service) -> None:
-    """Reloads whenever the files have changed and settled."""
-    while True:
-        await asyncio.sleep(WATCH_EVERY_S)
-        match await asyncio.to_thread(watched.look):
-            case Seen.CHANGED:
-                await _reload(service)
-            case Seen.VANISHED:
-                _log.warning("the configuration file is gone; what was read from it stays in use")
-
-
-async def _run(make: Callable[[], Service], console: Console, watched: WatchedFiles | None) -> bool:
-    """Until a signal says stop. True: it stopped by itself, since nobody was left to serve."""
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    service = make()
-    stop = asyncio.Event()
-    reloads: set[asyncio.Task[None]] = set()
-
-    def asked_to_stop() -> None:
-        if stop.is_set():
-            service.hurry()
-        stop.set()
-
-    def asked_to_reload() -> None:
-        if watched is not None:
-            watched.loaded()
-        task = asyncio.get_running_loop().create_task(_reload(service))
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked_to_stop)
-    loop.add_signal_handler(signal.SIGHUP, asked_to_reload)
-    await service.start()
-    if sys.stderr.isatty():
-        _banner(console, service)
-    else:
-        _log.info("serving on http://%s:%d/v1, admin on port %d", service.settings.server.host, service.port, service.admin_port)
-    watching = loop.create_task(_keep_watch(watched, service)) if watched is not None else None
-    left = loop.create_task(service.failed.wait())
-    left.add_done_callback(lambda _: stop.set())
-    await stop.wait()
-    if watching is not None:
-        watching.cancel()
-    service.drain()
-    if service.in_flight:
-        _log.info("draining: %d request(s) under way; signal again to cut them", service.in_flight)
-    await service.aclose()
-    left.cancel()
-    return service.failed.is_set()
-
-
-async def _reload(service: Service) -> None:
-    try:
-        done = await service.reload()
-    except ConfigError as error:
-        _log.error("the new configuration is not used; the old one stays:\n%s", error)
-        return
-    for name in done.get("needs_restart", ()):
-        _log.warning("%s has changed; that takes a restart", name)
-
-
-def _banner(console: Console, service: Service) -> None:
-    settings = service.settings
-    console.print(f"[bold]Pointsman[/] serves [cyan]http://{settings.server.host}:{service.port}/v1[/]")
-    for route in settings.routes.values():
-        console.print(f"  model [bold]{route.name}[/]: {' → '.join(route.ladder)}  (quality {route.quality:g})")
-    token = service.admin_token_file or "the one in the configuration"
-    console.print(f"  admin http://{settings.admin.host}:{service.admin_port}  token: {token}")
-    console.print("  Ctrl-C drains and stops; a changed configuration is read again")

@@ -14,15 +14,17 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from pointsman.config.asking import check_remote, check_remote_embedder
+from pointsman.config.measured import check_measured
 from pointsman.config.names import PlacedPool, check_names, placed_pools, pools_of, routes_of
 from pointsman.config.problems import Loc, Report, near
 from pointsman.config.rules import check_rules
 from pointsman.config.schema import Endpoint, Judge, Root, Route, Tier
-from pointsman.config.verifying import check_verifiers
+from pointsman.config.verifying import check_verifiers, names_of
 
 NOMINAL_GPUS: Final = ("4090", "A100", "H100")
 """Words in a GPU's name that `money/catalogue.py` has a published throughput for (a test compares the two)."""
-STAGES: Final = ("rules", "heuristic", "embedding", "published", "largest", "judge")
+STAGES: Final = ("rules", "heuristic", "embedding", "published", "largest", "remote", "judge")
 MOST_RUNGS: Final = 9
 """What a judge can tell apart with one digit."""
 """Stages without an argument; `pinned:<tier>` and `random:<share>` have one."""
@@ -62,11 +64,20 @@ def check(root: Root, names: Names, report: Report) -> None:
     _check_classifier(root, names, report)
     for name, tier in root.tiers.items():
         _check_tier(name, tier, root, names, report)
-    for pool in placed_pools(root):
+    placed = placed_pools(root)
+    for pool in placed:
         _check_pool(pool, report)
+    models = frozenset(model for pool in placed for model in pool.model_names)
     for name, route in routes_of(root).items():
-        _check_route(name, route, root, names, report)
+        _check_route(name, route, root, names, models, report)
     check_names(root, report)
+
+
+def _lookers(name: str, tier: Tier, root: Root) -> set[str]:
+    """Names of the verifiers that may look at a tier's answers."""
+    lists = [tier.verify] if tier.verify is not None else [
+        route.verify for route in routes_of(root).values() if name in (root.tiers if route.ladder is None else route.ladder)]
+    return {found for verifiers in lists for found in names_of(verifiers)}
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -104,7 +115,8 @@ def _check_classifier(root: Root, names: Names, report: Report) -> None:
     for tier in root.classifier.models:
         _exists(tier, "tier", names.tiers, ("classifier", "models", tier), report)
     if root.classifier.sentence == "on":
-        report.problem(("classifier", "sentence"), "does not say which embedder", "write auto, l3, l6, off or a directory")
+        report.problem(("classifier", "sentence"), "does not say which embedder", "write auto, l3, l6, remote, off or a directory")
+    check_remote_embedder(root.classifier, report, _check_url)
     if root.classifier.model_fields_set and not any("embedding" in route.pipeline for route in routes_of(root).values()):
         report.warning(("classifier",), "is read by no route: none has `embedding` in its pipeline",
                        "write pipeline: [rules, heuristic, embedding]")
@@ -152,6 +164,7 @@ def _check_tier(name: str, tier: Tier, root: Root, names: Names, report: Report)
     if inline and name in root.pools:
         report.problem(("pools", name), "is also the inline pool of the tier of that name", "rename this pool")
     check_verifiers(tier.verify or [], (*loc, "verify"), names.pools, report, _check_url)
+    check_measured(name, tier.overlap, tier.by_task, _lookers(name, tier, root), names.tiers, loc, report)
     low, high = tier.sla.ttft_target, tier.sla.ttft_p95_max
     if low is not None and high is not None and low > high:
         report.problem((*loc, "sla", "ttft_target"), "is above `ttft_p95_max`", "aim at less than what is at most allowed")
@@ -168,7 +181,7 @@ def _check_pool(pool: PlacedPool, report: Report) -> None:
         _check_price(endpoint, loc, report)
         if endpoint.metrics_url is not None:
             _check_url(endpoint.metrics_url, (*loc, "metrics_url"), report)
-        if endpoint.kv_events is not None and pool.source.balancer != "prefix":
+        if endpoint.kv_events is not None and pool.balancer != "prefix":
             report.problem((*loc, "kv_events"), "nothing here reads them: only `balancer: prefix` does",
                            "set the pool's `balancer: prefix`, or leave `kv_events` out")
         if endpoint.kv_replay is not None and endpoint.kv_events is None:
@@ -238,7 +251,7 @@ def has_nominal_throughput(gpu_type: str) -> bool:
 # Routes
 
 
-def _check_route(name: str, route: Route, root: Root, names: Names, report: Report) -> None:
+def _check_route(name: str, route: Route, root: Root, names: Names, models: frozenset[str], report: Report) -> None:
     loc: Loc = ("routes", name)
     ladder = route.ladder if route.ladder is not None else list(root.tiers)
     for key, tiers in (("ladder", route.ladder or []), ("fallbacks", route.fallbacks)):
@@ -258,13 +271,13 @@ def _check_route(name: str, route: Route, root: Root, names: Names, report: Repo
     for i, stage in enumerate(route.pipeline):
         _check_stage(stage, names, (*loc, "pipeline", i), report)
     _check_judge(route, ladder, root, names, loc, report)
+    check_remote(route, ladder, loc, report, _check_url)
     _check_money(route, ladder, root, loc, report)
     check_verifiers(route.verify, (*loc, "verify"), names.pools, report, _check_url)
     if route.verify and route.cascade.mode == "off":
         report.warning((*loc, "verify"), "nobody asks these verifiers: `cascade.mode` is off", "give `cascade: {mode: benefit}`")
     _check_cascade(route, ladder, root, loc, report)
-    models = {model for pool in placed_pools(root) for model in pool.model_names}
-    check_rules(route.rules, (*loc, "rules"), names.tiers, names.pools, frozenset(models), names.broken, report)
+    check_rules(route.rules, (*loc, "rules"), names.tiers, names.pools, models, names.broken, report)
 
 
 def _check_judge(route: Route, ladder: list[str], root: Root, names: Names, loc: Loc, report: Report) -> None:

@@ -24,6 +24,8 @@ from pointsman.core.settings import (
     JudgeSettings,
     KeySettings,
     PoolSettings,
+    RemoteEmbedderSettings,
+    RemoteSettings,
     RouteSettings,
     Rule,
     ScaleSettings,
@@ -167,7 +169,7 @@ def plain(settings: Settings) -> dict[str, Any]:
         "classifier": {
             "artifact": settings.classifier.artifact, "sentence": settings.classifier.sentence,
             "sentence_deadline": _time(settings.classifier.sentence_deadline_s), "sentence_cpu": settings.classifier.sentence_cpu,
-            "models": dict(settings.classifier.models)},
+            "remote": _remote_embedder(settings.classifier.remote), "models": dict(settings.classifier.models)},
         "tiers": {name: ({} if name in inline else {"pools": list(tier.pools)})
                   | _promises(tier)
                   | (_pool(settings.pools[name]) if name in inline else {})
@@ -209,6 +211,7 @@ def _promises(tier: TierSettings) -> dict[str, Any]:
         "scale": _scale(tier.scale),
         "hold": None if tier.hold is None else _hold(tier.hold), "accept_at": tier.accept_at,
         "verify": None if tier.verify is None else plain_verifiers(tier.verify, _digest),
+        "overlap": dict(tier.overlap), "by_task": msgspec.to_builtins(tier.by_task),
     }
 
 
@@ -282,7 +285,7 @@ def _route(route: RouteSettings) -> dict[str, Any]:
         "ttft_timeout": _time(route.ttft_timeout_s), "stall_timeout": _time(route.stall_timeout_s),
         "answer_timeout": _time(route.answer_timeout_s), "open_after": _time(route.open_after_s),
         "pipeline": list(route.pipeline), "rules": [_rule(rule) for rule in route.rules],
-        "judge": _judge(route.judge),
+        "judge": _judge(route.judge), "remote": _remote(route.remote), "priors": route.priors,
         "cascade": _cascade(route.cascade), "verify": plain_verifiers(route.verify, _digest),
     }
 
@@ -292,6 +295,23 @@ def _judge(judge: JudgeSettings) -> dict[str, Any]:
         "pool": judge.pool or None, "band": judge.band, "below": judge.below, "deadline": _time(judge.deadline_s), "max_chars": judge.max_chars,
         "share": judge.share, "usd_per_hour": "off" if judge.usd_per_hour is None else judge.usd_per_hour,
         "max_in_flight": judge.max_in_flight, "reliability": judge.reliability, "learns_from": judge.learns_from, "form": judge.form,
+    }
+
+
+def _remote(remote: RemoteSettings) -> dict[str, Any]:
+    return {
+        "url": remote.url or None, "form": remote.form, "model": remote.model or None,
+        "headers": {name: _digest(value) for name, value in remote.headers}, "names": dict(remote.names), "classes": list(remote.classes),
+        "calibrated": remote.calibrated, "min_confidence": remote.min_confidence, "band": remote.band,
+        "deadline": _time(remote.deadline_s), "max_chars": remote.max_chars, "share": remote.share,
+        "max_in_flight": remote.max_in_flight, "remember": _time(remote.remember_s),
+    }
+
+
+def _remote_embedder(remote: RemoteEmbedderSettings) -> dict[str, Any]:
+    return {
+        "url": remote.url or None, "model": remote.model or None, "api_key": _digest(remote.api_key), "dims": remote.dims,
+        "deadline": _time(remote.deadline_s), "max_chars": remote.max_chars, "together": remote.together, "max_in_flight": remote.max_in_flight,
     }
 
 

@@ -14,14 +14,14 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from pointsman.config import fields, learned, promises, schema, units, verifiers
+from pointsman.config import cascade, fields, learned, measured, promises, remote, schema, units, verifiers
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 FILE_NAME: Final = "pointsman.schema.json"
 EDITOR_LINE: Final = f"# yaml-language-server: $schema={FILE_NAME}"
 """The first line of a configuration whose schema lies beside it: VS Code, Neovim, Zed and JetBrains read it."""
 
-_MODULES: Final = (schema, learned, promises, verifiers)
+_MODULES: Final = (schema, cascade, learned, measured, promises, remote, verifiers)
 """Where sections are."""
 _LONE_VERIFIERS: Final = ("well_formed", "json_schema", "tool_calls", "logprobs", "p_true", "self_report", "agreement")
 """Verifiers that need no settings."""
@@ -87,6 +87,9 @@ def _describe(section: JsonSchemaValue, name: str, meanings: dict[tuple[str, str
             entry.pop(bound, None)
         if "patternProperties" in entry:
             entry["additionalProperties"] = False
+        if "propertyNames" in entry:  # a table of known names: editors complete those that are spelled out
+            of_each = entry["additionalProperties"]
+            entry |= {"properties": dict.fromkeys(entry.pop("propertyNames")["enum"], of_each), "additionalProperties": False}
         if (name, field) in _EXAMPLES:
             entry["examples"] = _EXAMPLES[name, field]
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from pointsman.config.fields import Duration, Name, on_or_off
+from pointsman.config.remote import RemoteEmbedder
 from pointsman.config.section import Section
 
 
@@ -19,7 +20,7 @@ class Classifier(Section):
     Read again at each reload; one that cannot be used leaves the old one serving."""
     sentence: Annotated[str, BeforeValidator(on_or_off), Field(min_length=1)] = "auto"
     """The sentence embedder for decisions that hang on little: `l3` or `l6` (MiniLM with three or six layers), a directory with its
-    files, `off`, or `auto`: whatever is installed that the artifact was trained beside. `auto`: it helps where it is there, and
+    files, `remote` (see `remote` below), `off`, or `auto`: whatever is installed that the artifact was trained beside. `auto`: it helps where it is there, and
     nothing misses it where it is not."""
     sentence_deadline: Duration = 0.010
     """How long a decision waits for it; late counts as abstained, and the static scores decide. 10ms: below the noise of a network,
@@ -27,5 +28,7 @@ class Classifier(Section):
     sentence_cpu: float = Field(default=0.05, gt=0, le=1, allow_inf_nan=False)
     """Share of one core that it may use in each process, averaged over some seconds; what goes beyond is decided by the static scores.
     0.05: ten or so vectors a second for ever and a hundred at once, while a busy router keeps its core for requests."""
+    remote: RemoteEmbedder = RemoteEmbedder()
+    """The embedder elsewhere that `sentence: remote` means."""
     models: dict[Name, Annotated[str, Field(min_length=1, max_length=256)]] = {}
     """Tier -> what the artifact calls its model. Absent: found by the names of the tier, its pools and their models."""

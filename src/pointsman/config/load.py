@@ -45,6 +45,14 @@ def find(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     return path or Path((os.environ if environ is None else environ).get(FILE_VARIABLE) or DEFAULT_FILE)
 
 
+def secret(reference: str, environ: Mapping[str, str] | None = None) -> str:
+    """What a reference on a command line stands for; files are relative to the working directory. Raises ConfigError."""
+    try:
+        return Secrets(os.environ if environ is None else environ, Path()).resolve(reference)
+    except BadReference as exc:
+        raise ConfigError((str(exc),)) from exc
+
+
 def is_configured(path: Path | None = None, environ: Mapping[str, str] | None = None) -> bool:
     """Somebody named a file, or `pointsman.yaml` is in the working directory."""
     named = path or (os.environ if environ is None else environ).get(FILE_VARIABLE)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from pointsman.config.cascade import Cascade, Hold
 from pointsman.config.fields import (
     Dollars,
     Duration,
@@ -25,9 +26,12 @@ from pointsman.config.fields import (
     one_or_more,
 )
 from pointsman.config.learned import Classifier
+from pointsman.config.measured import TaskOfTier, Unit
 from pointsman.config.promises import Hedge, Queue, Saturation, Scale, Sla
+from pointsman.config.remote import Remote
 from pointsman.config.section import Section
 from pointsman.config.verifiers import Verifiers
+from pointsman.core.task import Task
 
 
 class Server(Section):
@@ -111,15 +115,6 @@ class Polling(Section):
     """Wait for an endpoint's answers. 1s: metrics take milliseconds; an engine that cannot say in a second is unknown."""
     stale_after: Duration = 6.0
     """Age at which a report stops counting: unknown, never zero. 6s, three questions: one lost answer is no news."""
-
-
-class Hold(Section):
-    """How much of a streamed answer is kept back while its verifiers watch; whichever comes first ends the hold."""
-
-    tokens: int = Field(default=24, ge=1, le=4096)
-    """Tokens. 24: a sentence, enough for the surest log-probabilities to tell, some half a second of a busy 8B."""
-    or_: Duration = Field(default=0.4, alias="or")
-    """Time after the first token. 400ms: a pause that a reader of a chat hardly notices."""
 
 
 class Gpu(Section):
@@ -257,10 +252,11 @@ class Pool(Section):
     """Where the data goes (`eu`, `us-east`), for keys with `regions`. Empty: undeclared."""
     health: Health = Health()
     """When endpoints of this pool are ejected."""
-    balancer: BalancerName = "power_of_two"
-    """Which endpoint serves: `power_of_two`, `least_loaded`, `round_robin`, `session` (each session on one endpoint), or `prefix`
-    (the least loaded, less what its prefix cache should hold of the prompt: for conversations, long system prompts, shared
-    documents). `power_of_two` is even without knowing anything."""
+    balancer: BalancerName | None = None
+    """Which endpoint serves: `prefix` (where a first token is soonest, by what waits there and what its prefix cache should hold of the
+    prompt), `power_of_two` (the less loaded of two at random), `least_loaded`, `round_robin`, or `session` (each session on one
+    endpoint). Absent: `prefix` for 2 to 32 engines of your own, whose time to first token it keeps lowest (40 us a request
+    among eight); `power_of_two` where tokens are bought (`provider`, `usd_per_million`), which have no cache of yours, or are more."""
 
 
 class Tier(Section):
@@ -285,6 +281,13 @@ class Tier(Section):
     """Where a route's cascade goes by `threshold`: the score that accepts an answer of this tier. Absent: as the route says."""
     verify: Verifiers | None = Field(default=None, max_length=32)
     """Who looks at this tier's answers, on every route with a cascade. Absent: as the route says; an empty list: nobody."""
+    overlap: dict[str, Unit] = Field(default={})
+    """Where a route's cascade goes by `benefit`: higher tier -> how far the two succeed on the same queries beyond what their scores say,
+    0 (by chance) to 1 (the higher one wherever the lower one does). A bad answer here says the more about that tier the higher it is.
+    `pointsman calibrate --cascade` measures it. Empty: 0.5, the middle of what pairs of public models showed."""
+    by_task: dict[Task, TaskOfTier] = Field(default={})
+    """What is different on one kind of work (`tools`, `json`, `code`, `maths`, `choices`, `text`: told from the request). Empty: the same
+    everywhere; `pointsman calibrate --cascade` writes what your labels suffice for."""
     model: ModelName | None = None
     """Inline pool: the model's name."""
     endpoints: list[Endpoint] | None = Field(default=None, min_length=1, max_length=1000)
@@ -349,35 +352,6 @@ class RouteRule(Section):
     """Why, in the words your users will read in headers and records. Empty: the rule's name."""
 
 
-class Cascade(Section):
-    """Verified cascades: look at the answer, and climb when a better one is worth its price. `verify` says who looks."""
-
-    mode: Literal["off", "threshold", "benefit"] = "off"
-    """`benefit`: climb to the tier whose expected quality less price and delay is highest, if that beats the answer in hand;
-    `threshold`: climb one tier when the verifiers' score is below `threshold`, which is the naive rule; `off`: no answer
-    is looked at. Off by default: every climb is paid for and waited for."""
-    threshold: float = Field(default=0.5, ge=0, le=1, allow_inf_nan=False)
-    """Mode `threshold`: the score that accepts an answer (a tier's `accept_at` overrides it). 0.5: likelier good than not."""
-    max_climbs: int = Field(default=2, ge=1, le=2)
-    """Climbs of one request because of its answers. 2: with the first try as many attempts as a request may have in all."""
-    max_usd: Dollars | None = None
-    """Expected dollars of all attempts of one request beyond which it climbs no further. Absent: the route's
-    `max_usd_per_request`, which bounds the choice of the first tier."""
-    price_weight: float = Field(default=0.2, ge=0, le=10, allow_inf_nan=False)
-    """Mode `benefit`: what the price of the dearest tier's answer is worth in quality (0 to 1). 0.2: it must be likelier by a
-    fifth to be acceptable; 0: quality at any price."""
-    delay_weight: float = Field(default=0.01, ge=0, le=10, allow_inf_nan=False)
-    """Mode `benefit`: what a second of waiting is worth in quality. 0.01: ten seconds for a tenth."""
-    hold: Hold = Hold()
-    """Streamed answers: how much is kept back. Verifiers that need the whole answer keep back all of it."""
-    on_abstain: Literal["accept", "climb"] = "accept"
-    """What happens to an answer that no verifier could judge. `accept`: a verifier that is down must not send all traffic
-    to the dearest tier."""
-    hedged: Duration | None = None
-    """Start the higher tier beside the lower one when that has said nothing for so long, or its beginning is doubtful; the
-    first good one answers, the other is cancelled. Absent: one after the other, since each such start is paid for."""
-
-
 class Judge(Section):
     """The stage `judge`: a small model says in one digit how hard a prompt is, where the scores leave that open. Read where `judge`
     stands last in the `pipeline`."""
@@ -425,10 +399,11 @@ class Route(Section):
     default_tier: str | None = None
     """Serves when every stage abstains. Absent: the last of the ladder, since a needless dollar beats a wrong answer."""
     quality: float = Field(default=0.8, ge=0, le=1, allow_inf_nan=False)
-    """What a tier must reach to be chosen, with the lower bound of its score: a probability of an acceptable answer, or a share of
-    what the reference reaches (`quality_of`). 0.8: the cheapest tier that is right four times in five; raise it to pay for more."""
+    """What is to be kept: with an artifact trained on your labels a share of the reference's quality in the mean over requests, else the
+    probability of an acceptable answer that a tier must reach (`quality_of`). 0.8: the cheapest tier that is right four times in five;
+    raise it to pay for more."""
     quality_of: Literal["auto", "reference", "absolute"] = "auto"
-    """What `quality` is a share of. `reference`: of the score of `default_tier` (where that does not fit, of the best that fits), so
+    """What `quality` is a share of. `reference`: of the quality of `default_tier` (where that does not fit, of the best that fits), so
     that 0.95 gives away a twentieth of its good answers at most. `absolute`: a probability by itself. `auto`: `reference` where
     scores are calibrated on your labels, else `absolute`, since shares of a guess mean nothing."""
     max_usd_per_request: float | None = Field(default=None, gt=0, allow_inf_nan=False)
@@ -455,13 +430,19 @@ class Route(Section):
     shortest idle timeout of common proxies."""
     pipeline: list[str] = ["rules", "heuristic", "embedding"]
     """Stages in order: `rules`, `heuristic`, `embedding` (see `classifier`), `published`, `pinned:<tier>`, `random:<share>`, `largest`, and last,
-    where you want it, `judge`. The default
+    where you want them, `remote` (your own classifier) and `judge`. The default
     costs a tenth of a millisecond for an ordinary prompt and needs no training: `embedding` goes by the shipped artifact until you
     name your own."""
     rules: list[RouteRule] = Field(default=[], max_length=500)
     """Rules in order, at most 500: the first that holds decides."""
+    remote: Remote = Remote()
+    """What the stage `remote` asks: your own classifier behind HTTP."""
     judge: Judge = Judge()
     """What the stage `judge` asks, and what that may cost and do."""
+    priors: Literal["learn", "off"] = "learn"
+    """Whether what verifiers find of a tenant's and a key's own answers moves their scores: after 30 looks, shrunken, by two logits at
+    most, in each process by itself. `learn`: who always asks simple things stays cheap, who always climbs does not. Only a route
+    with a `cascade` has verifiers to learn from."""
     cascade: Cascade = Cascade()
     """When an answer is not good enough."""
     verify: Verifiers = Field(default=[], max_length=32)

@@ -6,16 +6,17 @@ import hashlib
 
 from pydantic import SecretStr
 
+from pointsman.config.cascade import Cascade, Hold
 from pointsman.config.known_dialects import dialects_of, is_origin
 from pointsman.config.learned import Classifier
+from pointsman.config.measured import on_tasks
 from pointsman.config.names import PlacedPool, placed_pools, pools_of, routes_of
 from pointsman.config.promises import Saturation, Scale
+from pointsman.config.remote import Remote, RemoteEmbedder
 from pointsman.config.schema import (
     CapabilityList,
-    Cascade,
     Endpoint,
     Health,
-    Hold,
     Judge,
     Key,
     Root,
@@ -42,6 +43,8 @@ from pointsman.core.settings import (
     PoolSettings,
     QueueSettings,
     RecordsSettings,
+    RemoteEmbedderSettings,
+    RemoteSettings,
     RouteSettings,
     Rule,
     SaturationSettings,
@@ -80,7 +83,13 @@ def settings_of(root: Root, source: str) -> Settings:
 def _classifier(classifier: Classifier) -> ClassifierSettings:
     return ClassifierSettings(
         artifact=classifier.artifact, sentence=classifier.sentence, sentence_deadline_s=classifier.sentence_deadline,
-        sentence_cpu=classifier.sentence_cpu, models=dict(classifier.models))
+        sentence_cpu=classifier.sentence_cpu, models=dict(classifier.models), remote=_remote_embedder(classifier.remote))
+
+
+def _remote_embedder(remote: RemoteEmbedder) -> RemoteEmbedderSettings:
+    return RemoteEmbedderSettings(
+        url=(remote.url or "").rstrip("/"), model=remote.model or "", api_key=_revealed(remote.api_key), dims=remote.dims,
+        deadline_s=remote.deadline, max_chars=remote.max_chars, together=remote.together, max_in_flight=remote.max_in_flight)
 
 
 def _revealed(secret: SecretStr | None) -> str | None:
@@ -101,7 +110,8 @@ def _tier(name: str, tier: Tier) -> TierSettings:
     return TierSettings(name=name, pools=pools_of(name, tier), sla=sla, queue=queue, hedge=hedge,
                         saturation=_saturation(tier.saturation), scale=_scale(tier.scale),
                         hold=None if tier.hold is None else _hold(tier.hold), accept_at=tier.accept_at,
-                        verify=None if tier.verify is None else verifiers_of(tier.verify))
+                        verify=None if tier.verify is None else verifiers_of(tier.verify),
+                        overlap=dict(tier.overlap), by_task=on_tasks(tier.by_task))
 
 
 def _saturation(saturation: Saturation) -> SaturationSettings:
@@ -131,7 +141,7 @@ def _pool(pool: PlacedPool) -> PoolSettings:
             vision=declared.vision, logprobs=declared.logprobs,
         ),
         embeddings=declared.embeddings, health=_health(pool.source.health or Health()),
-        balancer=pool.source.balancer or "power_of_two",
+        balancer=pool.balancer,
         region=pool.source.region or "",
     )
 
@@ -174,7 +184,7 @@ def _route(name: str, route: Route, all_tiers: tuple[str, ...]) -> RouteSettings
         session=route.session, fallbacks=tuple(route.fallbacks), deadline_s=route.deadline, ttft_timeout_s=route.ttft_timeout,
         stall_timeout_s=route.stall_timeout, answer_timeout_s=route.answer_timeout, open_after_s=route.open_after,
         pipeline=tuple(route.pipeline), rules=tuple(_rule(i, rule) for i, rule in enumerate(route.rules, start=1)),
-        judge=_judge(route.judge), cascade=_cascade(route.cascade), verify=verifiers_of(route.verify),
+        judge=_judge(route.judge), remote=_remote(route.remote), priors=route.priors, cascade=_cascade(route.cascade), verify=verifiers_of(route.verify),
     )
 
 
@@ -183,6 +193,20 @@ def _judge(judge: Judge) -> JudgeSettings:
         pool=judge.pool or "", band=judge.band, below=judge.below, deadline_s=judge.deadline, max_chars=judge.max_chars,
         share=judge.share, usd_per_hour=None if judge.usd_per_hour == "off" else judge.usd_per_hour,
         max_in_flight=judge.max_in_flight, reliability=judge.reliability, learns_from=judge.learns_from, form=judge.form)
+
+
+def _remote(remote: Remote) -> RemoteSettings:
+    headers = ((name, _header(name, value.get_secret_value())) for name, value in remote.headers.items())
+    return RemoteSettings(
+        url=remote.url or "", form=remote.form, model=remote.model or "", headers=tuple(headers),
+        names=dict(remote.names), classes=tuple(remote.classes), calibrated=remote.calibrated, min_confidence=remote.min_confidence,
+        band=remote.band, deadline_s=remote.deadline, max_chars=remote.max_chars, share=remote.share,
+        max_in_flight=remote.max_in_flight, remember_s=remote.remember)
+
+
+def _header(name: str, value: str) -> str:
+    """A secret holds no spaces, so that the scheme of `Authorization` is put in front here."""
+    return f"Bearer {value}" if name.lower() == "authorization" else value
 
 
 def _cascade(cascade: Cascade) -> CascadeSettings | None:

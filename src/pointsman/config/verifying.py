@@ -138,5 +138,10 @@ def plain_verifiers(verifiers: Sequence[VerifierSettings], digest: Callable[[str
     return made
 
 
+def names_of(verifiers: Sequence[Verifier]) -> set[str]:
+    """What findings call them."""
+    return {getattr(settings, "name", None) or kind for verifier in verifiers for kind, settings in _given(verifier).items()}
+
+
 def _given(verifier: Verifier) -> dict[str, Section]:
     return {key: value for key in type(verifier).model_fields if (value := getattr(verifier, key)) is not None}

@@ -57,6 +57,14 @@ class Refine(msgspec.Struct, frozen=True, gc=False):
 StageResult = Decide | Refine | None
 
 
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    """What a consulting stage says, with what came of asking in one word."""
+
+    said: StageResult
+    result: str
+    """`answered`, or `remembered`: somebody had been asked before."""
+
+
 class StageView(msgspec.Struct, frozen=True, gc=False):
     """What one stage said, for `explain`, `/v1/route` and the record."""
 
@@ -92,13 +100,15 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     """P(acceptable), priors included; None = nobody scored it."""
     lower: float | None
     needs: float | None
-    """What `lower` must reach; None = nothing was asked of scores (no score, or the reference itself)."""
+    """What `lower` must reach, or `p` where `is_mean`; None = nothing was asked of scores (no score, or the reference itself)."""
     usd: float | None
     """Dollars that this request is expected to cost there; None = unknown."""
     evidence: int
     clears: bool
     is_dominated: bool = False
     """Another fitting tier costs no more and scores no less."""
+    is_mean: bool = False
+    """The target is kept in the mean over requests: expectations are held to it, not bounds."""
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):

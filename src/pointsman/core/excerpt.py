@@ -29,3 +29,8 @@ def excerpt(text: str, most: int) -> str:
         return text
     half = most // 2
     return f"{text[:half]}\n[... {len(text) - 2 * half} characters left out ...]\n{text[-half:]}"
+
+
+def ends(text: str, most: int) -> str:
+    """`text`, or its head and its tail where it is longer. No word is put between: a trained model would read it."""
+    return text if len(text) <= most else f"{text[: most - most // 2]}\n{text[-(most // 2):]}"

@@ -64,6 +64,8 @@ class EndpointSpec(msgspec.Struct, frozen=True, gc=False):
     """It is run by the maker of its API: hosted tools, files and the like work there."""
     max_output: int = 8192
     """Answer limit in tokens for a request that names none, where the API wants one."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """More headers by which it knows us: names and secret values. Of services beside the models only."""
 
     @property
     def is_polled(self) -> bool:
@@ -147,6 +149,11 @@ class Fitness(msgspec.Struct, frozen=True, gc=False):
     """The signal and its limit, for people: `waiting 7 >= 5 on small/0`."""
 
 
+TOKEN_S = 0.0002
+"""Seconds to read a token of a prompt before any was measured: 7B on a common card. Only who compares it with a measured time
+would notice that it is wrong, and nobody does."""
+
+
 class EndpointView(msgspec.Struct, frozen=True, gc=False):
     """An endpoint as a balancer sees it."""
 
@@ -167,3 +174,11 @@ class EndpointView(msgspec.Struct, frozen=True, gc=False):
     lateness: float = 0.0
     """What its queue adds to the next first token, as a share of what its tier's promise leaves for that: from 1 on it counts as
     full. 0 = no promise, or nobody can tell."""
+    wait_s: float = 0.0
+    """What a prompt that is sent there now is expected to wait before it is read. Where nothing has been measured yet, in units of
+    `token_s`: the endpoints of a pool compare."""
+    token_s: float = TOKEN_S
+    """What a token of its prompt is expected to take there beyond that; more while it starts slowly, or is slower than its siblings."""
+    awaited_tokens: int = 0
+    """Prompt tokens sent there whose answers have not begun; without those that its cache is thought to hold, where the balancer
+    knows."""

@@ -10,7 +10,7 @@ from random import Random
 from typing import Protocol
 
 from pointsman.core.answer import Answer
-from pointsman.core.decision import Decision, Refine, StageResult
+from pointsman.core.decision import Answered, Decision, Refine, StageResult
 from pointsman.core.fleet import EndpointId, EndpointSpec, EndpointView, LoadReport
 from pointsman.core.record import Question, Record
 from pointsman.core.reply import Batch, Heard, Reply
@@ -46,7 +46,7 @@ class ConsultingStage(Protocol):
         """What it says may change this decision. Pure and quick: asked of every request."""
         ...
 
-    async def consult(self, request: ChatRequest, so_far: Refine | None, asks: BilledAsks) -> StageResult:
+    async def consult(self, request: ChatRequest, so_far: Refine | None, asks: BilledAsks) -> StageResult | Answered:
         """Decide, refine or abstain (None). `so_far`: the scores that the decision was made by. May raise; may be cancelled."""
         ...
 
@@ -68,6 +68,14 @@ class Asks(Protocol):
 
     async def __call__(self, pool: str, body: bytes, *, until: float) -> Heard:
         """`body`: a plain chat request (`model` is filled in). Raises subclasses of `UpstreamError` and `Forbidden`."""
+        ...
+
+
+class Posts(Protocol):
+    """Sends JSON to a service of the operator's that is no model of the fleet."""
+
+    async def __call__(self, endpoint: EndpointSpec, suffix: str, body: bytes, *, until: float, most: int) -> bytes:
+        """The body of a 2xx answer, of `most` bytes at most. Redirects are not followed. Raises subclasses of `UpstreamError`."""
         ...
 
 
@@ -114,8 +122,8 @@ class Verification(Protocol):
 class RungVerifications(Protocol):
     """Who looks at the answers of which rung."""
 
-    def of(self, route: str, tier: str) -> Verification | None:
-        """None = nobody does."""
+    def of(self, route: str, tier: str, task: str = "") -> Verification | None:
+        """None = nobody does. `task`: the kind of work (`core.task`), where that makes a difference."""
         ...
 
 

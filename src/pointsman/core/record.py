@@ -126,6 +126,8 @@ class Record(msgspec.Struct, frozen=True):
     client_request_id: str = ""
     prompt: str | None = None
     """Only when `records.content` asks for it."""
+    subject: tuple[int, int] | None = None
+    """Where in `prompt` the turn stands that classifiers read, [start, end) in characters; None = nowhere, or nobody wrote it down."""
     answer: str | None = None
     request_bytes: int = 0
     messages: int = 0

@@ -13,7 +13,7 @@ import msgspec
 
 from pointsman.core.fleet import Capabilities, EndpointSpec
 from pointsman.core.schedule import Hours
-from pointsman.core.verifying import VerifierSettings
+from pointsman.core.verifying import Measured, VerifierSettings
 
 
 class ServerSettings(msgspec.Struct, frozen=True):
@@ -157,6 +157,17 @@ class PoolSettings(msgspec.Struct, frozen=True):
     balancer: str = "power_of_two"
 
 
+class TaskSettings(msgspec.Struct, frozen=True):
+    """What was measured of a tier's answers on one kind of work (`core.task`)."""
+
+    accept_at: float | None = None
+    """None = as the tier says."""
+    overlap: dict[str, float] = {}
+    """Higher tier -> as the tier's own, which holds for tiers that are missing."""
+    verify: dict[str, Measured] = {}
+    """Verifier's name -> how it does here."""
+
+
 class TierSettings(msgspec.Struct, frozen=True):
     name: str
     pools: tuple[str, ...]
@@ -172,6 +183,11 @@ class TierSettings(msgspec.Struct, frozen=True):
     """The route's `cascade.threshold` for this tier; None = as the route says."""
     verify: tuple[VerifierSettings, ...] | None = None
     """Who looks at this tier's answers, on every route and wherever it stands; None = as the route says, () = nobody."""
+    overlap: dict[str, float] = {}
+    """Higher tier -> how far the two succeed on the same queries, 0 (by chance) to 1 (as far as possible), given their scores; for
+    those that are missing `cascade.benefit` has a figure."""
+    by_task: dict[str, TaskSettings] = {}
+    """Kind of work (`core.task.TASKS`) -> what is different there."""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -254,6 +270,29 @@ class JudgeSettings(msgspec.Struct, frozen=True):
     form: Literal["auto", "logprobs", "enum", "word"] = "auto"
 
 
+class RemoteSettings(msgspec.Struct, frozen=True):
+    """What the stage `remote` asks: an operator's own classifier."""
+
+    url: str = ""
+    form: Literal["pointsman", "vllm", "labels"] = "pointsman"
+    model: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Names and values; the values are secrets."""
+    names: dict[str, str] = {}
+    """Tier -> what its answers call it, where that is another name."""
+    classes: tuple[str, ...] = ()
+    """Tiers in the order of its head; empty = the ladder's."""
+    calibrated: bool = False
+    min_confidence: float = 0.0
+    band: float = 1.0
+    deadline_s: float = 0.2
+    max_chars: int = 8000
+    share: float = 1.0
+    max_in_flight: int = 32
+    remember_s: float = 300.0
+    """0 = every request asks."""
+
+
 class RouteSettings(msgspec.Struct, frozen=True):
     name: str
     ladder: tuple[str, ...]
@@ -277,10 +316,28 @@ class RouteSettings(msgspec.Struct, frozen=True):
     rules: tuple[Rule, ...] = ()
     judge: JudgeSettings = JudgeSettings()
     """Read where `judge` stands in the pipeline."""
+    remote: RemoteSettings = RemoteSettings()
+    """Read where `remote` stands in the pipeline."""
+    priors: Literal["learn", "off"] = "learn"
+    """Whether verifiers' words about a caller's answers move that caller's scores."""
     cascade: CascadeSettings | None = None
     """None = an answer that is there is good enough."""
     verify: tuple[VerifierSettings, ...] = ()
     """Who looks at the answers of every rung but the last."""
+
+
+class RemoteEmbedderSettings(msgspec.Struct, frozen=True):
+    """An OpenAI-compatible embedder elsewhere."""
+
+    url: str = ""
+    """Without trailing slash; `/embeddings` is put behind it."""
+    model: str = ""
+    api_key: str | None = None
+    dims: int | None = None
+    deadline_s: float = 0.05
+    max_chars: int = 4000
+    together: int = 16
+    max_in_flight: int = 2
 
 
 class ClassifierSettings(msgspec.Struct, frozen=True):
@@ -289,10 +346,12 @@ class ClassifierSettings(msgspec.Struct, frozen=True):
     artifact: str = "default"
     """A directory, or `default`: what is shipped."""
     sentence: str = "auto"
-    """`auto`, `off`, `l3`, `l6` or a directory."""
+    """`auto`, `off`, `l3`, `l6`, `remote` or a directory."""
     sentence_deadline_s: float = 0.010
     sentence_cpu: float = 0.05
     """Share of one core, averaged over a few seconds."""
+    remote: RemoteEmbedderSettings = RemoteEmbedderSettings()
+    """Read where `sentence` is `remote`."""
     models: dict[str, str] = {}
     """Tier -> the artifact's name for its model, where they differ."""
 

@@ -126,4 +126,12 @@ class CommandCheck(msgspec.Struct, frozen=True, tag=True):
     bound: Consulting = Consulting(timeout_s=10.0, max_in_flight=2)
 
 
+class Measured(msgspec.Struct, frozen=True):
+    """How a verifier does on one kind of work."""
+
+    rates: Rates
+    weights: dict[str, float] = {}
+    """Of `logprobs`; empty = as its settings say."""
+
+
 VerifierSettings = WellFormed | JsonSchema | ToolCalls | Logprobs | Judged | Agreement | HttpCheck | CommandCheck

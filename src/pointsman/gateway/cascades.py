@@ -22,6 +22,7 @@ from pointsman.cascade.benefit import Benefit, Prospect, Words
 from pointsman.cascade.deferral import BENEFIT, WHOLE, Deferral, Hold
 from pointsman.cascade.ladder import FAILED, Rung
 from pointsman.classify.prices import Tariff, input_tokens, output_tokens, tariff
+from pointsman.classify.task import task_of
 from pointsman.core.decision import Decision, Scores
 from pointsman.core.price import NANO
 from pointsman.core.protocols import RungVerifications, Verification
@@ -47,11 +48,12 @@ class Cascades:
         self._settings, self.verifications = settings, verifications
         # (route, tier) -> (checks, those at which somebody spoke), the older ones fading.
         self._spoken: dict[tuple[str, str], tuple[float, float]] = {}
+        self._measured = {route.name: _Measured(settings, route) for route in settings.routes.values()}
         self._tariffs: dict[str, Tariff | None] = {name: tariff(settings, name) for name in settings.tiers}
 
-    def of(self, route: str, tier: str) -> Verification | None:
+    def of(self, route: str, tier: str, task: str = "") -> Verification | None:
         """Who looks at the answers of a rung."""
-        return None if self.verifications is None else self.verifications.of(route, tier)
+        return None if self.verifications is None else self.verifications.of(route, tier, task)
 
     def deferral(self, route: RouteSettings, rungs: tuple[Rung, ...], request: ChatRequest, decision: Decision | None,
                  delays: Mapping[str, float | None]) -> Deferral | None:
@@ -63,14 +65,16 @@ class Cascades:
         if cascade is None or verifications is None or len(rungs) < 2 or request.is_embedding:
             return None
         tiers = [rung.tier for at, rung in enumerate(rungs) if not at or rung.reason == FAILED]
-        by_tier = {tier: found for tier in tiers if (found := verifications.of(route.name, tier)) is not None}
+        measured = self._measured[route.name]
+        task = measured.task(request)
+        by_tier = {tier: found for tier in tiers if (found := verifications.of(route.name, tier, task)) is not None}
         if len(tiers) < 2 or not by_tier:
             return None
         prospects = self.prospects(route, tiers, request, decision, delays)
         benefit = None
         if cascade.mode == BENEFIT:
             promise = prospects[tiers[0]].p if decision is None or decision.promise is None else decision.promise
-            benefit = _benefit(route, cascade, prospects, self._words(route, by_tier), promise)
+            benefit = _benefit(route, cascade, prospects, self._words(route, by_tier), promise, measured.overlaps(task))
         holds = {tier: self._hold(cascade, tier, verification) for tier, verification in by_tier.items()
                  if benefit is None or tier == tiers[-1] or benefit.matters(
                      tier, probability(verification.lowest_evidence), tiers[tiers.index(tier) + 1 :], cascade.max_climbs)}
@@ -78,9 +82,9 @@ class Cascades:
             return None
         usd = route.max_usd_per_request if cascade.max_usd is None else cascade.max_usd
         return Deferral(
-            holds, prospects, benefit, {tier: self._accept_at(cascade, tier) for tier in holds}, cascade.max_climbs,
+            holds, prospects, benefit, {tier: self._accept_at(cascade, tier, task) for tier in holds}, cascade.max_climbs,
             None if usd is None else round(usd * NANO), cascade.on_abstain == "climb",
-            cascade.hedged_after_s,
+            cascade.hedged_after_s, task,
         )
 
     def entered(self, route: RouteSettings, request: ChatRequest, decision: Decision, delays: Mapping[str, float | None]) -> Decision:
@@ -94,12 +98,14 @@ class Cascades:
         if climbs < 1 or limits.stays:
             return decision
         tiers = [view.tier for view in decision.gate if view.fits]
-        by_tier = {tier: found for tier in tiers if (found := self.of(route.name, tier)) is not None}
+        measured = self._measured[route.name]
+        task = measured.task(request)
+        by_tier = {tier: found for tier in tiers if (found := self.of(route.name, tier, task)) is not None}
         if not by_tier or decision.tier not in tiers:
             return decision
         prospects = self.prospects(route, tiers, request, decision, delays)
         promise = prospects[decision.tier].p
-        benefit = _benefit(route, cascade, prospects, self._words(route, by_tier), promise)
+        benefit = _benefit(route, cascade, prospects, self._words(route, by_tier), promise, measured.overlaps(task))
         entry = benefit.entry(decision.tier, climbs)
         if entry == decision.tier:
             return decision
@@ -129,11 +135,13 @@ class Cascades:
         if cascade is None or decision.tier not in route.ladder:
             return []
         tiers = list(route.ladder[route.ladder.index(decision.tier) :])
+        measured = self._measured[route.name]
+        task = measured.task(request)
         if cascade.mode != BENEFIT:
-            return account_of_threshold({tier: self._accept_at(cascade, tier) for tier in tiers[:-1]}, cascade.max_climbs)
+            return account_of_threshold({tier: self._accept_at(cascade, tier, task) for tier in tiers[:-1]}, cascade.max_climbs, task)
         prospects = self.prospects(route, tiers, request, decision, {})
         promise = prospects[decision.tier].p if decision.promise is None else decision.promise
-        return account_of(_benefit(route, cascade, prospects, {}, promise), cascade.max_climbs)
+        return account_of(_benefit(route, cascade, prospects, {}, promise, measured.overlaps(task)), cascade.max_climbs, task)
 
     def prospects(self, route: RouteSettings, tiers: list[str], request: ChatRequest, decision: Decision | None,
                   delays: Mapping[str, float | None]) -> dict[str, Prospect]:
@@ -163,17 +171,40 @@ class Cascades:
         hold = cascade.hold if settings is None or settings.hold is None else settings.hold
         return Hold(hold.tokens, hold.for_s)
 
-    def _accept_at(self, cascade: CascadeSettings, tier: str) -> float:
+    def _accept_at(self, cascade: CascadeSettings, tier: str, task: str) -> float:
         settings = self._settings.tiers.get(tier)
-        return cascade.threshold if settings is None or settings.accept_at is None else settings.accept_at
+        if settings is None:
+            return cascade.threshold
+        here = settings.by_task.get(task)
+        known = settings.accept_at if here is None or here.accept_at is None else here.accept_at
+        return cascade.threshold if known is None else known
+
+
+class _Measured:
+    """What the owner's labels told of a route's tiers, by kind of work."""
+
+    def __init__(self, settings: Settings, route: RouteSettings) -> None:
+        tiers = {name: settings.tiers[name] for name in route.ladder if name in settings.tiers}
+        tasks = {task for tier in tiers.values() for task in tier.by_task}
+        self._overlaps: dict[str, dict[str, dict[str, float]]] = {}
+        for task in ("", *tasks):
+            own = {name: each.overlap for name, tier in tiers.items() if (each := tier.by_task.get(task)) is not None}
+            known = {name: {**tier.overlap, **own.get(name, {})} for name, tier in tiers.items()}
+            self._overlaps[task] = {name: overlap for name, overlap in known.items() if overlap}
+        self._tells = bool(tasks)
+
+    def task(self, request: ChatRequest) -> str:
+        """"" where nothing was measured by kind of work: then nobody looks for one."""
+        return task_of(request) if self._tells else ""
+
+    def overlaps(self, task: str) -> Mapping[str, Mapping[str, float]]:
+        return self._overlaps.get(task) or self._overlaps[""]
 
 
 def _benefit(route: RouteSettings, cascade: CascadeSettings, prospects: dict[str, Prospect], words: dict[str, Words],
-             promise: float) -> Benefit:
+             promise: float, overlaps: Mapping[str, Mapping[str, float]]) -> Benefit:
     """Good enough is what the policy asked for, or what it was content with (`promise`)."""
-    return Benefit(prospects, cascade.price_weight, cascade.delay_weight, enough=min(route.quality, promise), words=words)
-
-
+    return Benefit(prospects, cascade.price_weight, cascade.delay_weight, overlaps, min(route.quality, promise), words)
 
 
 def scores_of(decision: Decision | None) -> Scores | None:

@@ -8,13 +8,14 @@ is counted.
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import Final, Literal
 
 import msgspec
 
 from pointsman.classify.decider import Decider, Terms, last_refined
 from pointsman.core.clock import Clock, SystemClock
-from pointsman.core.decision import Decide, Decision, Refine, StageResult, StageView
+from pointsman.core.decision import Answered, Decide, Decision, Refine, StageResult, StageView
 from pointsman.core.protocols import BilledAsks, ConsultingStage
 from pointsman.core.record import Question
 from pointsman.core.reply import Heard
@@ -60,8 +61,8 @@ class Consulting:
         return decision.decided_by in _OPEN and any(decider.asks(stage, decision) for stage in decider.consulting)
 
     async def settled(self, decider: Decider, request: ChatRequest, decision: Decision, terms: Terms,
-                      asks: BilledAsks = NOBODY) -> Decision:
-        """The decision after every stage that wanted to be asked was. Never raises because of a stage."""
+                      asks: BilledAsks = NOBODY, until: float = inf) -> Decision:
+        """The decision after every stage that wanted to be asked was. Never raises because of a stage. `until`: the request's own end."""
         seen = {view.stage for view in decision.stages}
         for stage in decider.consulting:
             if stage.name in seen:
@@ -69,16 +70,16 @@ class Consulting:
             if not decider.asks(stage, decision):
                 said, view = None, StageView(stage.name, "skipped", "an earlier stage settled it", 0.0)
             else:
-                said, view = await self._consult(stage, request, last_refined(decision), asks)
+                said, view = await self._consult(stage, request, last_refined(decision), asks, until)
             decision = decider.reconsidered(request, decision, said, view, terms)
             if isinstance(said, Decide):
                 break
         return decision
 
     async def _consult(self, stage: ConsultingStage, request: ChatRequest, so_far: Refine | None,
-                       asks: BilledAsks) -> tuple[StageResult, StageView]:
+                       asks: BilledAsks, until: float) -> tuple[StageResult, StageView]:
         started, before = self._clock.now(), len(asks.questions)
-        said, view = await self._heard(stage, request, so_far, asks, started)
+        said, view = await self._heard(stage, request, so_far, asks, started, until)
         asked = asks.questions[before:]
         if asked:
             costs = [question.cost_nano_usd for question in asked]
@@ -87,21 +88,24 @@ class Consulting:
         return said, view
 
     async def _heard(self, stage: ConsultingStage, request: ChatRequest, so_far: Refine | None, asks: BilledAsks,
-                     started: float) -> tuple[StageResult, StageView]:
-        now = self._clock.now
+                     started: float, until: float) -> tuple[StageResult, StageView]:
+        now, patience_s = self._clock.now, min(stage.deadline_s, until - started)
+        if patience_s <= 0:
+            return None, StageView(stage.name, "late", "the request has no time left", 0.0)
         try:
-            async with asyncio.timeout(stage.deadline_s):
-                said = await stage.consult(request, so_far, asks)
+            async with asyncio.timeout(patience_s):
+                answer = await stage.consult(request, so_far, asks)
         except TimeoutError:
-            return None, StageView(stage.name, "late", f"no answer within {stage.deadline_s * 1000:g} ms", now() - started, result="slow")
+            return None, StageView(stage.name, "late", f"no answer within {round(patience_s * 1000, 1):g} ms", now() - started, result="slow")
         except StageSilent as silent:
             return None, StageView(stage.name, silent.outcome, str(silent), now() - started, result=silent.result)
         except Exception as exc:  # noqa: BLE001 - a sick stage only abstains
             return None, StageView(stage.name, "failed", f"{type(exc).__name__}: {exc}"[:200], now() - started, result="crashed")
+        said, result = (answer.said, answer.result) if isinstance(answer, Answered) else (answer, "")
         match said:
             case Decide():
-                return said, StageView(stage.name, "decided", said.reason, now() - started, None, said.target)
+                return said, StageView(stage.name, "decided", said.reason, now() - started, None, said.target, result)
             case Refine():
-                return said, StageView(stage.name, "refined", said.reason, now() - started, said.scores)
+                return said, StageView(stage.name, "refined", said.reason, now() - started, said.scores, result=result)
             case _:
-                return None, StageView(stage.name, "abstained", "nothing to say", now() - started)
+                return None, StageView(stage.name, "abstained", "nothing to say", now() - started, result=result)

@@ -2,6 +2,8 @@
 
 Verification never fails a request: whatever goes wrong in it is an abstention, on record and counted, and the cascade's
 `on_abstain` says what that means. Half of the time that is left is the most it may take: the other half is for acting on it.
+Nobody is asked when there is next to none left (`LEAST_S`): the verifiers that only compute cannot be stopped on their way, and
+the client's answer is due.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from pointsman.gateway.trip import Trip
 _log = logging.getLogger(__name__)
 BROKEN = "verification_failed"
 LATE = "verification_late"
+LEAST_S = 0.1
+"""Time that must be left for looking. About what the free verifiers take for an answer made to be slow: 0.11 s for 128,000
+log-probabilities, 0.15 s for a schema of 5,000 patterns over 20,000 keys, on one shared core."""
 
 
 class Examination:
@@ -35,7 +40,9 @@ class Examination:
         whole = journey.reply is not None
         found, error = Findings(None), None
         try:
-            if not whole:
+            if deadline - begun < LEAST_S:
+                error = LATE
+            elif not whole:
                 found = verification.glance(trip.request, self._answer(journey))
             else:
                 until = begun + (deadline - begun) / 2

@@ -5,7 +5,8 @@ A reload builds the next graph and swaps one reference; requests under way finis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import inf
 
 import msgspec
 
@@ -20,12 +21,14 @@ from pointsman.core.decision import Decision
 from pointsman.core.fleet import EndpointId
 from pointsman.core.price import TokenPrice
 from pointsman.core.protocols import BilledAsks, RungVerifications
+from pointsman.core.record import Check
 from pointsman.core.request import Alternative, ChatRequest
 from pointsman.core.settings import RouteSettings, Settings
 from pointsman.errors import NothingFits, RequestError
 from pointsman.gateway.cascades import Cascades
 from pointsman.gateway.consulting import NOBODY, Consulting
 from pointsman.gateway.names import Meaning, Names
+from pointsman.gateway.remote_sentences import RemoteSentences
 from pointsman.gateway.sentences import Sentences
 from pointsman.pools.fleet import Fleet
 
@@ -38,7 +41,7 @@ class Learned(msgspec.Struct, frozen=True):
     """What lives longer than one configuration and takes long to load."""
 
     classifier: Classifier | None = None
-    sentences: Sentences | None = None
+    sentences: Sentences | RemoteSentences | None = None
 
 
 class Way(msgspec.Struct, frozen=True, gc=False):
@@ -100,7 +103,8 @@ class Graph:
         """
         decider = self.deciders[meaning.route]
         terms = self._terms(decider, request, meaning, now, self._home(request, meaning.route, now))
-        asked = await self.consulting.settled(decider, request, decision, terms, asks)
+        limit_s = request.limits.deadline_s
+        asked = await self.consulting.settled(decider, request, decision, terms, asks, inf if limit_s is None else now + limit_s)
         return self._stays(asked, request, now)
 
     def entered(self, route: RouteSettings, request: ChatRequest, decision: Decision, now: float) -> Decision:
@@ -165,6 +169,11 @@ class Graph:
             self.sessions.remember(request, decision.route, tier, pool, rung, now)
         if remembers and not in_flight(request.messages):
             self.conversations.remember(request, decision.route, tier, pool, rung, now)
+
+    def heard(self, request: ChatRequest, decision: Decision | None, checks: Sequence[Check]) -> None:
+        """What verifiers found of a request's answers, for who asked."""
+        if decision is not None and decision.decided_by != "client" and (decider := self.deciders.get(decision.route)) is not None:
+            decider.heard(request, decision, checks)
 
     def way(self, request: ChatRequest, decision: Decision, meaning: Meaning) -> Way:
         """The rungs that may serve this request, the client's alternatives among them.

@@ -55,6 +55,8 @@ from pointsman.pools.pool import Lease
 
 OVERDUE_S = 0.5
 """How long after the deadline a request may still be sending its end to a slow client."""
+LATE_S = 0.1
+"""A timer that rings this late tells of a process that stood still."""
 
 
 class Means(NamedTuple):
@@ -247,7 +249,7 @@ class Handling:
         """Answers of this request are looked at."""
         trip, of = self._trip, self._graph.cascades.of
         trip.deadline = plan.deadline
-        trip.verifications = {tier: found for tier in deferral.holds if (found := of(trip.route.name, tier)) is not None}
+        trip.verifications = {tier: found for tier in deferral.holds if (found := of(trip.route.name, tier, deferral.task)) is not None}
         asking = Asking(self._means.upstream, self._graph.fleet, self._clock, self._rng, trip.request.caller)
         self._examination = Examination(self._clock, asking, by_evidence=deferral.mode == BENEFIT)
 
@@ -388,10 +390,17 @@ class Handling:
 
     def _guard(self, until: float) -> None:
         if not self._is_over:
-            self._overdue = asyncio.get_running_loop().call_at(until, self._is_overdue)
+            self._overdue = asyncio.get_running_loop().call_at(until, self._is_overdue, until)
 
-    def _is_overdue(self) -> None:
-        """Every wait for an upstream ends by the deadline; only a client that does not read can hold us beyond."""
+    def _is_overdue(self, until: float) -> None:
+        """Every wait for an upstream ends by the deadline; only a client that does not read can hold us beyond.
+
+        Rung late it was this process that stood still: what else was due by then, such as the proper end, comes first.
+        """
+        now = asyncio.get_running_loop().time()
+        if now - until > LATE_S:
+            self._guard(now + OVERDUE_S)
+            return
         self._was_overdue = True
         if self._task is not None:
             self._task.cancel()
@@ -442,6 +451,8 @@ class Handling:
             self._dispatch.close(journey, trip, "cancelled")
         if error is not None and trip.told is not None and trip.told.turns and not isinstance(error, ClientGoneError):
             self._departures.count("failed")
+        if trip.checks:
+            self._graph.heard(trip.request, trip.decision, trip.checks)
         if trip.usage is None and (last := trip.last) is not None:
             trip.usage = last.usage
         is_open = trip.committed_at is not None or self._is_open

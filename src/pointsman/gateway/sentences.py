@@ -14,10 +14,10 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pointsman.classify.embedding import Embedding
-from pointsman.core.decision import Decision, Refine, StageResult
+from pointsman.core.decision import Answered, Decision, Refine, StageResult
 from pointsman.core.protocols import BilledAsks
 from pointsman.core.request import ChatRequest
 from pointsman.gateway.consulting import StageBusy
@@ -39,8 +39,19 @@ artifacts that do not say it of themselves (`training.sentence_moves`): asked wh
 NAME = "sentence"
 
 
+class Embeds(Protocol):
+    """One vector of one text, as soon as may be; raises StageSilent."""
+
+    @property
+    def is_remote(self) -> bool: ...
+
+    async def embed(self, text: str) -> Vector: ...
+
+
 class Sentences:
     """The thread and its line."""
+
+    is_remote: Final = False
 
     def __init__(self, embedder: Embedder, now: Callable[[], float], cpu_share: float) -> None:
         self._embedder, self._now, self.cpu_share = embedder, now, cpu_share
@@ -126,7 +137,7 @@ class SentenceStage:
 
     name = NAME
 
-    def __init__(self, embedding: Embedding, sentences: Sentences, deadline_s: float, band: float = BAND) -> None:
+    def __init__(self, embedding: Embedding, sentences: Embeds, deadline_s: float, band: float = BAND) -> None:
         self._embedding, self._sentences = embedding, sentences
         self.deadline_s, self.band = deadline_s, band
         self._said: dict[tuple[bytes, tuple[float, ...]], Refine] = {}
@@ -137,15 +148,16 @@ class SentenceStage:
     def wants(self, decision: Decision) -> bool:
         return decision.margin is not None and decision.margin <= self.band
 
-    async def consult(self, request: ChatRequest, so_far: Refine | None, asks: BilledAsks) -> StageResult:
+    async def consult(self, request: ChatRequest, so_far: Refine | None, asks: BilledAsks) -> StageResult | Answered:
         query = self._embedding.query(request)
         if query is None:
             return None
         key = (blake2b(query.data, digest_size=16).digest(), query.structural)
         said = self._said.get(key)
+        is_new = said is None
         if said is None:
             said = self._embedding.refined(query, await self._sentences.embed(query.text))
             if len(self._said) >= REMEMBERED:
                 self._said.clear()
             self._said[key] = said
-        return said
+        return Answered(said, "answered" if is_new else "remembered") if self._sentences.is_remote else said

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from pointsman.classify.subject import turn_of
 from pointsman.core.decision import Decision
 from pointsman.core.fleet import EndpointId
 from pointsman.core.protocols import Verification
@@ -16,6 +17,9 @@ from pointsman.errors import ClientGone, PointsmanError, RequestError, Shed, Ups
 from pointsman.gateway.continuation import Told
 from pointsman.gateway.port import Facts
 from pointsman.money.ledger import sum_costs
+
+BETWEEN = "\n\n"
+"""What stands between two turns in a prompt that is kept."""
 
 
 class Trip:
@@ -69,6 +73,8 @@ class Trip:
     def cost(self) -> tuple[int | None, str]:
         """Of all attempts, checks and questions."""
         nano, basis = sum_costs(self.attempts)
+        if not self.checks and not self.questions:
+            return nano, basis
         for more in (*[check.cost_nano_usd for check in self.checks], *[asked.cost_nano_usd for asked in self.questions]):
             if more is None or nano is None:
                 return None, "unpriced"
@@ -148,9 +154,19 @@ class Trip:
             request_bytes=len(request.body), messages=len(request.messages), tools=request.tools,
             images=request.images, simulated=self.simulated,
             queued_s=self.queued_s, checks=tuple(self.checks), questions=tuple(self.questions),
-            prompt="\n\n".join(m.text for m in request.messages) if self.keeps_content else None,
+            prompt=BETWEEN.join(m.text for m in request.messages) if self.keeps_content else None,
+            subject=self._subject() if self.keeps_content else None,
             answer=b"\n".join(self.heard).decode("utf-8", "replace") if self.heard else None,
         )
+
+    def _subject(self) -> tuple[int, int] | None:
+        """Where the turn that was classified stands in the prompt that is kept."""
+        messages = self.request.messages
+        at = turn_of(messages)
+        if at is None:
+            return None
+        start = sum(len(message.text) for message in messages[:at]) + at * len(BETWEEN)
+        return start, start + len(messages[at].text)
 
     def _outcome(self, error: PointsmanError | None) -> Outcome:
         if error is None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pointsman.artifact import Artifact, ArtifactDraft
 from pointsman.classify.heads.calibration import GRID
+from pointsman.classify.heads.rehearsal import ARRAY, array
 from pointsman.learn.folds import groups_of
 from pointsman.learn.learners.platt import curve
 from pointsman.learn.metrics import Floats
@@ -123,8 +124,18 @@ def recalibrated(artifact: Artifact, table: OutcomeTable, stacks: dict[str, Floa
             knots[:, place] = made(knots[:, place])
         arrays[f"{name}.curves"] = knots
         ways[name] = [made.way for made in found]
+        if (old := f"{name}.{ARRAY}") in arrays:
+            arrays[old] = _rehearsed(arrays[old], table, p, places, seed)
     told = {"rows": len(table), "models": list(table.models), "ways": ways, "before": artifact.version}
     return ArtifactDraft({**artifact.manifest, "recalibration": told}, arrays)
+
+
+def _rehearsed(old: NDArray[np.float32], table: OutcomeTable, p: Floats, places: Sequence[int], seed: int) -> NDArray[np.float32]:
+    """The rehearsal on these rows, each set right by curves that had not seen its group; models without outcomes here were not run."""
+    models = old.shape[1] // 2
+    expected, came = np.full((len(table), models), 0.5), np.full((len(table), models), np.nan)
+    expected[:, places], came[:, places] = cross_fitted(table, p, seed), table.quality
+    return array(expected, came, np.random.default_rng(seed))
 
 
 def report(table: OutcomeTable, p: Floats, after: Floats, seed: int = 0) -> list[Calibrated]:

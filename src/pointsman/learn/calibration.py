@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
+import numpy as np
 
 from pointsman import artifact
 from pointsman.artifact import Artifact
+from pointsman.classify.heads.rehearsal import Rehearsal, array
 from pointsman.errors import DataRefused
 from pointsman.learn.calibrate import Calibrated, cross_fitted, recalibrated, report
 from pointsman.learn.embedders import STATIC
@@ -68,7 +70,8 @@ def calibration(place: Path | str, data: Path | str, goal: Goal, *, out: Path | 
     top = _reference(table.models, prices, goal)
     after = cross_fitted(table, scores.p, seed)
     # The bound keeps its distance: how sure one may be is another question than how high.
-    moved = Scores(after, (after - (scores.p - scores.lower)).clip(0.0, 1.0), scores.foreign)
+    rehearsed = (Rehearsal(array(after, table.quality, np.random.default_rng(seed))),) if scores.rehearsals else ()
+    moved = Scores(after, (after - (scores.p - scores.lower)).clip(0.0, 1.0), scores.foreign, rehearsed)
     reached, notes = None, list(found.notes)
     if goal.is_set:
         # Without --out the artifact stays as it is, and the setting is for it.

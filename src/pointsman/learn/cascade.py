@@ -154,7 +154,7 @@ class Cascade:
         promise = prospects[self.rungs.tiers[decided]].p
         start = decided
         if decided and words:
-            whole = Benefit(prospects, words=words, price_weight=weight, delay_weight=self._delay_weight, enough=promise)
+            whole = Benefit(prospects, overlaps=self.rungs.overlaps_of(row), words=words, price_weight=weight, delay_weight=self._delay_weight, enough=promise)
             start = self._places[whole.entry(self.rungs.tiers[decided], self._max_climbs)]
         return self._benefit_plan(row, weight, start, promise)
 
@@ -164,7 +164,7 @@ class Cascade:
         tiers = self.rungs.tiers[start:]
         prospects = {tier: known[tier] for tier in tiers}
         words = {tier: said[tier] for tier in tiers if tier in said}
-        benefit = Benefit(prospects, words=words, price_weight=weight, delay_weight=self._delay_weight, enough=enough)
+        benefit = Benefit(prospects, overlaps=self.rungs.overlaps_of(row), words=words, price_weight=weight, delay_weight=self._delay_weight, enough=enough)
         holds = {tier: _WHOLE for tier in words
                  if tier == tiers[-1] or benefit.matters(tier, words[tier].no, tiers[tiers.index(tier) + 1 :], self._max_climbs)}
         if not any(tier in holds for tier in tiers[:-1]):

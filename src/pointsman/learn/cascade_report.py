@@ -23,6 +23,8 @@ with a third of them a way that is as good as another was told to be worse."""
 THRESHOLDS: tuple[float, ...] = (0.0, *(round(float(one), 4) for one in np.linspace(0.05, 0.95, 7)), 1.01)
 KEPT = (0.95, 0.99, 1.0)
 """Shares of the reference's quality whose cost is told."""
+SHARES = (0.5, 0.95, 0.99)
+"""Of queries that are answered by then: the times that are told."""
 COSTS = 12
 """Costs at which ways are compared."""
 DRAWS = 200
@@ -52,6 +54,16 @@ class Arm:
         return Points(self.cost, self.quality)
 
 
+class Point(msgspec.Struct, frozen=True, array_like=True):
+    """One setting of a way."""
+
+    cost: float
+    quality: float
+    p50_s: float
+    p95_s: float
+    p99_s: float
+
+
 class Standing(msgspec.Struct, frozen=True):
     """What a way comes to."""
 
@@ -65,11 +77,11 @@ class Standing(msgspec.Struct, frozen=True):
     quality: float
     cost: float
     climbs: float
-    p50_s: float
-    p95_s: float
-    p99_s: float
-    curve: tuple[tuple[float, float, float, float], ...]
-    """(cost, quality, p50 and p95 of seconds) of every setting, by cost."""
+    p50_s: Interval
+    p95_s: Interval
+    p99_s: Interval
+    curve: tuple[Point, ...]
+    """Every setting, by cost."""
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -130,6 +142,17 @@ def arms(cascade: Cascade, weights: Sequence[float] = WEIGHTS, thresholds: Seque
     ]
 
 
+def served(cascade: Cascade, name: str, weights: Sequence[float] = WEIGHTS) -> Arm:
+    """Routing + cascade alone, under another name: to be held beside itself with something changed."""
+    share = 1 / float(cascade.rungs.usd[:, -1].mean())
+    return _arm(name, weights, [cascade.both(one) for one in weights], share)
+
+
+def gap_between(found: Sequence[Arm], name: str, against: str, sizes: Sequence[int] | None = None, *, seed: int = 1, draws: int = DRAWS) -> Gap:
+    """Of any two of `found`, among which the cheapest and the reference must be."""
+    return _Ground(found, sizes, seed, draws).gap(name, against)
+
+
 class _Said:
     def __init__(self, progress: Progress | None, steps: int) -> None:
         self._progress, self._steps, self._done = progress, steps, 0
@@ -183,15 +206,15 @@ class _Ground:
         cost, quality = points[0]
         enough = np.flatnonzero(quality >= KEPT[0] * best[0][1][0] - 1e-12)
         at = int(min(enough, key=lambda one: cost[one])) if len(enough) else int(np.argmax(quality))
-        p50, p95, p99 = (_quantile(arm.seconds[at], self.weight, share) for share in (0.5, 0.95, 0.99))
+        p50, p95, p99 = (_interval(each) for each in _quantiles(arm.seconds[at], self._counts))
         order = np.argsort(cost, kind="stable")
         return Standing(arm.name, area, costs, arm.settings[at], float(quality[at]), float(cost[at]),
                         float(arm.asked[at] @ self.weight / self.weight.sum() - 1), p50, p95, p99,
                         tuple(self._point(arm, i, float(cost[i]), float(quality[i])) for i in order.tolist()))
 
-    def _point(self, arm: Arm, at: int, cost: float, quality: float) -> tuple[float, float, float, float]:
-        p50, p95 = _quantile(arm.seconds[at], self.weight, 0.5), _quantile(arm.seconds[at], self.weight, 0.95)
-        return round(cost, 5), round(quality, 5), round(p50, 4), round(p95, 4)
+    def _point(self, arm: Arm, at: int, cost: float, quality: float) -> Point:
+        p50, p95, p99 = (each[0] for each in _quantiles(arm.seconds[at], self._counts[:1]))
+        return Point(round(cost, 5), round(quality, 5), round(p50, 4), round(p95, 4), round(p99, 4))
 
     def gap(self, name: str, against: str) -> Gap:
         means, heights = [], []
@@ -215,7 +238,9 @@ def _maybe(drawn: Sequence[float | None]) -> Interval | None:
     return None if drawn[0] is None else _interval([drawn[0], *known])
 
 
-def _quantile(values: Floats, weight: Floats, share: float) -> float:
+def _quantiles(values: Floats, counts: Sequence[Floats]) -> list[list[float]]:
+    """p50, p95 and p99, each for every resample of the rows."""
     order = np.argsort(values, kind="stable")
-    cumulative = np.cumsum(weight[order]) / weight.sum()
-    return float(values[order][min(len(values) - 1, int(np.searchsorted(cumulative, share - 1e-12)))])
+    ordered, last = values[order], len(values) - 1
+    cumulative = [np.cumsum(one[order]) / one.sum() for one in counts]
+    return [[float(ordered[min(last, int(np.searchsorted(one, share - 1e-12)))]) for one in cumulative] for share in SHARES]

@@ -19,11 +19,13 @@ from pointsman.learn.cascade_report import Report, arms, report
 from pointsman.learn.dataset import read_dataset
 from pointsman.learn.judged_answers import JudgedAnswers
 from pointsman.learn.left_out import left_out
+from pointsman.learn.overlap import Overlap, by_task, overlaps_of
 from pointsman.learn.prices import prices_of
 from pointsman.learn.reliance import SIGNALS, Reliance, rates_beyond, rates_of, reliance, scores_left_out, weights_of
 from pointsman.learn.rungs import Marks, Rungs, rungs_of, simulated
 from pointsman.learn.scoring import score
 from pointsman.learn.table import Floats
+from pointsman.learn.task_reliance import TaskReliance, kinds_of, on_task
 
 Progress: TypeAlias = Callable[[str, float], None]
 
@@ -61,6 +63,10 @@ class Fitted(msgspec.Struct, frozen=True):
     rates: dict[str, Rates]
     """Tier -> error rates to set: beyond what the router expected, where that is known."""
     notes: tuple[str, ...]
+    on_tasks: tuple[TaskReliance, ...] = ()
+    """What is different on kinds of work that the router can tell, as far as labels suffice."""
+    overlaps: tuple[Overlap, ...] = ()
+    """How far tiers succeed together, over all and on those kinds of work."""
 
 
 def evaluated(path: Path, wishes: Wishes = Wishes(), progress: Progress | None = None) -> Report:
@@ -103,6 +109,7 @@ def _of_answers(answers: JudgedAnswers, wishes: Wishes) -> tuple[Rungs, list[str
         said = _by_features(answers, p)
         notes.append("verifier scores: log-probabilities, each answer weighed by weights that had not seen it")
     rates = _rates(answers, said, p)
+    made = replace(made, overlaps=by_task(overlaps_of(answers.tiers, answers.quality, p, seed=wishes.seed)))
     notes += [f"too few judged answers of {tier}, good or bad: its answers are taken as they are" for tier in answers.tiers[:-1] if tier not in rates]
     return made.judged_with(said, rates), notes
 
@@ -184,6 +191,7 @@ def fitted(path: Path, wishes: Wishes = Wishes(), *, price_weight: float = 0.2, 
         if not np.isfinite(said[:, :-1]).any():
             said = _by_features(answers, p)
     rates = _rates(answers, said, p)
+    kinds = kinds_of(answers)
     share = answers.usd / np.maximum(answers.usd.mean(axis=0).max(), 1e-30)
     reliances = []
     for name in ("", *sorted(set(answers.task) - {""})):
@@ -192,7 +200,12 @@ def fitted(path: Path, wishes: Wishes = Wishes(), *, price_weight: float = 0.2, 
             gap = price_weight * float(share[rows, place + 1].mean())
             reliances.append(reliance(tier, name, said[rows, place], answers.quality[rows, place], wishes.seed,
                                       higher=answers.quality[rows, place + 1], gap=gap))
-    return Fitted(tiers, len(answers), tuple(reliances), weights, rates, (*answers.notes, how))
+    graded = answers.has_features and not np.isfinite(answers.score[:, :-1]).any()
+    tasks = [found for kind in sorted(set(kinds) - {""}) for place in range(len(tiers) - 1) if (found := on_task(
+        answers, said, p, kind, kinds, place, price_weight * float(share[[one == kind for one in kinds], place + 1].mean()),
+        _signals(answers, place) if graded else None)) is not None] if len(set(kinds)) > 1 else []
+    return Fitted(tiers, len(answers), tuple(reliances), weights, rates, (*answers.notes, how), tuple(tasks),
+                  tuple(overlaps_of(tiers, answers.quality, p, kinds if len(set(kinds)) > 1 else (), wishes.seed)))
 
 
 def _only(path: Path, answers: JudgedAnswers, task: str) -> JudgedAnswers:

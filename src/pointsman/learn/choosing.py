@@ -11,15 +11,21 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsman.classify.policy import allowed
+
 Floats: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.intp]
 
 
-def chosen(p: Floats, lower: Floats, order: Sequence[int], reference: int, quality: float, foreign: NDArray[np.bool_] | None = None) -> Places:
-    """(n,) the place of each row's model: the first in `order` (cheapest first) whose lower bound reaches `quality` of the
-    reference's expectation; the reference clears by definition. Rows unlike all labels go to the reference."""
-    bar = quality * p[:, reference]
-    clears = lower >= bar[:, None]
+def chosen(p: Floats, lower: Floats, order: Sequence[int], reference: int, quality: float, foreign: NDArray[np.bool_] | None = None,
+           allowances: Sequence[float] | None = None) -> Places:
+    """(n,) the place of each row's model: the first in `order` (cheapest first) that reaches `quality`; the reference clears by
+    definition. With `allowances` (by quality, of this reference) a model reaches it that is expected to lose no more than that,
+    without them one whose lower bound reaches `quality` of the reference's expectation. Rows unlike all labels go to the reference."""
+    if allowances is None:
+        clears = lower >= (quality * p[:, reference])[:, None]
+    else:
+        clears = p >= (p[:, reference] - allowed(allowances, quality))[:, None]
     clears[:, reference] = True
     ranked = clears[:, list(order)]
     found = np.asarray(order, dtype=np.intp)[np.argmax(ranked, axis=1)]

@@ -39,14 +39,15 @@ Floats: TypeAlias = NDArray[np.float64]
 
 SOURCES = ("mmlu_pro", "reasoning_gym", "llmrouter", "routerbench")
 PRIOR: dict[str, float] = {
-    "commas": 1.0, "numbers": 0.5, "stem": 0.7, "options": -0.7, "common": 0.7, "operators": 0.7, "long_words": 0.5,
-    "structural.code_task": 1.0, "structural.proof": 2.5, "structural.algorithm": 0.5, "structural.code_error": 0.5,
+    "commas": 1.0, "numbers": 0.7, "quantities": 0.3, "line": 0.9, "story": 0.5, "common": 0.9, "long_words": 0.5, "blanks": 0.4,
+    "operators": 0.2, "brackets": -0.4, "repeated": -0.5, "sentences": -0.3, "options": -0.7,
+    "structural.code_task": 1.3, "structural.proof": 2.5, "structural.algorithm": 0.5, "structural.code_error": 0.5,
     "structural.thorough": 0.6, "structural.analysis": 0.6, "structural.constraints": 0.3, "structural.turns": 0.1, "structural.tools": 0.5,
     "structural.schema": 0.1, "structural.images": 0.3,
-    "structural.daily": -0.5, "structural.question": -0.3, "structural.greeting": -0.5, "structural.simple_task": -0.3,
+    "structural.daily": -0.3, "structural.question": -0.4, "structural.greeting": -0.5, "structural.simple_task": -0.3,
 }
-"""Weights of standardised signs, set by hand; 0 for the rest. The first line and `code_task` rank the
-sources better than chance in the mean, each by itself; the others are about things that benchmarks do not hold (proofs, stack traces, greetings, tools)."""
+"""Weights of standardised signs, set by hand; 0 for the rest. The first two lines and `code_task`
+rank the sources; the others are about things that benchmarks do not hold (proofs, stack traces, greetings, tools)."""
 PRIOR_SCALE = 0.2
 """Size of the prior beside targets of unit variance. .05 to .2 rank equally well; the largest forgets least of it."""
 PRIOR_STRENGTH = 10.0

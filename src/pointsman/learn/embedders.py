@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pointsman.classify.embedders.embedder import Embedder
 from pointsman.classify.embedders.sentence import load_sentence
 from pointsman.classify.embedders.vault import Absent
+from pointsman.learn.remote_embedder import RemoteEmbedder, is_remote, settings_of
 
 Vectors = NDArray[np.float32]
 STATIC = "static"
@@ -48,10 +50,21 @@ class Parallel:
 
 def sentence_of(name: str) -> tuple[Embedder | None, str]:
     """The sentence embedder of that name (`auto`, `l6`, `l3`, a folder, or as an artifact names it), on all cores; or why it
-    cannot run here."""
+    cannot run here. `URL#MODEL` is one elsewhere: raises DataRefused when it does not answer."""
     if name == STATIC:
         return None, ""
+    if is_remote(name):
+        return RemoteEmbedder(settings_of(name)), ""
     try:
         return Parallel(load_sentence(name)), ""
     except Absent as exc:
         return None, str(exc)
+
+
+def in_manifest(embedder: Embedder | None) -> dict[str, Any] | None:
+    """What an artifact remembers of the embedder it is trained beside."""
+    if embedder is None:
+        return None
+    if isinstance(embedder, RemoteEmbedder):
+        return embedder.elsewhere.in_manifest()
+    return {"name": embedder.name, "digest": embedder.digest}

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsman.classify.heads.rehearsal import Rehearsal, together
 from pointsman.learn.choosing import at_price, chosen
 from pointsman.learn.frontier import Points, aiq, cost_of
 from pointsman.learn.metrics import Curve, Floats, Interval, curve
@@ -98,6 +99,8 @@ class Scores(msgspec.Struct, frozen=True):
     p: Floats
     lower: Floats
     foreign: NDArray[np.bool_]
+    rehearsals: tuple[Rehearsal, ...] = ()
+    """Of the artifact's stacks, columns as in `p`: what the policy goes by where there are any."""
 
 
 def evaluate(table: OutcomeTable, scores: Scores, prices: Prices, *, reference: str | None = None, seed: int = 1, draws: int = DRAWS,
@@ -117,7 +120,8 @@ def evaluate(table: OutcomeTable, scores: Scores, prices: Prices, *, reference: 
     if ground.rows >= FEWEST and len(table.models) > 1:
         best = table.models[ground.best_single()]
         routers, margin = ground.routers(best)
-        settings = tuple(_setting(table, ground, order, quality) for quality in TRIED)
+        told = together(scores.rehearsals, order, top) if scores.rehearsals else None
+        settings = tuple(_setting(table, ground, order, quality, told) for quality in TRIED)
     return Evaluation(ground.rows, table.models[bottom], table.models[top], best, prices.how, heads, routers, settings, margin,
                       float(scores.foreign.mean()) if len(table) else 0.0, tuple(remarks))
 
@@ -265,10 +269,10 @@ class _Ground:
         return Points(np.array([self.usd[choice] for choice in choices]), np.array([self.quality[rows, choice] for choice in choices]))
 
 
-def _setting(table: OutcomeTable, ground: _Ground, order: Sequence[int], quality: float) -> Setting:
+def _setting(table: OutcomeTable, ground: _Ground, order: Sequence[int], quality: float, allowances: tuple[float, ...] | None) -> Setting:
     places = list(ground.places)
     ladder = [places.index(place) for place in order if place in places]
-    choice = chosen(ground.p, ground.lower, ladder, ground.top, quality, ground.foreign)
+    choice = chosen(ground.p, ground.lower, ladder, ground.top, quality, ground.foreign, allowances)
     got, best = ground.quality[np.arange(ground.rows), choice], ground.quality[:, ground.top]
 
     def kept(counts: Floats | None) -> float | None:

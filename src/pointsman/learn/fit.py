@@ -14,7 +14,8 @@ from threadpoolctl import threadpool_limits
 
 from pointsman.artifact import ArtifactDraft
 from pointsman.classify.embedders.static import shipped_static
-from pointsman.classify.heads import surface
+from pointsman.classify.heads import rehearsal, surface
+from pointsman.classify.heads.calibration import Curves
 from pointsman.classify.heads.query import Query
 from pointsman.classify.heads.reading import CLIP, Reader, Reading, points
 from pointsman.classify.heads.scorer import Static, features_version
@@ -176,6 +177,9 @@ class Fit:
         raw, quality, weight = self._calibration_rows(fitted, blocks, dense)
         self.held_out[name] = raw
         self.arrays[f"{name}.curves"] = curves(raw, quality, weight)
+        # A row that a model was not run on has no held-out score of it either where models were fitted one by one.
+        expected = np.where(np.isfinite(raw), Curves(self.arrays[f"{name}.curves"])(np.nan_to_num(raw, nan=0.5)), np.nan)
+        self.arrays[f"{name}.{rehearsal.ARRAY}"] = rehearsal.array(expected, quality, np.random.default_rng(self.seed))
         tokens = self._tokens(blocks)
         for block in ("ngrams", *dense):
             both = [fitted.weights[block]] + ([] if tokens is None else [tokens.weights[block]])

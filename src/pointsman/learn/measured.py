@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsman.artifact import Artifact
+from pointsman.classify.heads.ladder import is_ladder
 from pointsman.classify.heads.predicted import Predicted
+from pointsman.classify.heads.rehearsal import Rehearsal, of_artifact
 from pointsman.errors import DataRefused
 from pointsman.learn import near_duplicate
 from pointsman.learn.dataset import read_dataset
+from pointsman.learn.embedders import STATIC
 from pointsman.learn.evaluate import Scores
 from pointsman.learn.scoring import Scored, score
 from pointsman.learn.table import OutcomeTable
@@ -31,17 +34,19 @@ class Measured:
     places: tuple[int, ...]
     """Of the table's models among the artifact's."""
     notes: tuple[str, ...]
+    rehearsals: tuple[Rehearsal, ...] = ()
+    """Of the artifact's stacks that answered."""
 
     @property
     def scores(self) -> Scores:
         """Of the table's models."""
-        return of_places(self.scored.predicted, self.places)
+        return of_places(self.scored.predicted, self.places, self.rehearsals)
 
 
-def of_places(predicted: Predicted, places: tuple[int, ...]) -> Scores:
+def of_places(predicted: Predicted, places: tuple[int, ...], rehearsals: Sequence[Rehearsal] = ()) -> Scores:
     """Some columns of what was predicted."""
     columns = list(places)
-    return Scores(predicted.p[:, columns], predicted.lower[:, columns], predicted.is_foreign)
+    return Scores(predicted.p[:, columns], predicted.lower[:, columns], predicted.is_foreign, tuple(one.of_places(columns) for one in rehearsals))
 
 
 def measured(artifact: Artifact, data: Path | str, *, shape: str | None = None, split: str | None = None, embedder: str = "auto",
@@ -51,7 +56,8 @@ def measured(artifact: Artifact, data: Path | str, *, shape: str | None = None, 
     scored = score(artifact, table.prompts, embedder=embedder, progress=progress)
     if scored.note:
         notes.append(scored.note)
-    return Measured(table, scored, tuple(scored.models.index(model) for model in table.models), tuple(notes))
+    rehearsals = () if is_ladder(artifact) else of_artifact(artifact, with_sentence=scored.embedder != STATIC)
+    return Measured(table, scored, tuple(scored.models.index(model) for model in table.models), tuple(notes), rehearsals)
 
 
 def labelled(artifact: Artifact, data: Path | str, shape: str | None, split: str | None) -> tuple[OutcomeTable, list[str]]:

@@ -114,7 +114,7 @@ def auroc(score: Floats, quality: Floats) -> float | None:
     return float(good @ below[place] / (good.sum() * bad.sum()))
 
 
-def rates_beyond(score: Floats, quality: Floats, p: Floats) -> Rates | None:
+def rates_beyond(score: Floats, quality: Floats, p: Floats, weight: Floats | None = None) -> Rates | None:
     """Error rates as evidence that comes on top of what the router expected, `p`: by how much a yes and a no really move the odds,
     pulled towards not at all by `PULL` answers. A verifier that repeats what the router knows is a coin. None = too few answers.
 
@@ -124,9 +124,10 @@ def rates_beyond(score: Floats, quality: Floats, p: Floats) -> Rates | None:
     good = float(quality[spoken].sum())
     if good < FEWEST or spoken.sum() - good < FEWEST:
         return None
+    weight = np.ones(len(score)) if weight is None else weight
     odds = _log_odds(p[spoken])
     passes = score[spoken] >= PASSES_FROM
-    yes, no = (float(np.exp(_shift(odds[part], quality[spoken][part]))) for part in (passes, ~passes))
+    yes, no = (float(np.exp(_shift(odds[part], quality[spoken][part], weight[spoken][part]))) for part in (passes, ~passes))
     if yes <= 1 or no >= 1:
         return Rates(0.5, 0.5)
     return Rates((1 - no) / (yes - no), no * (yes - 1) / (yes - no))
@@ -137,32 +138,34 @@ def _log_odds(p: Floats) -> Floats:
     return np.asarray(np.log(inside / (1 - inside)))
 
 
-def _shift(odds: Floats, quality: Floats) -> float:
+def _shift(odds: Floats, quality: Floats, weight: Floats) -> float:
     """What must be added to log-odds so that outcomes are met on average, pulled towards nothing."""
     found = 0.0
     for _ in range(_STEPS):
         p = 1 / (1 + np.exp(-(odds + found)))
-        found -= float((p - quality).sum() + PULL * 0.25 * found) / float((p * (1 - p)).sum() + PULL * 0.25)
+        found -= float(weight @ (p - quality) + PULL * 0.25 * found) / float(weight @ (p * (1 - p)) + PULL * 0.25)
     return found
 
 
-def weights_of(features: Sequence[Mapping[str, float]], quality: Floats, names: Sequence[str] = SIGNALS, p: Floats | None = None) -> dict[str, float] | None:
+def weights_of(features: Sequence[Mapping[str, float]], quality: Floats, names: Sequence[str] = SIGNALS, p: Floats | None = None,
+               counts: Floats | None = None) -> dict[str, float] | None:
     """Weights of `logprobs`: a logistic score of those features, good and bad answers weighing the same, pulled towards saying
     nothing by as much as ten answers of each kind. `p`: what the router expected of each answer; then the score is what the features
-    say on top of that. None = too few answers of either kind."""
+    say on top of that. `counts`: how much each answer weighs. None = too few answers of either kind."""
     rows = _matrix(features, names)
     known = np.isfinite(rows).all(axis=1)
     rows, quality, p = rows[known], quality[known], None if p is None else p[known]
-    good, bad = quality, 1 - quality
-    if good.sum() < FEWEST or bad.sum() < FEWEST:
+    if quality.sum() < FEWEST or (1 - quality).sum() < FEWEST:
         return None
+    counts = np.ones(len(rows)) if counts is None else counts[known]
+    good, bad, size = quality * counts, (1 - quality) * counts, float(counts.sum())
     centre, spread = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-6)
     design = np.column_stack([np.ones(len(rows)), (rows - centre) / spread])
     if p is None:
-        weight = len(rows) / 2 * (good / good.sum() + bad / bad.sum())
-        target, before = (len(rows) / 2 * good / good.sum()) / np.maximum(weight, 1e-12), np.zeros(len(rows))
+        weight = size / 2 * (good / good.sum() + bad / bad.sum())
+        target, before = (size / 2 * good / good.sum()) / np.maximum(weight, 1e-12), np.zeros(len(rows))
     else:
-        weight, target, before = np.ones(len(rows)), quality, _log_odds(p)
+        weight, target, before = counts, quality, _log_odds(p)
     found = np.zeros(design.shape[1])
     pull = np.diag([1e-6 if p is None else PULL * 0.25, *([PULL * 0.25] * rows.shape[1])])
     for _ in range(_STEPS):
@@ -183,7 +186,7 @@ def scores_of(weights: Mapping[str, float], features: Sequence[Mapping[str, floa
 
 
 def scores_left_out(features: Sequence[Mapping[str, float]], quality: Floats, groups: NDArray[np.intp], names: Sequence[str] = SIGNALS,
-                    seed: int = 0, p: Floats | None = None) -> Floats:
+                    seed: int = 0, p: Floats | None = None, counts: Floats | None = None) -> Floats:
     """Scores of every answer by weights that had not seen its group; NaN where there were too few answers to fit."""
     count = int(groups.max()) + 1 if len(groups) else 0
     fold = np.random.default_rng(seed).integers(0, FOLDS, count)[groups]
@@ -191,7 +194,7 @@ def scores_left_out(features: Sequence[Mapping[str, float]], quality: Floats, gr
     for one in range(FOLDS):
         out = np.flatnonzero(fold == one)
         weights = weights_of([features[i] for i in np.flatnonzero(fold != one).tolist()], quality[fold != one], names,
-                             None if p is None else p[fold != one])
+                             None if p is None else p[fold != one], None if counts is None else counts[fold != one])
         if weights is not None and len(out):
             found[out] = scores_of(weights, [features[i] for i in out.tolist()])
     return found

@@ -6,7 +6,8 @@ table says so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ from pointsman.core.verdict import Rates, probability
 from pointsman.learn.table import Floats
 
 Marks: TypeAlias = NDArray[np.bool_]
+Overlaps: TypeAlias = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Rungs:
     check_s: Floats
     task: tuple[str, ...] = ()
     """Of each row; empty = nobody said."""
+    overlaps: Mapping[str, Overlaps] = field(default_factory=dict)
+    """Task, or "" for all others -> tier -> higher tier -> how far they succeed together, where it was measured."""
 
     def __post_init__(self) -> None:
         shape = len(self.quality), len(self.tiers)
@@ -55,6 +59,11 @@ class Rungs:
 
     def __len__(self) -> int:
         return len(self.quality)
+
+    def overlaps_of(self, row: int) -> Overlaps:
+        """What the machine is told of a row's tiers."""
+        task = self.task[row] if self.task else ""
+        return self.overlaps.get(task) or self.overlaps.get("", {})
 
     @property
     def price(self) -> Floats:

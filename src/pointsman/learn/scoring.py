@@ -10,12 +10,14 @@ import numpy as np
 
 from pointsman.artifact import Artifact
 from pointsman.classify.embedders.embedder import Embedder
+from pointsman.classify.embedders.remote import PROBES, Elsewhere, elsewhere_of
 from pointsman.classify.heads.ladder import Ladder, is_ladder
 from pointsman.classify.heads.predicted import Predicted
 from pointsman.classify.heads.query import Query
 from pointsman.classify.heads.scorer import Scorer
-from pointsman.errors import ArtifactOfAnotherVersion
+from pointsman.errors import ArtifactOfAnotherVersion, DataRefused
 from pointsman.learn.embedders import STATIC, sentence_of
+from pointsman.learn.remote_embedder import RemoteEmbedder, is_remote
 
 Progress: TypeAlias = Callable[[str, float], None]
 
@@ -69,10 +71,34 @@ def _nothing(models: int) -> Predicted:
 
 def _sentence(artifact: Artifact, name: str, asked: str) -> tuple[Embedder | None, str]:
     """The embedder that the artifact was trained with, or None and what is lost. Another one under its name is refused."""
+    elsewhere = elsewhere_of(artifact.features["sentence"])
+    if elsewhere is not None and not is_remote(asked):
+        return None, (f"the artifact was trained with the embedder {elsewhere.model} elsewhere, and --embedder URL#{elsewhere.model} does not say "
+                      "where that is: its static scores are used, which know less")
     found, why = sentence_of(name if asked == "auto" else asked)
+    if isinstance(found, RemoteEmbedder):
+        return _same(artifact, name, elsewhere, found), ""
     if found is None:
         return None, f"the artifact was trained with {name}, which cannot run here ({why}): its static scores are used, which know less"
     ours, theirs = found.digest, artifact.features["sentence"]["digest"]
     if ours != theirs:
         raise ArtifactOfAnotherVersion(str(artifact.path), f"sentence embedder {name}", theirs, ours)
     return found, ""
+
+
+def _same(artifact: Artifact, name: str, elsewhere: Elsewhere | None, found: RemoteEmbedder) -> Embedder:
+    """The remote embedder, if it is the one that the artifact was trained beside."""
+    if elsewhere is None:
+        raise ArtifactOfAnotherVersion(str(artifact.path), f"sentence embedder {name}", artifact.features["sentence"]["digest"], found.digest)
+    why = elsewhere.differs(found.embed(PROBES)) or _other_settings(elsewhere, found.elsewhere)
+    if why:
+        raise DataRefused("--embedder", f"{found.name} is not the embedder that {artifact.path} was trained beside: {why}")
+    return found
+
+
+def _other_settings(trained: Elsewhere, here: Elsewhere) -> str:
+    for setting in ("model", "asked_dims", "max_chars"):
+        theirs, ours = getattr(trained, setting), getattr(here, setting)
+        if theirs != ours:
+            return f"{setting.replace('asked_', '')} was {theirs}, here it is {ours}"
+    return ""

@@ -1,7 +1,7 @@
 """The value of `quality` in the configuration that reaches a goal: a quality to keep, a share of calls, or a budget.
 
-`quality` is what a cheaper tier must surely reach of the reference's expectation. What that keeps and costs on labelled rows
-is tried for every value, with the rule that serves.
+`quality` is what is to be kept of the reference's quality in the mean. What a value really keeps and costs on labelled rows is
+tried for every one, with the rule that serves.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pointsman.classify.heads.rehearsal import together
 from pointsman.learn.choosing import chosen
 from pointsman.learn.evaluate import Scores
 from pointsman.learn.metrics import Floats, Interval
@@ -48,7 +49,8 @@ def setting(table: OutcomeTable, scores: Scores, usd: Floats, order: Sequence[in
     rows = np.isfinite(table.quality).all(axis=1)
     if int(rows.sum()) < FEWEST:
         return None
-    tried = _Tried(table.quality[rows], scores.p[rows], scores.lower[rows], scores.foreign[rows], usd, order, reference)
+    allowances = together(scores.rehearsals, order, reference) if scores.rehearsals else None
+    tried = _Tried(table.quality[rows], scores.p[rows], scores.lower[rows], scores.foreign[rows], usd, order, reference, allowances)
     rng = np.random.default_rng(seed)
     counts = [np.bincount(rng.integers(0, tried.rows, tried.rows), minlength=tried.rows).astype(np.float64) for _ in range(draws)]
 
@@ -73,9 +75,10 @@ def setting(table: OutcomeTable, scores: Scores, usd: Floats, order: Sequence[in
 class _Tried:
     """Every setting's choices on the rows, and what they come to."""
 
-    def __init__(self, quality: Floats, p: Floats, lower: Floats, foreign: NDArray[np.bool_], usd: Floats, order: Sequence[int], reference: int) -> None:
+    def __init__(self, quality: Floats, p: Floats, lower: Floats, foreign: NDArray[np.bool_], usd: Floats, order: Sequence[int], reference: int,
+                 allowances: tuple[float, ...] | None) -> None:
         self.rows = len(quality)
-        self.choices = np.array([chosen(p, lower, order, reference, one, foreign) for one in GRID_OF_QUALITY])
+        self.choices = np.array([chosen(p, lower, order, reference, one, foreign, allowances) for one in GRID_OF_QUALITY])
         self._got = quality[np.arange(self.rows), self.choices]
         self._best = quality[:, reference]
         self._cost = usd[self.choices]

@@ -17,12 +17,13 @@ from pointsman.classify.embedders.embedder import Embedder
 from pointsman.classify.embedders.static import shipped_static
 from pointsman.classify.heads.calibration import Curves
 from pointsman.classify.heads.query import Query
+from pointsman.classify.heads.rehearsal import ARRAY, Rehearsal
 from pointsman.classify.heads.scorer import features_version
 from pointsman.errors import DataRefused
 from pointsman.learn import checks, near_duplicate, rivals
 from pointsman.learn.checks import Finding
 from pointsman.learn.dataset import Dataset, read_dataset
-from pointsman.learn.embedders import STATIC, sentence_of
+from pointsman.learn.embedders import STATIC, in_manifest, sentence_of
 from pointsman.learn.evaluate import Evaluation, Scores, evaluate
 from pointsman.learn.fit import Fit
 from pointsman.learn.prices import prices_of
@@ -126,8 +127,7 @@ def fitted(table: OutcomeTable, seed: int, sentence: Embedder | None, progress: 
     sentences = None if sentence is None else _embedded(sentence, texts, progress)
     progress("fitting", 0.0)
     fit = Fit(table, queries, vectors, sentences, seed)
-    about = None if sentence is None else {"name": sentence.name, "digest": sentence.digest}
-    return fit.draft({**features_version(static), "sentence": about}, progress), fit
+    return fit.draft({**features_version(static), "sentence": in_manifest(sentence)}, progress), fit
 
 
 def _embedded(sentence: Embedder, texts: Sequence[str], progress: Progress) -> Vectors:
@@ -145,7 +145,8 @@ def _picture(table: OutcomeTable, draft: ArtifactDraft, fit: Fit, wishes: Wishes
     # A model has no held-out score on rows where it was not run; nothing is measured there either.
     p = {name: np.clip(Curves(draft.arrays[f"{name}.curves"])(np.nan_to_num(raw, nan=0.5)), 0.0, 1.0) for name, raw in fit.held_out.items()}
     best = "full" if "full" in p else "static"
-    scores = Scores(p[best], p[best], np.zeros(len(rows), dtype=np.bool_))
+    rehearsals = tuple(Rehearsal(draft.arrays[f"{name}.{ARRAY}"]) for name in p)
+    scores = Scores(p[best], p[best], np.zeros(len(rows), dtype=np.bool_), rehearsals)
     prices = prices_of(table.models, table.quality, wishes.prices, wishes.ladder)
     others = rivals.expectations(fit)
     if best == "full":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from pointsman.core.fleet import EndpointSpec, EndpointState, EndpointView, LoadReport
+from pointsman.core.fleet import TOKEN_S, EndpointSpec, EndpointState, EndpointView, LoadReport
 from pointsman.core.settings import HealthSettings
 from pointsman.pools import health as table
 from pointsman.pools.forecast import Forecast
@@ -38,14 +38,16 @@ class Vitals:
     __slots__ = (
         "awaited_tokens", "awaiting", "began_at", "elsewhere", "elsewhere_tokens", "excess_tokens", "forecast", "health", "in_flight", "in_flight_tokens", "is_draining",
         "is_new", "last_answered_at", "length_s", "not_ready", "not_ready_until", "open_at", "paced", "paced_s", "paced_tokens",
-        "probe", "report", "report_in_flight", "shared", "sibling", "slowness", "ttft_s", "warm_from", "windows",
+        "probe", "report", "report_in_flight", "shared", "sibling", "slowness", "strangers_tokens", "token_s", "ttft_s",
+        "warm_from", "windows",
     )  # fmt: skip
 
     def __init__(self) -> None:
         # Attempts that it is serving, and their estimated tokens. Both return to zero when the last lease closes.
         self.in_flight = 0
         self.in_flight_tokens = 0
-        # Prompts whose answers have not begun: their tokens, and since when each stream waits, the oldest first.
+        # Prompts whose answers have not begun: their tokens, but for those that a balancer with a memory takes to be in the cache
+        # there, and since when each stream waits, the oldest first.
         self.awaited_tokens = 0
         self.awaiting: dict[object, float] = {}
         # When a stream last got its first token, and what the next one may expect.
@@ -53,6 +55,8 @@ class Vitals:
         self.forecast = Forecast()
         # A sibling's, for as long as its own says nothing. Set by the pool.
         self.sibling: Forecast | None = None
+        # What a token of a prompt takes at an endpoint of the middle. Set by the pool.
+        self.token_s = TOKEN_S
         # What other processes of this router have in flight there, as they last said.
         self.elsewhere = 0
         self.elsewhere_tokens = 0
@@ -76,6 +80,8 @@ class Vitals:
         self.report_in_flight = 0
         # Its reported queue beyond the middle of the pool's. Set by the pool.
         self.excess_tokens = 0
+        # Of the requests that it reports, what is not ours, beyond the middle of the pool. Set by the pool.
+        self.strangers_tokens = 0
         # Answers whose tokens were counted, and their seconds and tokens with older ones fading.
         self.paced = 0
         self.paced_s = self.paced_tokens = 0.0
@@ -93,17 +99,29 @@ class Vitals:
         shared = self.shared
         return self.in_flight + (self.elsewhere if shared is None else shared.elsewhere())
 
+    @property
+    def awaited(self) -> int:
+        """Prompt tokens whose answers have not begun, of all processes that share their counts."""
+        shared = self.shared
+        return self.awaited_tokens + (0 if shared is None else shared.awaited_elsewhere())
+
+    def await_(self, tokens: int) -> None:
+        """So many more prompt tokens are awaited; fewer, when negative."""
+        self.awaited_tokens += tokens
+        if self.shared is not None:
+            self.shared.set(self.in_flight, self.awaited_tokens)
+
     def share(self, count: SharedCount) -> None:
         """From now on others see at once what is in flight here."""
         self.shared = count
-        count.set(self.in_flight)
+        count.set(self.in_flight, self.awaited_tokens)
 
     def take(self, lease: object, tokens: int, now: float) -> LeaseKind:
         """Counts `lease` in and says what its outcome will mean."""
         self.in_flight += 1
         self.in_flight_tokens += tokens
         if self.shared is not None:
-            self.shared.set(self.in_flight)
+            self.shared.set(self.in_flight, self.awaited_tokens)
         if self.is_new:
             self.is_new, self.warm_from = False, now
         if self.health.state is EndpointState.HEALTHY:
@@ -118,17 +136,28 @@ class Vitals:
         self.in_flight -= 1
         self.in_flight_tokens -= tokens
         if self.shared is not None:
-            self.shared.set(self.in_flight)
+            self.shared.set(self.in_flight, self.awaited_tokens)
 
     def expected_s(self) -> float | None:
         """Until the next stream's first token; None = nobody can tell. Before it has answered enough itself, as a sibling of the
         middle would."""
         line = self.line
-        return None if line is None else line.expects(self.awaited_tokens)
+        return None if line is None else line.expects(self.awaited)
 
     @property
     def line(self) -> Forecast | None:
         return self.forecast if self.forecast.is_known else self.sibling
+
+    def wait_s(self, now: float, token_s: float, awaited: int) -> float:
+        """Until a prompt that comes now behind `awaited` tokens would be read, where a token takes `token_s`: at least half of what
+        stands before it takes, whatever a line through few answers says, and what the endpoint has been silent for."""
+        line = self.line
+        if line is None:
+            return token_s * awaited
+        expected = line.expects(awaited) or 0.0
+        if not awaited:
+            return expected
+        return max(expected, token_s * awaited / 2, self.silence_s(now))
 
     def silence_s(self, now: float) -> float:
         """How long nothing has come although somebody waits. Before it has answered enough, how long the one that came first
@@ -151,7 +180,7 @@ class Vitals:
         silence = self.silence_s(now) / (idle + EXPECTED_SHARE * limit_s)
         if idle >= limit_s:
             return 0.0 if silence < 1.0 else silence
-        added = (line.expects(self.awaited_tokens) or 0.0) - idle
+        added = (line.expects(self.awaited) or 0.0) - idle
         return max(silence, added / (EXPECTED_SHARE * (limit_s - idle)))
 
     def learn(
@@ -282,13 +311,20 @@ class Endpoint:
         report = self.fresh_report(now)
         return self.slots if report is None else _least(report.slots, self.spec.max_in_flight)
 
-    def view(self, now: float) -> EndpointView:
-        """What a balancer sees."""
-        vitals, report = self.vitals, self.fresh_report(now)
+    def view(self, now: float, *, waits: bool = False) -> EndpointView:
+        """What a balancer sees. `waits`: what a prompt would wait there, for those that go by it (a microsecond)."""
+        vitals, report, weight = self.vitals, self.fresh_report(now), self.weight(now)
+        token_s, wait_s, awaited = vitals.token_s / weight, 0.0, 0
+        if waits:
+            awaited = vitals.awaited
+            wait_s = vitals.wait_s(now, token_s, awaited)
+            if report is not None and vitals.strangers_tokens:
+                wait_s += token_s * vitals.strangers_tokens
         return EndpointView(
             self.id, vitals.state(), vitals.busy,
             vitals.in_flight_tokens + vitals.elsewhere_tokens, self.slots_now(now), report,
-            0 if report is None else vitals.excess_tokens, self.weight(now), self.key, self.lateness(now),
+            0 if report is None else vitals.excess_tokens, weight, self.key, self.lateness(now),
+            wait_s, token_s, awaited,
         )  # fmt: skip
 
     def lateness(self, now: float) -> float:

@@ -14,15 +14,19 @@ FADE = 0.05
 """Weight of the newest answer: some twenty of them, seconds of a busy endpoint."""
 LEAST = 10
 """Answers before anything is foretold."""
+LEAST_SPREAD = 1e-6
+"""Of the mean square of the tokens ahead, what their variance must be before it is more than rounding."""
 
 
 class Forecast:
     """One endpoint's line. A few hundred nanoseconds a call."""
 
-    __slots__ = ("_ahead", "_answers", "_product", "_seconds", "_square")
+    __slots__ = ("_ahead", "_answers", "_product", "_seconds", "_square", "token_s")
 
     def __init__(self) -> None:
         self._answers = 0
+        self.token_s = 0.0
+        """What a token more takes: the slope. 0 = nothing was seen of it."""
         # Fading means of: tokens ahead, seconds, their product, the square of the tokens.
         self._ahead = self._seconds = self._product = self._square = 0.0
 
@@ -34,14 +38,16 @@ class Forecast:
         self._seconds += weight * (seconds - self._seconds)
         self._product += weight * (ahead * seconds - self._product)
         self._square += weight * (ahead * ahead - self._square)
+        # Prompts of one length show no slope, only rounding.
+        spread = self._square - self._ahead * self._ahead
+        is_spread = spread > LEAST_SPREAD * self._square
+        self.token_s = max(0.0, (self._product - self._ahead * self._seconds) / spread) if is_spread else 0.0
 
     def expects(self, ahead: int) -> float | None:
         """Seconds to a first token behind so many tokens; None = too few answers to say."""
-        if not self.is_known:
+        if self._answers < LEAST:
             return None
-        spread = self._square - self._ahead * self._ahead
-        slope = max(0.0, (self._product - self._ahead * self._seconds) / spread) if spread > 0 else 0.0
-        return max(0.0, self._seconds + slope * (ahead - self._ahead))
+        return max(0.0, self._seconds + self.token_s * (ahead - self._ahead))
 
     @property
     def is_known(self) -> bool:

@@ -61,7 +61,8 @@ class Lease:
         self._first_at: float | None = None
         # Tokens of its prompt as long as its answer has not begun, and of all such prompts there when it came.
         self._awaited = prompt_tokens
-        self._ahead = endpoint.vitals.awaited_tokens = endpoint.vitals.awaited_tokens + prompt_tokens
+        endpoint.vitals.await_(prompt_tokens)
+        self._ahead = endpoint.vitals.awaited
         if is_stream:
             endpoint.vitals.awaiting[self] = now
         self.kind = self._vitals.take(self, tokens, now)
@@ -126,8 +127,9 @@ class Lease:
     def _await_no_more(self) -> None:
         """Its answer has begun, or never will."""
         vitals = self._vitals
-        vitals.awaited_tokens -= self._awaited
-        self._awaited = 0
+        if self._awaited:
+            vitals.await_(-self._awaited)
+            self._awaited = 0
         vitals.awaiting.pop(self, None)
 
     def _count_answer(self, now: float, output_tokens: int | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from random import Random
 from statistics import median_high, median_low
 from typing import Any, overload
@@ -15,8 +15,9 @@ from pointsman.core.protocols import Balancer
 from pointsman.core.request import ChatRequest
 from pointsman.core.settings import PoolSettings
 from pointsman.errors import NoEndpoint
+from pointsman.pools.balancers.load import prompt_tokens_of
 from pointsman.pools.balancers.memory import Remembers
-from pointsman.pools.endpoint import STALE_S, Endpoint
+from pointsman.pools.endpoint import STALE_S, Endpoint, Vitals
 from pointsman.pools.health import INFINITY
 from pointsman.pools.journal import Journal
 from pointsman.pools.lease import Lease, Watchers
@@ -28,6 +29,9 @@ TOKENS_PER_WAITING = 500
 """A queued request of which we know nothing else: the middle of what chat traffic asks, in and out."""
 COMPARE_EVERY_S = 0.5
 """Endpoints are compared with their siblings at most this often: reported queues are seconds old anyway."""
+SLACK, SLACK_SHARE = 2, 0.25
+"""Requests by which a report and what we know to be in flight differ although both are right: some are on their way, some have
+just ended. Taken for strangers they would chase our traffic away from whoever reports truly, and towards whoever says nothing."""
 SLOW_FROM, SLOWEST = 1.25, 4.0
 """An endpoint is slower than its siblings from a quarter more seconds per token on (less is chance), and gets a quarter
 of the usual traffic at least (or nobody would notice that it is quick again)."""
@@ -67,6 +71,7 @@ class Pool:
         self.endpoint_ids: tuple[EndpointId, ...] = tuple(e.id for e in self.endpoints)
         self._by_id = {e.id: e for e in self.endpoints}
         self._balancer = balancer
+        self._memory = balancer if isinstance(balancer, Remembers) else None
         # When the endpoints were last compared with each other.
         self._compared_at = -COMPARE_EVERY_S
 
@@ -101,7 +106,8 @@ class Pool:
             return self._held(open_[0], request, now)
         if now - self._compared_at >= COMPARE_EVERY_S:
             self._compare(now)
-        return self._held(self._by_id[self._balancer.pick(request, _Views(open_, now), rng)], request, now)
+        chosen = self._by_id[self._balancer.pick(request, _Views(open_, now, waits=self._memory is not None), rng)]
+        return self._held(chosen, request, now, None if self._memory is None else self._memory.unread)
 
     def offer_desperate(self, request: ChatRequest, exclude: Collection[EndpointId], now: float) -> Lease | None:
         """A lease on the healthiest endpoint out of service, or None."""
@@ -110,10 +116,11 @@ class Pool:
             return None
         return self._held(min(rest, key=_misery), request, now)
 
-    def _held(self, endpoint: Endpoint, request: ChatRequest, now: float) -> Lease:
+    def _held(self, endpoint: Endpoint, request: ChatRequest, now: float, unread: int | None = None) -> Lease:
+        """`unread`: tokens of its prompt that the endpoint has to read, as the balancer thinks; None = all."""
         return Lease(
             endpoint, _tokens(request), now, self.settings.health, self.watchers, is_stream=request.stream,
-            prompt_tokens=request.needs.context - max(0, request.max_tokens or 0),
+            prompt_tokens=prompt_tokens_of(request) if unread is None else unread,
         )
 
     def is_fit(self, now: float) -> bool:
@@ -154,18 +161,18 @@ class Pool:
                 endpoint.vitals.release_quarantine()
             else:
                 endpoint.vitals.is_new = True
-        if isinstance(self._balancer, Remembers) and type(old._balancer) is type(self._balancer):
-            self._balancer.adopt(old._balancer, same)
+        if self._memory is not None and old._memory is not None and type(old._memory) is type(self._memory):
+            self._memory.adopt(old._memory, same)
 
     @property
     def memory(self) -> Remembers | None:
         """Of its balancer, where that has one."""
-        return self._balancer if isinstance(self._balancer, Remembers) else None
+        return self._memory
 
     def share(self, journal: Journal, columns: Mapping[EndpointId, int]) -> None:
         """From now on other processes of this router hear what was sent where, and we hear them."""
-        if isinstance(self._balancer, Remembers):
-            self._balancer.share(journal, {id_: columns[id_] for id_ in self.endpoint_ids if id_ in columns})
+        if self._memory is not None:
+            self._memory.share(journal, {id_: columns[id_] for id_ in self.endpoint_ids if id_ in columns})
 
     def observe(self, endpoint: EndpointId, report: LoadReport | None) -> None:
         """What an engine said about its load; None = it did not answer, which is unknown and not idle."""
@@ -194,8 +201,12 @@ class Pool:
         """Whose first tokens nobody has seen yet are expected as those of the middle."""
         known = [e.vitals.forecast for e in self.endpoints if e.vitals.forecast.is_known]
         known.sort(key=lambda forecast: forecast.expects(TOKENS_PER_WAITING) or 0.0)
+        slopes = [forecast.token_s for forecast in known if forecast.token_s > 0.0]
+        token_s = median_low(slopes) if slopes else None
         for endpoint in self.endpoints:
             endpoint.vitals.sibling = known[len(known) // 2] if known else None
+            if token_s is not None:
+                endpoint.vitals.token_s = token_s
 
     def _compare_paces(self, now: float) -> None:
         """How much slower than its siblings each endpoint makes its tokens, as measured here.
@@ -216,11 +227,16 @@ class Pool:
         report can only repel, when it says more than at least half of all say; of two that differ nobody knows which one
         is wrong, and neither counts. How busy an endpoint is with our own requests we know better than any report.
         """
-        queues = [(e.vitals, _queue(e, now)) for e in self.endpoints]
-        known = [queue for _, queue in queues if queue is not None]
+        for vitals, tokens in self._beyond_usual([_queue(e, now) for e in self.endpoints]):
+            vitals.excess_tokens = tokens
+        for vitals, tokens in self._beyond_usual([_not_ours(e, now) for e in self.endpoints]):
+            vitals.strangers_tokens = tokens
+
+    def _beyond_usual(self, queues: list[int | None]) -> Iterator[tuple[Vitals, int]]:
+        known = [queue for queue in queues if queue is not None]
         usual = median_high(known) if known else 0
-        for vitals, queue in queues:
-            vitals.excess_tokens = 0 if queue is None else max(0, queue - usual)
+        for endpoint, queue in zip(self.endpoints, queues, strict=True):
+            yield endpoint.vitals, 0 if queue is None else max(0, queue - usual)
 
     def drain(self, endpoint: EndpointId, *, on: bool = True) -> None:
         """Takes an endpoint out of (or back into) service; its leases finish."""
@@ -252,10 +268,10 @@ class Pool:
 class _Views(Sequence[EndpointView]):
     """Views made when looked at: a balancer that compares two of a hundred endpoints pays for two."""
 
-    __slots__ = ("_endpoints", "_now")
+    __slots__ = ("_endpoints", "_now", "_waits")
 
-    def __init__(self, endpoints: list[Endpoint], now: float) -> None:
-        self._endpoints, self._now = endpoints, now
+    def __init__(self, endpoints: list[Endpoint], now: float, *, waits: bool) -> None:
+        self._endpoints, self._now, self._waits = endpoints, now, waits
 
     def __len__(self) -> int:
         return len(self._endpoints)
@@ -266,8 +282,8 @@ class _Views(Sequence[EndpointView]):
     def __getitem__(self, index: slice) -> Sequence[EndpointView]: ...
     def __getitem__(self, index: int | slice) -> EndpointView | Sequence[EndpointView]:
         if isinstance(index, slice):
-            return _Views(self._endpoints[index], self._now)
-        return self._endpoints[index].view(self._now)
+            return _Views(self._endpoints[index], self._now, waits=self._waits)
+        return self._endpoints[index].view(self._now, waits=self._waits)
 
 
 def _queue(endpoint: Endpoint, now: float) -> int | None:
@@ -276,8 +292,21 @@ def _queue(endpoint: Endpoint, now: float) -> int | None:
     if report is None or report.waiting is None:
         return None
     waiting = report.waiting * TOKENS_PER_WAITING if report.queued_tokens is None else report.queued_tokens
-    strangers = 0 if report.running is None else max(0, report.running - vitals.report_in_flight)
-    return waiting + strangers * TOKENS_PER_WAITING
+    return waiting + _strangers(report.running, vitals.report_in_flight) * TOKENS_PER_WAITING
+
+
+def _strangers(running: int | None, ours: int) -> int:
+    """Requests that run there and are not ours, as far as the difference is more than chance."""
+    over = 0 if running is None else running - ours
+    return over if over > max(SLACK, SLACK_SHARE * ours) else 0
+
+
+def _not_ours(endpoint: Endpoint, now: float) -> int | None:
+    """Tokens of the requests that it reports beyond ours, whether they run or wait; None = it does not say."""
+    report, vitals = endpoint.fresh_report(now), endpoint.vitals
+    if report is None or report.waiting is None:
+        return None
+    return _strangers(report.waiting + (report.running or 0), vitals.report_in_flight) * TOKENS_PER_WAITING
 
 
 def _tokens(request: ChatRequest) -> int:

@@ -57,8 +57,10 @@ class Tally:
     def lately(self, now: float, seconds: float) -> list[int]:
         """Sums of the last `seconds` and up to one slot more."""
         self.advance(now)
-        count = min(self._count, ceil(seconds / self._width) + 1)
         sums = [0] * self._columns
+        if self._begun is None:
+            return sums
+        count = min(self._count, ceil(seconds / self._width) + 1)
         for number in range(self._head - count + 1, self._head + 1):
             for column, value in enumerate(self._slots[number % self._count]):
                 sums[column] += value
@@ -79,8 +81,10 @@ class Tally:
         self._begun = None
 
     def _forget(self, number: int) -> None:
-        """Makes `number` the newest slot; what it and skipped ones held is too old."""
-        if number - self._head >= self._count:
+        """Makes `number` the newest slot; what it and skipped ones held is too old. Costs nothing while there is nothing."""
+        if self._begun is None:
+            pass
+        elif number - self._head >= self._count:
             self.clear()
         else:
             for old in range(self._head + 1, number + 1):
@@ -89,7 +93,7 @@ class Tally:
                     if value:
                         self.totals[column] -= value
                         slot[column] = 0
-            if self._begun is not None and not any(self.totals):
+            if not any(self.totals):
                 self._begun = None
         self._head = number
 

@@ -47,7 +47,7 @@ class Operated(Protocol):
         """It stays after all, or is back. Raises NoSuchEndpoint."""
         ...
 
-    def metrics(self) -> tuple[bytes, str]: ...
+    async def page(self) -> tuple[bytes, str]: ...
 
     def scale(self) -> dict[str, Any]:
         """How many machines each tier wants: `tiers.<name>.desired`."""
@@ -166,7 +166,7 @@ def admin_app(service: Operated, token: str, hosts: Hosts, wall: Callable[[], fl
         return service.stay(_endpoint_id(request))
 
     async def metrics(_: Request) -> Any:
-        body, media = service.metrics()
+        body, media = await service.page()
         return Response(body, headers={"content-type": media})
 
     routes = [

@@ -139,7 +139,8 @@ def _request(wire: Any, body: bytes, common: dict[str, Any]) -> ChatRequest:
 def _typed(body: bytes, kind: Kind) -> tuple[Any, bytes]:
     """The typed body, and the bytes it was read from: as long as `body`, and nearly always `body` itself."""
     try:
-        body.decode()
+        if not body.isascii():
+            body.decode()
         try:
             return _decode[kind](body), body
         except msgspec.ValidationError:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -17,7 +18,7 @@ from uvicorn._types import ASGI3Application, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from pointsman.errors import HeadTimeout, HeadTooLarge, MalformedHttp, RequestError
-from pointsman.server.direct import DirectExchange, Plain, read
+from pointsman.server.direct import DirectExchange, HeadReader, Plain
 from pointsman.server.problems import body_of
 
 _log = logging.getLogger(__name__)
@@ -50,6 +51,10 @@ class Connection(HttpToolsProtocol):
     """The exchange under way, or the last one. `self.cycle` is the latest that has begun, which may wait behind it."""
     _direct: DirectExchange | None = None
     """Only set while the rest of a plain request's body is awaited: it is no business of the parser's."""
+    _worker: asyncio.Task[None] | None = None
+    """The task that answers plain requests, or the last one that did."""
+    _next: asyncio.Future[DirectExchange | None] | None = None
+    """Only set while the worker waits for another request."""
     _idle_since = 0.0
     """When the last answer was complete."""
     _is_upgraded = False
@@ -57,7 +62,9 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._lines: Mapping[bytes, str] = getattr(self.app, "lines", {})
+        lines: Mapping[bytes, str] = getattr(self.app, "lines", {})
+        # None: this application has nothing that may be read without the parser.
+        self._heads = HeadReader(lines) if lines else None
         self._serves: Callable[[DirectExchange], Coroutine[Any, Any, None]] = getattr(self.app, "serve", self.app)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -69,6 +76,9 @@ class Connection(HttpToolsProtocol):
         if self.timeout_keep_alive_task is not None:  # it would hold all this for 75 s
             self.timeout_keep_alive_task.cancel()
             self.timeout_keep_alive_task = None
+        if self._next is not None:
+            self._next.set_result(None)
+            self._next = None
         running, self._direct = self._running, None
         if isinstance(running, DirectExchange):
             if not running.response_complete:
@@ -86,7 +96,7 @@ class Connection(HttpToolsProtocol):
             return
         if self._direct is not None:
             data = self._feed(self._direct, data)
-        elif self._lines and (request := self._plain(data)) is not None:
+        elif self._heads is not None and (request := self._plain(data, self._heads)) is not None:
             self._serve(request)
             return
         if not data:
@@ -131,11 +141,11 @@ class Connection(HttpToolsProtocol):
 
     # -- plain requests
 
-    def _plain(self, data: bytes) -> Plain | None:
+    def _plain(self, data: bytes, heads: HeadReader) -> Plain | None:
         """A plain request at the beginning of `data`, when nothing else is under way."""
         if self._unread or self._is_body or self._is_upgraded or not (self.cycle is None or self.cycle.response_complete):
             return None
-        return read(data, self._lines)
+        return heads.read(data)
 
     def _serve(self, request: Plain) -> None:
         if self._head_timer is not None:
@@ -145,15 +155,40 @@ class Connection(HttpToolsProtocol):
             self._direct = exchange
         cycle: Any = exchange
         self._running = self.cycle = cycle
-        exchange.task = task = self.loop.create_task(self._run(exchange))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        if self._next is not None:
+            task = self._worker
+            self._next.set_result(exchange)
+            self._next = None
+        else:
+            task = self._worker = self.loop.create_task(self._work(exchange))
+        exchange.task = task
+        if task is not None:
+            self.tasks.add(task)
 
     def _feed(self, exchange: DirectExchange, data: bytes) -> bytes:
         rest = exchange.feed(data)
         if exchange.is_whole:
             self._direct = None
         return rest
+
+    async def _work(self, exchange: DirectExchange | None) -> None:
+        """Answers one plain request after the other. Why one task for all of them? Making one costs a request more than
+        waking one that waits."""
+        worker = self._worker
+        while exchange is not None:
+            try:
+                await self._run(exchange)
+            finally:
+                if worker is not None:
+                    self.tasks.discard(worker)
+            if self._running is not exchange or self._next is not None or self.transport.is_closing():
+                return
+            self._next = following = self.loop.create_future()
+            try:
+                exchange = await following
+            finally:
+                if self._next is following:
+                    self._next = None
 
     async def _run(self, exchange: DirectExchange) -> None:
         try:
@@ -189,8 +224,13 @@ class Connection(HttpToolsProtocol):
         self._running = cycle
         if cycle.scope["http_version"] == "1.0":
             cycle.send = _unchunked(cycle)  # type: ignore[method-assign,assignment]
-        cycle.scope["abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
+        cycle.scope["abort"] = partial(self._hang_up, cycle)  # type: ignore[typeddict-unknown-key]
         super()._start_asgi_task(cycle, app)
+
+    def _hang_up(self, cycle: RequestResponseCycle) -> None:
+        """In the middle of a response, on purpose: uvicorn would log a response that is not complete as somebody's mistake."""
+        cycle.disconnected = True
+        self.transport.abort()
 
     # -- refusals before there is a request
 

@@ -25,6 +25,7 @@ _SPECIAL = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 """Headers that change what the bytes after the head are."""
 _FRAMING = frozenset((b"content-length", b"connection"))
 _CLOSE = (b"connection", b"close")
+_LENGTH = b"\r\ncontent-length:"
 
 
 class Plain(NamedTuple):
@@ -54,6 +55,40 @@ def read(data: bytes, lines: Mapping[bytes, str]) -> Plain | None:
     if not _FRAMING.isdisjoint(again):
         return None
     return Plain(path, headers, next((name for name in again if name in ONCE), b""), int(length), body)
+
+
+class HeadReader:
+    """`read` for one connection: a client sends the same head with every request, but for the length of its body.
+
+    Why only the last head? Heads hold keys: they are forgotten with the connection.
+    """
+
+    __slots__ = ("_known", "_lines", "_rest")
+
+    def __init__(self, lines: Mapping[bytes, str]) -> None:
+        self._lines = lines
+        # The last plain head without its length, and what it was found to be.
+        self._rest = b""
+        self._known: Plain | None = None
+
+    def read(self, data: bytes) -> Plain | None:
+        """As the function of that name."""
+        head, end, body = data.partition(b"\r\n\r\n")
+        at = head.lower().find(_LENGTH)
+        if at < 0 or not end:
+            return read(data, self._lines)
+        stop = head.find(b"\r\n", at + 2)
+        rest = head[:at] + head[stop:] if stop > 0 else head[:at]
+        known = self._known
+        if known is None or rest != self._rest:
+            found = read(data, self._lines)
+            if found is not None:
+                self._rest, self._known = rest, found._replace(body=b"")
+            return found
+        length = head[at + len(_LENGTH):stop if stop > 0 else None].strip(b" \t")
+        if not length.isdigit() or len(length) > 15 or len(body) > int(length):
+            return None
+        return Plain(known.path, {**known.headers, b"content-length": length}, known.ambiguous, int(length), body)
 
 
 class Server(Protocol):

@@ -16,31 +16,17 @@ from typing import Any
 
 import uvicorn
 
-from pointsman.errors import PointsmanError
+from pointsman.server.address import BACKLOG, CannotListen, bound
 from pointsman.server.connection import Connection
 from pointsman.server.turn import STEP_BACK_S, Turn, slack
 
 logging.getLogger("uvicorn").setLevel(logging.ERROR)  # a line for every stranger's bad bytes would be a way to fill a disk
 _log = logging.getLogger(__name__)
 
-BACKLOG = 2048
 ACCEPT_AT_ONCE = 256
 ACCEPT_AGAIN_S = 1.0
 GRACE_S = 120
 """How long streams may go on after a stop was asked for. 120 s, as linkerd: longer than nearly every answer."""
-
-
-class CannotListen(PointsmanError):
-    """The address is taken or not ours."""
-
-    def __init__(self, host: str, port: int, why: str, setting: str) -> None:
-        super().__init__(host, port, why)
-        self.host, self.port, self.why, self.setting = host, port, why, setting
-
-    def __str__(self) -> str:
-        option = "`--port` or " if self.setting == "server" else ""
-        return (f"cannot listen on {self.host}:{self.port}: {self.why}; "
-                f"stop what holds it or choose another with {option}`{self.setting}.port`")
 
 
 class _Acceptor:
@@ -197,19 +183,3 @@ class Listener:
     def hurry(self) -> None:
         """A second signal: end what still runs now."""
         self._server.force_exit = True
-
-
-def bound(host: str, port: int, setting: str = "server") -> socket.socket:
-    """A listening socket. Raises CannotListen."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Naming the protocol makes asyncio set TCP_NODELAY: without it a reply on a kept connection waits 40 ms for an ACK.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(BACKLOG)
-        listening.setblocking(False)
-    except OSError as exc:
-        listening.close()
-        raise CannotListen(host, port, exc.strerror or str(exc), setting) from exc
-    return listening

@@ -126,16 +126,24 @@ def _choice_lines(route: str, tier: str, rung: int, model: str, reason: str, dec
 
 
 def _lookalike_lines(facts: Facts) -> bytes:
-    lines = b"x-litellm-call-id: %b\r\n" % facts.record_id.encode()
-    if facts.requested:
-        lines += b"x-litellm-model-group: %b\r\n" % safe(facts.requested[:300])
+    lines = b"x-litellm-call-id: %b\r\n%b" % (
+        facts.record_id.encode(),
+        _lookalike_choice(facts.requested[:300], bool(facts.tier), facts.endpoint, facts.model, facts.retries, facts.changes))
     if facts.tier:
-        lines += (b"x-litellm-model-id: %b\r\nx-litellm-model-name: %b\r\nx-litellm-attempted-retries: %d\r\n"
-                  b"x-litellm-attempted-fallbacks: %d\r\n" % (safe(facts.endpoint), safe(facts.model), facts.retries, facts.changes))
         if facts.cost_nano_usd is not None:  # a dashboard adds these up: a word would break it, a zero would lie
             lines += b"x-litellm-response-cost: %b\r\n" % dollars(facts.cost_nano_usd)
     if facts.overhead_s is not None:
         lines += b"x-litellm-overhead-duration-ms: %.3f\r\n" % (max(0.0, facts.overhead_s) * 1000)
+    return lines
+
+
+@lru_cache(maxsize=4096)
+def _lookalike_choice(requested: str, is_routed: bool, endpoint: str, model: str, retries: int, changes: int) -> bytes:
+    """As `_choice_lines`."""
+    lines = b"x-litellm-model-group: %b\r\n" % safe(requested) if requested else b""
+    if is_routed:
+        lines += (b"x-litellm-model-id: %b\r\nx-litellm-model-name: %b\r\nx-litellm-attempted-retries: %d\r\n"
+                  b"x-litellm-attempted-fallbacks: %d\r\n" % (safe(endpoint), safe(model), retries, changes))
     return lines
 
 

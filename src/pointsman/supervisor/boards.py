@@ -10,7 +10,7 @@ import mmap
 
 from pointsman.pools.journal import CELLS as JOURNAL_CELLS
 from pointsman.pools.journal import Journal
-from pointsman.pools.shared_count import SharedCount
+from pointsman.pools.shared_count import SharedCount, attempts_in
 from pointsman.server.turn import Turn, new_board
 from pointsman.state.columns import COLUMNS
 
@@ -44,4 +44,4 @@ class Boards:
         self._in_flight[start:start + self._columns] = memoryview(bytes(self._columns * CELL_BYTES)).cast("q")
 
     def __repr__(self) -> str:
-        return f"<Boards of {self.seats} seats [{sum(self._in_flight.tolist())} in flight]>"
+        return f"<Boards of {self.seats} seats [{attempts_in(sum(self._in_flight.tolist()))} in flight]>"

@@ -6,8 +6,6 @@ import functools
 import socket
 from typing import Self
 
-from pointsman.core.settings import ServerSettings
-from pointsman.server.listener import bound
 from pointsman.supervisor.boards import Boards
 from pointsman.supervisor.nursery import Nursery
 from pointsman.supervisor.worker import work
@@ -21,9 +19,8 @@ class Crew:
         self._boards = boards
 
     @classmethod
-    def assemble(cls, server: ServerSettings, size: int, log_fd: int | None) -> Self:
-        """Binds the address and forks the nursery. Raises CannotListen."""
-        listening = bound(server.host, server.port)
+    def assemble(cls, listening: socket.socket, size: int, log_fd: int | None) -> Self:
+        """Forks the nursery, whose workers share `listening`."""
         boards = Boards(size)
         return cls(size, listening, boards, Nursery.open(functools.partial(work, listening=listening, boards=boards, log_fd=log_fd)))
 

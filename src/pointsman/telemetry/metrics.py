@@ -9,6 +9,8 @@ configuration does not know become `other`.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import add
@@ -28,6 +30,9 @@ from pointsman.money.gpu import MachineBill
 from pointsman.telemetry.series import SERIES, VOCABULARY, Series
 
 OTHER = "other"
+STEP_S = 0.01
+"""How long a page is written before whoever else waits for the event loop gets a turn: with a thousand endpoints it takes a tenth of
+a second, and a stream must not stand still for that."""
 _LOAD = {
     "pointsman_endpoint_waiting": "waiting", "pointsman_endpoint_running": "running",
     "pointsman_endpoint_kv_usage_ratio": "kv_usage", "pointsman_endpoint_report_age_seconds": "age_s",
@@ -181,6 +186,17 @@ class Metrics:
         """(page, content type) for an `Accept` header: the text format unless OpenMetrics is asked for."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
+
+    async def page(self) -> tuple[bytes, str]:
+        """As `render` in the text format, in steps of some `STEP_S`: what is counted meanwhile may show in later families."""
+        encode, content_type = choose_encoder("")
+        parts, began = list[bytes](), time.perf_counter()
+        for family in self._registry.collect():
+            parts.append(encode(_Family(family)))
+            if time.perf_counter() - began > STEP_S:
+                await asyncio.sleep(0)
+                began = time.perf_counter()
+        return b"".join(parts), content_type
 
     def _request(self, record: Record, route: str, tier: str) -> None:
         names, seconds = self._known, record.duration_s
@@ -352,6 +368,16 @@ def _of_machines(name: str, machines: Sequence[MachineBill]) -> Rows:
         for kind, value in (("achieved", machine.achieved_usd_per_1k), ("nominal", machine.nominal_usd_per_1k)):
             if value is not None:
                 yield (*labels, kind), value
+
+
+class _Family:
+    """A registry of one family."""
+
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._family
 
 
 class _Page:

@@ -45,8 +45,9 @@ SERIES: tuple[Series, ...] = (
            "What a stage said: decided, refined, abstained, failed, skipped, late. The share of `sentence` that is not skipped is the "
            "share of requests that asked for a sentence vector."),
     Series("pointsman_stage_questions_total", "counter", ("route", "stage", "result"),
-           "What came of it when a stage such as `judge` wanted to ask somebody: answered, garbage (no rung of the ladder), slow, down, crashed; "
-           "or not asked: busy (no room), share (of requests is used up), spent (its dollars), resting (it failed too often), not_allowed, nobody."),
+           "What came of it when a stage such as `judge`, `remote` or `sentence` wanted to ask somebody: answered, garbage (not what was asked for), "
+           "slow, down, crashed, refused (an embedder that the artifact was not trained beside); or not asked: remembered (its answer is "
+           "known), busy (no room), share (of requests is used up), spent (its dollars), resting (it failed too often), not_allowed, nobody."),
     Series("pointsman_question_tokens_total", "counter", ("pool", "direction"),
            "Tokens that questions of stages took from a pool, as it counted them: input, output, cached (part of input)."),
     Series("pointsman_question_usd_total", "counter", ("pool",), "Dollars of such questions with a known cost."),
@@ -131,7 +132,7 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
     "kind": ("achieved", "nominal"),
     "state": ("healthy", "ejected", "probing", "draining"),
     "result": ("passed", "failed", "abstained", "slow", "down", "garbage", "crashed", "busy", "resting", "not_allowed", "unavailable",
-               "answered", "share", "spent", "nobody"),
+               "answered", "share", "spent", "nobody", "remembered", "refused"),
     "reason": ("saturated", "sla", "hedge", "verifier", "failed", "session", "fallback", "last_resort", "abstained", "late",
                "out_of_distribution", "frozen", "understated", "contradicted",
                "verification_late", "verification_failed"),

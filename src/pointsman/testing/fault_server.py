@@ -70,6 +70,11 @@ class FaultServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
+    @property
+    def running(self) -> int:
+        """Requests that are being answered."""
+        return sum(connection.is_running for connection in self.connections)
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -157,6 +162,11 @@ class _Connection:
         self._entry: Entry | None = None
         self._is_reading = self._is_last = False
         self._nth = self._received = 0
+
+    @property
+    def is_running(self) -> bool:
+        """A request is being answered on it."""
+        return self._entry is not None and self._entry.is_running
 
     def start(self) -> None:
         self._task = self._loop.create_task(self._serve())

@@ -55,7 +55,7 @@ class OnRungs:
 
     by_tier: Mapping[str, Verification]
 
-    def of(self, route: str, tier: str) -> Verification | None:
+    def of(self, route: str, tier: str, task: str = "") -> Verification | None:
         return self.by_tier.get(tier)
 
 

@@ -58,7 +58,7 @@ class HttpUpstream:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._plain: Transport = PlainTransport()
         self._tls: Transport = TlsTransport(tls)
-        self._targets: dict[tuple[str, str | None, str], Target] = {}
+        self._targets: dict[tuple[str, str | None, str, tuple[tuple[str, str], ...]], Target] = {}
         self._unspoken: dict[tuple[str, int], float] = {}
 
     async def ask(self, endpoint: EndpointSpec, request: ChatRequest, body: Sequence[bytes], *, until: float) -> Reply:
@@ -149,12 +149,14 @@ class HttpUpstream:
         exchange.finish()
         return answer
 
-    async def post(self, endpoint: EndpointSpec, suffix: str, body: bytes, *, until: float) -> bytes:
-        """The body of the 2xx answer to JSON posted to the endpoint's URL: for services of the operator's that are no models."""
+    async def post(self, endpoint: EndpointSpec, suffix: str, body: bytes, *, until: float, most: int = MAX_BODY_BYTES) -> bytes:
+        """The body of the 2xx answer to JSON posted to the endpoint's URL: for services of the operator's that are no models.
+
+        `most`: bytes of an answer that is read; a longer one is BadAnswer, and its connection is closed there."""
         exchange: Exchange | None = None
         try:
-            exchange = await self._send(endpoint, b"POST", suffix, JSON, (body,), True, until)
-            answer = await _whole(endpoint, exchange, until)
+            exchange = await self._send(endpoint, b"POST", suffix, JSON, (body,), most == MAX_BODY_BYTES, until)
+            answer = await _whole(endpoint, exchange, until, most)
         except OutOfTime as exc:
             _abort(exchange)
             raise AnswerTimeout(f"{endpoint.id} did not answer in time") from exc
@@ -175,7 +177,7 @@ class HttpUpstream:
         self, endpoint: EndpointSpec, method: bytes, suffix: str, accept: bytes, body: Sequence[bytes], whole: bool,
         until: float, betas: str = "",
     ) -> Exchange:
-        key = (endpoint.url, endpoint.api_key, endpoint.engine)
+        key = (endpoint.url, endpoint.api_key, endpoint.engine, endpoint.headers)
         target = self._targets.get(key)
         if target is None:
             if len(self._targets) >= TARGETS_MAX:
@@ -281,7 +283,7 @@ class WholeReplyStream:
         self._events = []
 
 
-async def _whole(endpoint: EndpointSpec, exchange: Exchange, until: float) -> bytes:
+async def _whole(endpoint: EndpointSpec, exchange: Exchange, until: float, most: int = MAX_BODY_BYTES) -> bytes:
     """The body of a 2xx; raises what any other status means."""
     if not 200 <= exchange.status < 300:
         body, complete = await exchange.rest(MAX_ERROR_BYTES, until)
@@ -289,9 +291,9 @@ async def _whole(endpoint: EndpointSpec, exchange: Exchange, until: float) -> by
             exchange.finish()
         raise from_status(endpoint.id, exchange.status, exchange.headers, body)
     check_encoding(endpoint.id, exchange.headers)
-    body, complete = await exchange.rest(MAX_BODY_BYTES, until)
+    body, complete = await exchange.rest(most, until)
     if not complete:
-        raise BadAnswer(f"endpoint {endpoint.id} answered with more than {MAX_BODY_BYTES} bytes")
+        raise BadAnswer(f"endpoint {endpoint.id} answered with more than {most} bytes")
     return body
 
 

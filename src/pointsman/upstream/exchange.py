@@ -81,7 +81,8 @@ def _credentials(endpoint: EndpointSpec, betas: str) -> dict[str, str]:
     """The headers by which the endpoint knows us."""
     key = endpoint.api_key
     if endpoint.engine != "anthropic":
-        return {"Authorization": f"Bearer {key}"} if key else {}
+        known = {"Authorization": f"Bearer {key}"} if key else {}
+        return known | dict(endpoint.headers) if endpoint.headers else known
     known = {"x-api-key": key} if key else {}
     return known | {"anthropic-version": ANTHROPIC_VERSION} | ({"anthropic-beta": betas} if betas else {})
 

@@ -359,7 +359,8 @@ class Connection(asyncio.Protocol):
         self._fields += 1
         self._head_bytes += len(name) + len(value) + 4
         if self._fields > MAX_HEAD_FIELDS or self._head_bytes > MAX_HEAD_BYTES:
-            self._flaw(f"more than {MAX_HEAD_FIELDS} headers or {MAX_HEAD_BYTES} bytes of them")
+            if self._failure is None:  # said once; the thousands behind it are in the same piece of data
+                self._flaw(f"more than {MAX_HEAD_FIELDS} headers or {MAX_HEAD_BYTES} bytes of them")
         else:
             self.headers[name.lower()] = value
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from math import inf, isfinite
 from time import perf_counter
@@ -26,10 +26,11 @@ _log = logging.getLogger(__name__)
 class Panel:
     """Satisfies `core.protocols.Verification`."""
 
-    def __init__(self, pure: Sequence[Verifier], guards: Sequence[Guard]) -> None:
-        self._pure, self._guards = tuple(pure), tuple(guards)
+    def __init__(self, pure: Sequence[Verifier], guards: Sequence[Guard], rates: Mapping[str, Rates] = {}) -> None:
+        """`rates`: name -> how often a guarded verifier errs here, where that is not what it says itself."""
+        self._pure, self._guards, self._rates = tuple(pure), tuple(guards), {guard.name: rates.get(guard.name, guard.rates) for guard in guards}
         self._prefix = tuple(verifier for verifier in pure if not verifier.traits.needs_whole_answer)
-        every = [*((each.traits, each.rates) for each in pure), *((each.traits, each.rates) for each in guards)]
+        every = [*((each.traits, each.rates) for each in pure), *((each.traits, self._rates[each.name]) for each in guards)]
         self.traits = reduce(Traits.with_, (traits for traits, _ in every), Traits(needs_whole_answer=False, may_reject=False))
         self.rates = min((rates for _, rates in every), key=lambda rates: rates.misses + rates.false_alarms, default=None)
         self.lowest_evidence = -inf if self.traits.may_reject else sum(min(0.0, rates.for_fail) for _, rates in every)
@@ -48,7 +49,7 @@ class Panel:
                 return combined(spoken)
         if self._guards:
             said = await asyncio.gather(*(self._consulted(guard, request, answer, asks, pool, until) for guard in self._guards))
-            spoken += [(guard.name, guard.rates, verdict, took)
+            spoken += [(guard.name, self._rates[guard.name], verdict, took)
                        for guard, (verdict, took) in zip(self._guards, said, strict=True)]
         return combined(spoken)
 

@@ -6,16 +6,18 @@ breaker know of all its questions; over a reload it stays as long as its setting
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import assert_never
+
+import msgspec
 
 from pointsman.cascade.verifiers.json_schema import JsonSchemaVerifier
 from pointsman.cascade.verifiers.logprobs import LogprobsVerifier
 from pointsman.cascade.verifiers.tool_calls import ToolCallsVerifier
 from pointsman.cascade.verifiers.well_formed import WellFormedVerifier
 from pointsman.core.protocols import ConsultingVerifier, Verification, Verifier
-from pointsman.core.settings import Settings
+from pointsman.core.settings import Settings, TierSettings
 from pointsman.core.verifying import (
     Agreement,
     CommandCheck,
@@ -23,6 +25,7 @@ from pointsman.core.verifying import (
     JsonSchema,
     Judged,
     Logprobs,
+    Measured,
     ToolCalls,
     VerifierSettings,
     WellFormed,
@@ -78,21 +81,28 @@ class Rungs:
     """Satisfies `core.protocols.RungVerifications` for one configuration."""
 
     def __init__(self, settings: Settings, means: Means) -> None:
-        self._panels: dict[tuple[str, str], Panel] = {}
-        self._of_tiers: dict[str, Panel | None] = {}
+        # By route, or "" where the tier has its own; by kind of work, or "" for all that nothing was measured of.
+        self._panels: dict[tuple[str, str, str], Panel] = {}
+        self._own = frozenset(tier.name for tier in settings.tiers.values() if tier.verify is not None)
         for tier in settings.tiers.values():
             if tier.verify is not None:
-                self._of_tiers[tier.name] = panel_of(tier.verify, means)
+                self._seat("", tier, tier.verify, means)
         for route in settings.routes.values():
             for name in route.ladder[:-1]:
-                if route.verify and name not in self._of_tiers and (panel := panel_of(route.verify, means)) is not None:
-                    self._panels[route.name, name] = panel
+                if name not in self._own and name in settings.tiers:
+                    self._seat(route.name, settings.tiers[name], route.verify, means)
         means.keep_only(every_verifier(settings))
 
-    def of(self, route: str, tier: str) -> Verification | None:
-        if tier in self._of_tiers:
-            return self._of_tiers[tier]
-        return self._panels.get((route, tier))
+    def of(self, route: str, tier: str, task: str = "") -> Verification | None:
+        if tier in self._own:
+            route = ""
+        found = self._panels.get((route, tier, task)) if task else None
+        return self._panels.get((route, tier, "")) if found is None else found
+
+    def _seat(self, route: str, tier: TierSettings, verifiers: Sequence[VerifierSettings], means: Means) -> None:
+        for task, measured in ("", {}), *((task, each.verify) for task, each in tier.by_task.items() if each.verify):
+            if (panel := panel_of(verifiers, means, measured)) is not None:
+                self._panels[route, tier.name, task] = panel
 
 
 def every_verifier(settings: Settings) -> tuple[VerifierSettings, ...]:
@@ -106,12 +116,20 @@ def commands_of(settings: Settings) -> tuple[CommandCheck, ...]:
     return tuple(verifier for verifier in every_verifier(settings) if isinstance(verifier, CommandCheck))
 
 
-def panel_of(verifiers: Sequence[VerifierSettings], means: Means) -> Panel | None:
-    """None = nobody looks."""
-    pure = [made for verifier in verifiers if (made := _pure(verifier)) is not None]
+def panel_of(verifiers: Sequence[VerifierSettings], means: Means, measured: Mapping[str, Measured] = {}) -> Panel | None:
+    """None = nobody looks. `measured`: name -> how a verifier does on the panel's kind of work."""
+    pure = [made for verifier in verifiers if (made := _pure(_as_measured(verifier, measured.get(verifier.name)))) is not None]
     guards = [means.guard(verifier) for verifier in verifiers
               if isinstance(verifier, Judged | Agreement | HttpCheck | CommandCheck)]
-    return Panel(pure, guards) if pure or guards else None
+    return Panel(pure, guards, {name: each.rates for name, each in measured.items()}) if pure or guards else None
+
+
+def _as_measured(settings: VerifierSettings, measured: Measured | None) -> VerifierSettings:
+    if measured is None:
+        return settings
+    if isinstance(settings, Logprobs) and measured.weights:
+        return msgspec.structs.replace(settings, rates=measured.rates, weights=measured.weights)
+    return msgspec.structs.replace(settings, rates=measured.rates)
 
 
 def _pure(settings: VerifierSettings) -> Verifier | None:

@@ -20,3 +20,9 @@ def test_what_is_never_worth_it_says_so():
 
 def test_a_plain_threshold_is_called_one():
     assert account_of_threshold({"small": 0.5}, 1) == ["cascade by plain threshold, at most one climb: small accepts from 0.50"]
+
+
+def test_the_kind_of_work_is_told_where_something_was_measured_by_it():
+    rule = Benefit({"small": Prospect(0.9), "large": Prospect(0.95, 1.0)})
+    assert account_of(rule, 1, "code")[0].startswith("cascade by benefit on 'code', at most")
+    assert account_of_threshold({"small": 0.5}, 1, "code")[0].startswith("cascade by plain threshold on 'code', at most")

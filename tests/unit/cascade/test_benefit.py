@@ -8,11 +8,12 @@ import pytest
 from pointsman.cascade.benefit import Benefit, Judgement, Prospect, Words, posterior
 
 
-def a_ladder(*p, price_weight=0.2, delay_weight=0.0, overlap=0.5, delays=None, enough=1.0):
+def a_ladder(*p, price_weight=0.2, delay_weight=0.0, overlap=None, delays=None, enough=1.0):
     count = len(p)
+    overlaps = {} if overlap is None else {f"t{i}": {f"t{j}": overlap for j in range(i + 1, count)} for i in range(count)}
     return Benefit(
         {f"t{i}": Prospect(each, (i + 1) / count, None if delays is None else delays[i], 10 * (i + 1)) for i, each in enumerate(p)},
-        price_weight, delay_weight, overlap, enough)
+        price_weight, delay_weight, overlaps, enough)
 
 
 def test_a_score_multiplies_the_odds():
@@ -165,3 +166,13 @@ def test_what_may_follow_makes_a_middle_rung_worth_climbing_to():
     bad = [Judgement("t0", 0.02)]
     assert dearer.better(bad, ["t1", "t2"], climbs=1) in ("t1", "t2")
     assert msgspec.structs.replace(dearer, words={"t1": EXACT}).better(bad, ["t1", "t2"], climbs=2) == "t1"
+
+
+def test_an_overlap_that_was_measured_for_a_pair_holds_for_that_pair_alone():
+    base = a_ladder(0.5, 0.7, 0.9)
+    measured = msgspec.structs.replace(base, overlaps={"t0": {"t2": 1.0}})
+    bad = [Judgement("t0", 0.05)]
+
+    assert measured.beliefs(bad)["t1"] == base.beliefs(bad)["t1"]
+    assert measured.beliefs(bad)["t2"] < base.beliefs(bad)["t2"]
+    assert measured.break_even("t0", "t1") == base.break_even("t0", "t1")

@@ -41,6 +41,32 @@ def test_an_own_artifact_is_no_guess(directory):
     assert repr(found) == f"<Classifier {found.version} [own, 2 columns, sentence off]>"
 
 
+def test_an_own_artifact_says_what_may_be_lost(directory, tmp_path):
+    found = classifier_of(settings(enough(tmp_path)))
+    columns = {"small": ((0, 1.0),), "large": ((1, 1.0),)}
+    told = found.allowances(columns, ["small", "large"])
+
+    assert set(told) == {"small", "large"}
+    assert told["large"][0] > told["large"][-1]
+    assert classifier_of(settings(directory)).allowances(columns, ["small", "large"]) == {}  # 40 labels say too little
+
+
+def test_a_guess_and_a_mixture_of_columns_allow_nothing(tmp_path):
+    found = classifier_of(settings(enough(tmp_path)))
+
+    assert found.allowances({"small": ((0, 0.5), (1, 0.5)), "large": ((1, 1.0),)}, ["small", "large"]) == {}
+    assert module.Classifier(found.scorer, version="1", is_generic=True, rehearsals=found.rehearsals).allowances({"large": ((1, 1.0),)}, ["large"]) == {}
+
+
+def enough(tmp_path):
+    """An artifact of so many labels that they can speak for it."""
+    prompts = [f"What is {i} plus {i}?" if i % 2 else f"Prove that {i} is odd." for i in range(200)]
+    quality = np.array([[float(i % 2 or i % 10 == 0), float(i % 20 > 0)] for i in range(200)])
+    draft = fit(OutcomeTable([str(i) for i in range(200)], prompts, ("small", "large"), quality), seed=1, sentence=None,
+                progress=lambda stage, done: None)
+    return artifact.write(draft, tmp_path / "enough").path
+
+
 def test_the_same_artifact_is_not_read_into_memory_twice(directory):
     found = classifier_of(settings(directory))
 

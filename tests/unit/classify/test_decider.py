@@ -1,14 +1,19 @@
 """Gate, pipeline and policy together: a request in, a complete Decision out."""
 
 import msgspec
+import numpy as np
 import pytest
 
+from pointsman.classify.classifier import Classifier
 from pointsman.classify.decider import Decider, Terms, build_decider
+from pointsman.classify.heads.predicted import Row
+from pointsman.classify.heads.rehearsal import Rehearsal
 from pointsman.classify.priors import Priors
 from pointsman.classify.targets import QualityTarget
 from pointsman.core.decision import Decision, Refine, Scores, StageView, TierScore
 from pointsman.core.fleet import Capabilities
 from pointsman.core.price import GpuPrice, TokenPrice
+from pointsman.core.record import Check
 from pointsman.core.request import Caller, Message, Needs
 from pointsman.core.settings import Condition, RouteSettings, Rule, TierSettings
 from pointsman.errors import ConfigError, NothingFits, UnknownModel
@@ -355,3 +360,98 @@ def test_a_later_word_replaces_the_scores_and_keeps_the_views():
     assert [view.stage for view in again.stages] == ["says", "sentence"]
     silent = decider.reconsidered(request, decision, None, StageView("sentence", "late", "", 0.25), decider.terms())
     assert (silent.tier, silent.duration_s, silent.stages[-1].outcome) == ("medium", 0.25, "late")
+
+
+# -- what verifiers found of a caller's answers
+
+
+def a_check(tier="small", score=0.5, evidence=-2.0, is_whole=True):
+    return Check(1, tier, score, evidence, is_whole, 0.01)
+
+
+ANN = Caller("ann", "acme")
+
+
+def heard(*checks, caller=ANN, times=40, **route):
+    decider = a_decider(stages=[Scoring(small=0.9, medium=0.95, large=0.99)], **route)
+    request = a_request(caller=caller)
+    decision = decider.decide(request)
+    for _ in range(times):
+        decider.heard(request, decision, checks)
+    return decider, request
+
+
+def test_findings_that_speak_against_a_tier_move_it_and_the_reason_says_so():
+    decider, request = heard(a_check())
+    decision = decider.decide(request)
+
+    assert "the caller's own outcomes move small by -" in decision.reason
+    assert next(one for one in decider.candidates(request, decision) if one.tier == "small").p < 0.9
+    assert next(view.scores for view in decision.stages if view.scores).by_tier["small"].p == 0.9
+    assert "outcomes" not in decider.decide(a_request(caller=Caller("eve", "other"))).reason
+
+
+def test_evidence_that_confirms_what_was_expected_moves_nothing_on_the_whole():
+    # Of ten answers nine pass; a verifier that errs as often either way brings as much as this.
+    decider, _request = heard(*([a_check(evidence=1.0)] * 9 + [a_check(evidence=-1.8)]))
+
+    assert abs(decider.priors.offset("acme", "ann", "small")) < 0.35
+
+
+@pytest.mark.parametrize("check", [
+    a_check(score=None), a_check(is_whole=False), a_check(tier="elsewhere")])
+def test_what_is_no_word_on_a_scored_tiers_answer_is_not_counted(check):
+    assert len(heard(check)[0].priors) == 0
+
+
+def test_nothing_is_learned_of_the_anonymous_nor_where_it_is_off():
+    assert len(heard(a_check(), caller=Caller())[0].priors) == 0
+    assert len(heard(a_check(), priors="off")[0].priors) == 0
+    assert len(heard(a_check(), caller=Caller("ann"))[0].priors) == 2
+
+
+def test_a_hard_failure_counts_as_bad_whatever_was_expected():
+    decider, _ = heard(a_check(score=0.0, evidence=0.0))
+
+    assert decider.priors.offset("acme", "ann", "small") < -1
+
+
+# -- a rehearsed artifact
+
+
+class Rehearsed:
+    """A classifier that was right to expect little difference; of single requests it knows next to nothing."""
+
+    models = ("small", "large")
+    sentence = None
+    kernel = "none"
+
+    def row(self, query, sentence_vector=None):
+        return Row([0.8, 0.85], [0.2, 0.2], 10.0, False, None)
+
+
+def rehearsed(came):
+    """A decider whose artifact rehearsed 400 rows, of which the small model answered `came` of ten well and the large one nine."""
+    rows = np.array([[0.8, 0.85, float(at % 10 < came), float(at % 10 < 9)] for at in range(400)], dtype=np.float32)
+    classifier = Classifier(Rehearsed(), version="1", is_generic=False, rehearsals=(Rehearsal(rows),))
+    settings = a_settings(a_pool("small"), a_pool("large"),
+                          route=RouteSettings("auto", ("small", "large"), "large", pipeline=("embedding",), quality=0.9))
+    return Decider(settings.routes["auto"], settings, lambda: 0.0, classifier=classifier)
+
+
+def test_what_the_labels_show_to_be_kept_serves_though_little_is_known_of_one_request():
+    decision = rehearsed(came=9).decide(a_request("What is this?"))
+
+    assert decision.tier == "small"
+    assert decision.reason.startswith("cheapest tier that keeps 0.9 of large in the mean: P(acceptable) 0.80 against 0.85")
+    assert rehearsed(came=7).decide(a_request("What is this?")).tier == "large"
+
+
+def test_the_table_of_a_rehearsed_artifact_holds_expectations_to_the_bar():
+    decider = rehearsed(came=9)
+    request = a_request("What is this?")
+    small, _ = decider.candidates(request, decider.decide(request))
+
+    assert small.is_mean
+    assert small.clears
+    assert small.lower < small.needs <= small.p

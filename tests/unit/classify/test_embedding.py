@@ -5,7 +5,7 @@ import pytest
 
 from pointsman.classify import features
 from pointsman.classify.embedding import Embedding
-from pointsman.classify.heads.predicted import Predicted
+from pointsman.classify.heads.predicted import Row
 from pointsman.classify.heuristic import Heuristic
 from pointsman.classify.seen import Seen
 from pointsman.core.request import Message
@@ -21,11 +21,10 @@ class FakeScorer:
     sentence = "minilm"
 
     def __init__(self, p=(0.6, 0.9), lower=(0.5, 0.85), evidence=12.7, is_foreign=False, tokens=None):
-        self.said = Predicted(np.array([p]), np.array([lower]), np.array([evidence]), np.array([is_foreign]),
-                              None if tokens is None else np.array([tokens]))
+        self.said = Row(p, lower, evidence, is_foreign, tokens)
         self.asked = []
 
-    def score_one(self, query, sentence_vector=None):
+    def row(self, query, sentence_vector=None):
         self.asked.append((query.text, sentence_vector))
         return self.said
 

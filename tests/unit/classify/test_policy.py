@@ -2,7 +2,7 @@
 
 import pytest
 
-from pointsman.classify.policy import candidates, nearest
+from pointsman.classify.policy import GRID, allowed, candidates, nearest
 from pointsman.classify.policy import choose as choose_for
 from pointsman.classify.targets import QualityTarget
 from pointsman.core.decision import GateView, Scores, TierScore
@@ -212,3 +212,77 @@ def test_candidates_of_a_decision_without_scores_have_no_numbers():
     rows = candidates(None, OPEN, QualityTarget(0.8), CHEAP_FIRST, "large", CHEAP_FIRST)
 
     assert [(row.tier, row.p, row.clears) for row in rows] == [("small", None, False), ("medium", None, False), ("large", None, False)]
+
+
+# -- kept in the mean: allowances of a rehearsed artifact
+
+
+def told(**allowances):
+    """Reference -> the allowance for qualities up to .9, and for all above."""
+    return {tier: tuple(lax if quality <= 0.9 else strict for quality in GRID) for tier, (lax, strict) in allowances.items()}
+
+
+WIDE = learned(small=(0.70, 0.30), medium=(0.86, 0.50), large=(0.90, 0.60))
+"""Little is known of any single request."""
+
+
+def kept(quality, allowances, scores=WIDE, views=OPEN, reference="large"):
+    return choose_for(scores, views, QualityTarget(quality), CHEAP_FIRST, "auto", reference, None, allowances)
+
+
+def test_a_rehearsed_artifact_is_held_to_what_it_expects():
+    rehearsed = told(large=(0.25, 0.05))
+
+    assert kept(0.9, rehearsed).tier == "small"
+    assert kept(0.95, rehearsed).tier == "medium"
+    assert kept(0.95, rehearsed).reason == "cheapest tier that keeps 0.95 of large in the mean: P(acceptable) 0.86 against 0.90, where 0.05 less is allowed"
+    assert kept(0.95, {}).tier == "large"
+
+
+def test_what_no_label_shows_to_be_enough_goes_to_the_reference():
+    choice = kept(0.95, told(large=(0.0, -1.0)))
+
+    assert choice.tier == "large"
+    assert "the labels do not show that 0.95 of large, the reference, is kept in the mean by less" in choice.reason
+
+
+def test_the_reference_says_how_far_the_others_were():
+    choice = kept(0.95, told(large=(0.0, 0.01)))
+
+    assert choice.reason == ("nothing cheaper comes near enough to large, the reference, whose P(acceptable) is 0.90: "
+                             "0.01 less is allowed for 0.95 of it in the mean")
+    assert choice.margin == pytest.approx(0.03)
+
+
+def test_a_tier_may_have_to_be_better_than_the_reference():
+    better = learned(small=(0.7, 0.3), large=(0.6, 0.5))
+
+    assert kept(1.0, told(large=(0.0, -0.05)), better, gate(small=True, large=True)).tier == "small"
+    assert kept(1.0, told(large=(0.0, -0.2)), better, gate(small=True, large=True)).tier == "large"
+
+
+def test_the_stricter_neighbour_counts_between_two_qualities():
+    assert allowed([float(-at) for at in range(len(GRID))], 0.9001) == -181
+    assert allowed([float(-at) for at in range(len(GRID))], 0.9) == -180
+    assert allowed([float(-at) for at in range(len(GRID))], 1.0) == -200
+
+
+def test_the_best_that_fits_brings_its_own_allowances():
+    without_large = gate(small=True, medium=True, large=False)
+
+    assert kept(0.95, told(large=(0.0, 0.0), medium=(0.2, 0.2)), views=without_large).tier == "small"
+
+
+def test_bounds_count_where_nothing_was_rehearsed_or_scores_are_a_guess():
+    guess = Scores(WIDE.by_tier, calibrated=False)
+    relative = QualityTarget(0.5, "reference")
+
+    assert kept(0.95, told(medium=(0.3, 0.3))).tier == "large"
+    assert choose_for(guess, OPEN, relative, CHEAP_FIRST, "auto", "large", None, told(large=(0.3, 0.0))).tier == "medium"
+
+
+def test_candidates_show_what_expectations_had_to_reach():
+    small, medium, large = candidates(WIDE, OPEN, QualityTarget(0.95), CHEAP_FIRST, "large", CHEAP_FIRST, told(large=(0.25, 0.05)))
+
+    assert (small.needs, small.clears, small.is_mean) == (pytest.approx(0.85), False, True)
+    assert (medium.clears, large.clears, large.needs) == (True, True, None)

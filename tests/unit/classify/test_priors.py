@@ -2,7 +2,8 @@
 
 import pytest
 
-from pointsman.classify.priors import MOST, SUPPORT, Priors
+from pointsman.classify.priors import FADES_S, MOST, SUPPORT, Priors, shifted
+from pointsman.classify.priors import told as in_words
 from pointsman.core.decision import Scores, TierScore
 
 SCORES = Scores({"small": TierScore(0.8, 0.7, 12), "large": TierScore(0.95, 0.9, 12)}, calibrated=True)
@@ -82,3 +83,31 @@ def test_values_out_of_range_are_taken_as_the_nearest_end():
         priors.learn("acme", "", "small", 7.0, -3.0)
 
     assert priors.offset("acme", "", "small") == -MOST
+
+
+def test_old_outcomes_fade():
+    priors = told(5000, 0)  # never good
+    late = told(5000, 0)
+    for _ in range(1500):
+        late.learn("acme", "", "small", 0.8, 1.0)
+
+    assert priors.offset("acme", "", "small") == -MOST
+    assert late.offset("acme", "", "small") > 0
+    assert late.heard == 6500
+
+
+def test_offsets_are_told_in_words():
+    priors = told(400, 200)
+    offsets = priors.offsets(SCORES.by_tier, "acme", "")
+
+    assert list(offsets) == ["small"]
+    assert in_words(offsets).startswith("the caller's own outcomes move small by -1.")
+    assert shifted(SCORES, {}) is SCORES
+
+
+def test_a_day_halves_what_is_known_so_that_a_tier_is_tried_again():
+    priors = told(SUPPORT, 0)
+
+    assert priors.offset("acme", "", "small", now=FADES_S - 1) < 0
+    assert priors.offset("acme", "", "small", now=FADES_S) == 0.0
+    assert told(8 * SUPPORT, 0).offset("acme", "", "small", now=3 * FADES_S) < 0

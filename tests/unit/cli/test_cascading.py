@@ -54,7 +54,29 @@ def test_the_settings_are_yaml_that_the_configuration_takes(data):
     assert result.exit_code == 0, result.output
     assert "accept_at" in yaml
     settings = yaml.replace("  small:\n", "  small:\n    model: m\n    endpoints: [{url: 'http://127.0.0.1:1/v1'}]\n")
+    settings += "\n  large:\n    model: n\n    endpoints: [{url: 'http://127.0.0.1:1/v1'}]\n"
     assert load_text(settings).tiers["small"].accept_at is not None
+
+
+def test_what_is_different_on_a_kind_of_work_is_yaml_too(tmp_path):
+    draw = np.random.default_rng(0)
+    path = tmp_path / "judged.jsonl"
+    with path.open("w") as file:
+        for query in range(240):
+            task = "code" if query % 2 else "tools"
+            for tier, right, usd in (("small", 0.5, 1.0), ("large", 0.95, 10.0)):
+                good = bool(draw.random() < right)
+                said = 0.9 if good != bool(draw.random() < (0.05 if task == "tools" else 0.4)) else 0.1
+                file.write(json.dumps({"query": query, "task": task, "tier": tier, "quality": good, "usd": usd, "verified": said}) + "\n")
+    output = run("calibrate", path, "--cascade", "--verifier", "http").output
+    yaml = output[output.index("tiers:"):].replace("- http: {", "- http: {url: 'http://127.0.0.1:1', ")
+    yaml = yaml.replace("  small:\n", "  small:\n    model: m\n    endpoints: [{url: 'http://127.0.0.1:1/v1'}]\n", 1)
+    tier = load_text(yaml + "\n  large:\n    model: n\n    endpoints: [{url: 'http://127.0.0.1:1/v1'}]\n").tiers["small"]
+
+    assert set(tier.overlap) == {"large"}
+    assert set(tier.by_task) == {"code", "tools"}
+    assert tier.by_task["tools"].verify["http"].rates.misses < 0.2 < tier.by_task["code"].verify["http"].rates.misses
+    assert set(tier.by_task["code"].overlap) == {"large"}
 
 
 def test_calibration_as_json(data):

@@ -1,5 +1,8 @@
 """`pointsman explain`."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import msgspec
 import pytest
 import typer
@@ -114,3 +117,56 @@ def test_a_cascade_tells_its_break_evens(tmp_path):
 
     assert "cascade by benefit, at most 2 climbs" in said
     assert "small -> large: costs" in said
+
+
+# -- those who would be asked
+
+ASKED = CONFIG.replace("    rules:\n      - {when: {regex: \"(?i)contract\"}, tier: huge, reason: legal matter}\n",
+                       "    pipeline: [rules, heuristic, remote]\n    remote: {url: \"URL\", remember: 0s}\n")
+
+
+@pytest.fixture
+def classifier():
+    """An operator's classifier that always says `tiny`, on a thread of its own."""
+    posted = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            posted.append(msgspec.json.decode(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"tier": "tiny", "reason": "because"}')
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/classify", posted
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_nobody_is_asked_and_that_is_said(tmp_path, classifier):
+    url, posted = classifier
+    (tmp_path / "p.yaml").write_text(ASKED.replace("URL", url))
+    result = run("Prove that sqrt(2) is irrational, step by step", "-c", "p.yaml")
+
+    assert result.exit_code == 0, result.output
+    assert "auto -> huge" in result.output
+    assert f"remote was not asked ({url} would be asked): --ask does" in result.output
+    assert posted == []
+
+
+def test_with_leave_they_are_asked_as_the_router_would(tmp_path, classifier):
+    url, posted = classifier
+    (tmp_path / "p.yaml").write_text(ASKED.replace("URL", url))
+    result = run("Prove that sqrt(2) is irrational, step by step", "-c", "p.yaml", "--ask")
+
+    assert result.exit_code == 0, result.output
+    assert "auto -> tiny" in result.output
+    assert "your classifier says tiny: because" in result.output
+    assert "was not asked" not in result.output
+    assert [body["route"] for body in posted] == ["auto"]

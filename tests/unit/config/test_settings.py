@@ -1,5 +1,7 @@
 import hashlib
 
+import pytest
+
 from pointsman.core.fleet import Capabilities
 from pointsman.core.price import GpuPrice, TokenPrice
 from pointsman.core.settings import (
@@ -106,6 +108,23 @@ def test_what_fills_a_tier_and_who_picks_its_endpoints_arrive_resolved(settings,
     assert found.pools["small"].balancer == "prefix"
     assert found.pools["small"].health.slow_start_s == 0.0
     assert found.pools["small"].endpoints[0].max_in_flight == 3
+
+
+@pytest.mark.parametrize(("count", "of", "balancer"), [
+    (1, "gpu: {type: A100, usd_per_hour: 1}", "power_of_two"),
+    (2, "gpu: {type: A100, usd_per_hour: 1}", "prefix"),
+    (2, "slots: 8", "prefix"),
+    (32, "slots: 8", "prefix"),
+    (33, "slots: 8", "power_of_two"),
+    (2, "usd_per_million: {input: 1, output: 2}", "power_of_two"),
+    (2, "provider: acme", "power_of_two"),
+])
+def test_several_engines_of_ones_own_are_picked_by_prefix_unless_said_otherwise(settings, count, of, balancer):
+    endpoints = "".join(f'      - {{url: "http://10.0.0.{i}/v1", {of}}}\n' for i in range(count))
+    text = f"tiers:\n  small:\n    model: qwen\n    endpoints:\n{endpoints}"
+
+    assert settings(text).pools["small"].balancer == balancer
+    assert settings(text + "    balancer: round_robin\n").pools["small"].balancer == "round_robin"
 
 
 def test_saturation_and_balancer_have_the_defaults_that_serving_reads(settings, valid):

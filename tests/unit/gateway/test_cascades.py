@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from pointsman.cascade.benefit import Judgement
 from pointsman.cascade.deferral import WHOLE
 from pointsman.cascade.ladder import Rung
 from pointsman.core.decision import Decision, GateView, Scores, StageView, TierScore
 from pointsman.core.price import TokenPrice
 from pointsman.core.request import UNLIMITED, Limits
-from pointsman.core.settings import CascadeSettings, HoldSettings, RouteSettings, TierSettings
+from pointsman.core.settings import CascadeSettings, HoldSettings, RouteSettings, TaskSettings, TierSettings
 from pointsman.core.verdict import Rates
 from pointsman.gateway.cascades import Cascades, scores_of
 from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
@@ -154,3 +155,33 @@ def test_what_was_promised_is_what_is_enough():
     route = RouteSettings("auto", ladder=TIERS, default_tier="small", quality=0.9, cascade=CascadeSettings())
     rule = Cascades(a_settings(*pools, route=route), OnRungs({"small": says(0.5)})).deferral(route, rungs, a_request(), decision, {})
     assert rule.benefit.enough == 0.9
+
+
+def test_without_measurements_no_kind_of_work_is_looked_for():
+    assert (a_rule().task, a_rule().benefit.overlaps) == ("", {})
+
+
+def test_overlaps_and_thresholds_are_those_of_the_kind_of_work():
+    tier = TierSettings("small", ("small",), accept_at=0.6, overlap={"medium": 0.9, "large": 0.7},
+                        by_task={"text": TaskSettings(accept_at=0.3, overlap={"large": 0.1}), "code": TaskSettings(accept_at=0.99)})
+    rule = a_rule(tiers={"small": tier})
+
+    assert rule.task == "text"
+    assert rule.accept_at["small"] == 0.3
+    assert rule.benefit.overlaps == {"small": {"medium": 0.9, "large": 0.1}}
+
+
+def test_a_kind_of_work_that_was_not_measured_is_as_the_tier_says():
+    tier = TierSettings("small", ("small",), accept_at=0.6, overlap={"large": 0.7}, by_task={"code": TaskSettings(accept_at=0.99, overlap={"large": 0.1})})
+    rule = a_rule(tiers={"small": tier})
+
+    assert (rule.accept_at["small"], rule.benefit.overlaps) == (0.6, {"small": {"large": 0.7}})
+
+
+def test_where_tiers_succeed_together_a_bad_answer_says_more_about_the_higher_one():
+    def believed(overlap):
+        tier = TierSettings("small", ("small",), overlap={"large": overlap})
+        rule = a_rule(tiers={"small": tier}, scores={"small": 0.6, "medium": 0.7, "large": 0.9})
+        return rule.benefit.beliefs([Judgement("small", 0.05)])["large"]
+
+    assert believed(1.0) < believed(0.5) < believed(0.0)

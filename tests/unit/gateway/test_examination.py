@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from pointsman.cascade.events import Call
 from pointsman.core.answer import EMPTY
-from pointsman.core.clock import SystemClock
 from pointsman.core.reply import Reply
 from pointsman.core.settings import RouteSettings
 from pointsman.core.verdict import Finding, Findings
@@ -16,8 +13,10 @@ from pointsman.gateway.dispatch import Journey
 from pointsman.gateway.examination import Examination
 from pointsman.gateway.holding import Holding
 from pointsman.gateway.trip import Trip
+from pointsman.testing import virtual_time
 from pointsman.testing.factories import a_request, an_endpoint
 from pointsman.testing.verifications import BREAKS, HANGS, says
+from pointsman.testing.virtual_time import LoopClock
 
 BODY = b'{"choices":[{"index":0,"message":{"content":"Paris"},"finish_reason":"stop"}]}'
 
@@ -45,7 +44,7 @@ def examined(verification, *, by_evidence=True, whole=True, left_s=5.0):
     trip = Trip("id", a_request(), RouteSettings("auto", ("small", "large"), "small"), now=0.0, wall=0.0)
 
     async def story():
-        clock = SystemClock()
+        clock = LoopClock()
         journey = Journey(Call(1, "small", hold=None if whole else 4), ALease(), "chosen", 0.0)
         if whole:
             journey.reply = Reply(BODY)
@@ -54,7 +53,7 @@ def examined(verification, *, by_evidence=True, whole=True, left_s=5.0):
             journey.holding.hear([b'{"choices":[{"delta":{"content":"Par"}}]}'])
         return await Examination(clock, None, by_evidence=by_evidence).examine(journey, verification, trip, clock.now() + left_s)
 
-    return asyncio.run(story()), trip.checks[0]
+    return virtual_time.run(story()), trip.checks[0]
 
 
 def test_by_evidence_the_score_is_what_all_of_it_comes_to():
@@ -81,9 +80,17 @@ def test_a_beginning_is_glanced_at_and_a_whole_answer_verified():
 
 def test_who_breaks_or_is_late_has_abstained():
     assert (examined(says(BREAKS))[0], examined(says(BREAKS))[1].error) == (None, "verification_failed")
-    score, check = examined(says(HANGS), left_s=0.1)
+    score, check = examined(says(HANGS), left_s=4.0)
     assert (score, check.error) == (None, "verification_late")
-    assert check.duration_s < 0.09, "half of the time that was left"
+    assert check.duration_s == pytest.approx(2.0, abs=1e-6), "half of the time that was left"
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_with_next_to_no_time_left_nobody_is_asked(whole):
+    verification = Fixed(Findings(0.5))
+    assert examined(verification, whole=whole, left_s=0.05)[1].error == "verification_late"
+    assert not verification.seen
+    assert examined(verification, whole=whole, left_s=0.2)[1].error is None
 
 
 def test_an_abstention_is_no_score_and_no_error():

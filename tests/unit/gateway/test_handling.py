@@ -8,6 +8,7 @@ import msgspec
 from pointsman.core.clock import SystemClock
 from pointsman.core.settings import QueueSettings, RouteSettings, TierSettings
 from pointsman.errors import PointsmanError, Shed
+from pointsman.gateway import handling
 from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.port import Facts
 from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
@@ -61,3 +62,38 @@ def test_who_found_a_slot_free_is_not_recorded_as_having_waited():
         assert [record.queued_s for record in sink.records] == [None]
 
     asyncio.run(story())
+
+
+class Deaf(HeardPort):
+    """A client that never takes its first event."""
+
+    async def begin(self, facts: Facts) -> None:
+        await super().begin(facts)
+        await asyncio.Event().wait()
+
+
+def is_cut(monkeypatch, *, late_s):
+    """Whether a stream to a deaf client is cut at its deadline, where a timer may ring so late."""
+    monkeypatch.setattr(handling, "OVERDUE_S", 0.0)
+    monkeypatch.setattr(handling, "LATE_S", late_s)
+    route = msgspec.structs.replace(ROUTE, deadline_s=0.01)
+    settings = msgspec.structs.replace(SETTINGS, routes={"auto": route})
+
+    async def story():
+        port = Deaf()
+        gateway = Gateway(build_graph(settings), ScriptedUpstream(), ListSink(), SystemClock(), Random(1))
+        running = asyncio.ensure_future(gateway.handle(a_request(stream=True), port))
+        await asyncio.wait((running,), timeout=0.05)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return port.is_aborted
+
+    return asyncio.run(asyncio.wait_for(story(), 5))
+
+
+def test_a_client_that_does_not_read_is_cut_when_its_time_is_over(monkeypatch):
+    assert is_cut(monkeypatch, late_s=60.0)
+
+
+def test_a_process_that_stood_still_lets_what_else_was_due_come_first(monkeypatch):
+    assert not is_cut(monkeypatch, late_s=-1.0)

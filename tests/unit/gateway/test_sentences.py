@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pointsman.classify.embedding import Embedding
-from pointsman.classify.heads.predicted import Predicted
+from pointsman.classify.heads.predicted import Row
 from pointsman.core.request import Message
 from pointsman.gateway.consulting import StageBusy
 from pointsman.gateway.sentences import SAVED_S, WAITING, Sentences, SentenceStage
@@ -142,9 +142,9 @@ def test_a_closed_one_turns_away_who_still_waits():
 class Scorer:
     models = ("a",)
 
-    def score_one(self, query, sentence_vector=None):
+    def row(self, query, sentence_vector=None):
         p = float(sentence_vector[0]) / 10
-        return Predicted(np.array([[p]]), np.array([[p]]), np.array([1.0]), np.array([False]))
+        return Row([p], [p], 1.0, False, None)
 
 
 def a_stage(embedder):

@@ -8,6 +8,7 @@ pytest.importorskip("scipy")
 from pointsman import artifact  # noqa: E402
 from pointsman.artifact import ArtifactDraft  # noqa: E402
 from pointsman.classify.heads.calibration import GRID, Curves  # noqa: E402
+from pointsman.classify.heads.rehearsal import NOT_RUN  # noqa: E402
 from pointsman.learn.calibrate import (  # noqa: E402
     AS_IT_IS,
     cross_fitted,
@@ -95,6 +96,21 @@ def test_an_artifact_gets_the_curves_of_the_models_that_were_labelled(tmp_path):
     assert moved[1] == pytest.approx(0.5)
     assert again.manifest["recalibration"]["before"] == made.version
     assert again.version != made.version
+
+
+def test_an_artifact_is_rehearsed_anew_on_the_rows_it_is_given(tmp_path):
+    knots = np.column_stack([np.clip(GRID, 0.01, 0.99)] * 2)
+    old = np.full((60, 4), 0.5, dtype=np.float32)
+    made = artifact.write(ArtifactDraft({"models": ["a", "b"]}, {"static.curves": knots, "static.rehearsal": old, "full.curves": knots,
+                                                                 "full.rehearsal": old}), tmp_path / "a")
+    p, outcome = biased(500)
+
+    arrays = recalibrated(made, table(p, outcome), {"static": p[:, None]}, [0]).arrays
+
+    assert np.array_equal(arrays["full.rehearsal"], old)
+    assert np.allclose(arrays["static.rehearsal"][:, 0], cross_fitted(table(p, outcome), p[:, None])[:, 0])
+    assert np.array_equal(arrays["static.rehearsal"][:, 2], outcome.astype(np.float32))
+    assert (arrays["static.rehearsal"][:, 3] == NOT_RUN).all()
 
 
 def test_the_report_tells_before_after_and_noise():

@@ -60,14 +60,15 @@ def test_the_reference_costs_all_of_itself():
     assert largest.cost_of[2].value == pytest.approx(1.0)
     assert cheapest.cost_of == (None, None, None)
     assert cheapest.cost == pytest.approx(0.05)
-    assert (largest.p50_s, cheapest.p99_s, cheapest.climbs) == (4.0, 0.5, 0.0)
+    assert (largest.p50_s.value, cheapest.p99_s.value, cheapest.climbs) == (4.0, 0.5, 0.0)
 
 
 def test_who_climbs_waits_longer_at_the_tail():
     found = a_report(0.02).standing(BOTH)
 
-    assert found.p50_s <= found.p95_s <= found.p99_s
-    assert found.p99_s > 4.0
+    assert found.p50_s.value <= found.p95_s.value <= found.p99_s.value
+    assert found.p99_s.value > 4.0
+    assert all(one.low <= one.value <= one.high for one in (found.p50_s, found.p95_s, found.p99_s))
 
 
 def test_mixing_reaches_the_middle_at_half_the_way():
@@ -93,8 +94,8 @@ def test_sources_weigh_the_same_whatever_their_size():
 def test_curves_rise_in_cost_and_tell_times():
     curve = a_report(0.1).standing(BOTH).curve
 
-    assert [point[0] for point in curve] == sorted(point[0] for point in curve)
-    assert all(p50 <= p95 for _, _, p50, p95 in curve)
+    assert [point.cost for point in curve] == sorted(point.cost for point in curve)
+    assert all(point.p50_s <= point.p95_s <= point.p99_s for point in curve)
 
 
 def test_the_same_seed_makes_the_same_report():

@@ -7,7 +7,7 @@ np = pytest.importorskip("numpy")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from pointsman.classify.policy import choose  # noqa: E402
+from pointsman.classify.policy import GRID, choose  # noqa: E402
 from pointsman.classify.targets import QualityTarget  # noqa: E402
 from pointsman.core.decision import GateView, Scores, TierScore  # noqa: E402
 from pointsman.learn.choosing import at_price, chosen  # noqa: E402
@@ -27,6 +27,21 @@ def test_a_row_is_decided_as_the_router_decides(pairs, quality):
                     {tier: float(at) for at, tier in enumerate(tiers)}, reference=tiers[reference])
 
     found = chosen(np.array([p]), np.array([lower]), range(len(tiers)), reference, quality)
+
+    assert tiers[int(found[0])] == choice.tier
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(UNIT, min_size=2, max_size=4), UNIT, st.lists(UNIT, min_size=2, max_size=2))
+def test_a_row_is_decided_as_the_router_decides_by_allowances(p, quality, ends):
+    tiers = [f"t{place}" for place in range(len(p))]
+    reference = len(p) - 1
+    allowances = tuple(float(one) for one in np.linspace(max(ends), min(ends) - 0.5, len(GRID)))
+    scores = Scores({tier: TierScore(p[at], 0.0, 10) for at, tier in enumerate(tiers)}, calibrated=True)
+    choice = choose(scores, [GateView(tier, True, "") for tier in tiers], QualityTarget(quality, "reference"),
+                    {tier: float(at) for at, tier in enumerate(tiers)}, reference=tiers[reference], allowances={tiers[reference]: allowances})
+
+    found = chosen(np.array([p]), np.zeros((1, len(p))), range(len(tiers)), reference, quality, None, allowances)
 
     assert tiers[int(found[0])] == choice.tier
 

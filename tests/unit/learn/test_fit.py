@@ -84,3 +84,14 @@ def test_the_rows_that_calibrate_are_named():
     watched.draft({}, lambda stage, done: None)
 
     assert len(watched.calibrating) == len(watched.held_out["static"]) == 80
+
+
+def test_an_artifact_carries_what_it_expected_before_it_saw_the_labels():
+    watched = fitting.Fit(table(), [fitting.Query.of_prompt(prompt) for prompt in table().prompts],
+                          fitting.shipped_static().embed(table().prompts), None, 1)
+    rows = watched.draft({}, lambda stage, done: None).arrays["static.rehearsal"]
+    models = len(table().models)
+
+    assert rows.shape == (80, 2 * models)
+    assert np.allclose(rows[:, models:], table().quality)
+    assert np.corrcoef(rows[:, 0], watched.held_out["static"][:, 0])[0, 1] > 0.99

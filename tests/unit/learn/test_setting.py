@@ -4,6 +4,7 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
+from pointsman.classify.heads.rehearsal import Rehearsal, array  # noqa: E402
 from pointsman.learn.evaluate import Scores  # noqa: E402
 from pointsman.learn.setting import setting  # noqa: E402
 from pointsman.learn.table import OutcomeTable  # noqa: E402
@@ -34,6 +35,14 @@ def test_a_quality_to_keep_is_kept_at_the_least_cost():
     assert strict.cost.value > lax.cost.value
     assert strict.interval[0] <= strict.quality <= strict.interval[1]
     assert strict.kept.low < strict.kept.value < strict.kept.high
+
+
+def test_a_rehearsed_artifact_is_set_by_what_it_is_held_to():
+    table, scores = ground()
+    rehearsed = Scores(scores.p, np.zeros_like(scores.p), scores.foreign, (Rehearsal(array(scores.p, table.quality, np.random.default_rng(0))),))
+    plain = Scores(scores.p, np.zeros_like(scores.p), scores.foreign)
+
+    assert setting(table, rehearsed, USD, [0, 1], 1, quality=0.9, draws=5).cost.value < setting(table, plain, USD, [0, 1], 1, quality=0.9, draws=5).cost.value
 
 
 def test_a_share_of_calls_is_not_exceeded():

@@ -7,6 +7,7 @@ import pytest
 from pointsman.core.fleet import EndpointState, LoadReport
 from pointsman.core.settings import HealthSettings
 from pointsman.pools.endpoint import Endpoint, Vitals
+from pointsman.pools.forecast import Forecast
 from pointsman.pools.health import INFINITY, Signal
 from pointsman.testing.factories import an_endpoint
 
@@ -205,3 +206,51 @@ def test_what_other_processes_do_there_is_seen_by_balancers():
     endpoint.vitals.elsewhere, endpoint.vitals.elsewhere_tokens = 2, 500
     view = endpoint.view(1000.0)
     assert (view.in_flight, view.in_flight_tokens) == (3, 570)
+
+
+def known_at(token_s: float, idle_s: float = 0.05) -> Forecast:
+    forecast = Forecast()
+    for ahead in range(100, 5_000, 100):
+        forecast.learn(ahead, idle_s + ahead * token_s)
+    return forecast
+
+
+def test_a_prompt_waits_for_those_before_it_as_the_endpoints_own_answers_showed():
+    endpoint = Endpoint(an_endpoint())
+    endpoint.vitals.await_(10_000)
+    assert endpoint.view(1000.0, waits=True).wait_s == pytest.approx(10_000 * endpoint.vitals.token_s)
+    endpoint.vitals.forecast = known_at(0.001)
+    view = endpoint.view(1000.0, waits=True)
+    assert (view.wait_s, view.awaited_tokens) == (pytest.approx(10.05), 10_000)
+    assert endpoint.view(1000.0).wait_s == 0.0
+
+
+def test_before_its_own_answers_a_siblings_line_says_how_long():
+    endpoint = Endpoint(an_endpoint())
+    endpoint.vitals.sibling = known_at(0.0005)
+    endpoint.vitals.await_(10_000)
+    assert endpoint.view(1000.0, waits=True).wait_s == pytest.approx(5.05)
+
+
+def test_whoever_claims_to_read_in_no_time_waits_for_as_long_as_half_of_the_queue_takes_its_siblings():
+    endpoint = Endpoint(an_endpoint())
+    endpoint.vitals.forecast = known_at(0.0, idle_s=0.0)
+    endpoint.vitals.token_s = 0.0004
+    endpoint.vitals.await_(10_000)
+    assert endpoint.view(1000.0, waits=True).wait_s == pytest.approx(2.0)
+
+
+def test_an_endpoint_that_says_nothing_while_somebody_waits_is_as_late_as_it_has_been_silent():
+    endpoint = Endpoint(an_endpoint())
+    endpoint.vitals.forecast = known_at(0.0002)
+    endpoint.vitals.await_(100)
+    endpoint.vitals.awaiting[object()] = 1000.0
+    assert endpoint.view(1009.0, waits=True).wait_s == 9.0
+    endpoint.vitals.await_(-100)
+    assert endpoint.view(1009.0, waits=True).wait_s < 0.1
+
+
+def test_an_endpoint_that_starts_slowly_reads_slowly():
+    endpoint = Endpoint(an_endpoint(), slow_start_s=10.0)
+    endpoint.vitals.is_new = True
+    assert endpoint.view(1000.0, waits=True).token_s == pytest.approx(10 * endpoint.vitals.token_s)

@@ -36,3 +36,18 @@ def test_an_endpoint_that_has_become_slower_is_believed_within_a_hundred_answers
     for at in range(300):
         forecast.learn(1_000 + at % 7 * 500, (1_000 + at % 7 * 500) * (0.0002 if at < 200 else 0.0006))
     assert forecast.expects(10_000) == pytest.approx(6.0, rel=0.1)
+
+
+def test_prompts_of_one_length_show_no_slope_however_their_times_differ():
+    forecast = Forecast()
+    for at in range(50):
+        forecast.learn(1_237, 0.1 + at % 3 * 0.01)
+    assert forecast.token_s == 0.0
+    assert forecast.expects(1_000_000) == pytest.approx(0.11, abs=0.01)
+
+
+def test_what_a_token_takes_is_the_slope():
+    forecast = Forecast()
+    for ahead in range(100, 5_000, 100):
+        forecast.learn(ahead, 0.05 + ahead * 0.0002)
+    assert forecast.token_s == pytest.approx(0.0002)

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from pointsman.core.fleet import EndpointState, LoadReport
+from pointsman.core.request import Message, Needs
 from pointsman.errors import (
     ConnectFailed,
     CredentialRefused,
@@ -16,6 +17,7 @@ from pointsman.errors import (
     UpstreamFailed,
     UpstreamOverloaded,
 )
+from pointsman.pools.balancers.prefix import Prefix
 from pointsman.pools.balancers.round_robin import RoundRobin
 from pointsman.pools.pool import Pool
 from pointsman.testing.factories import a_pool, a_request, an_endpoint
@@ -311,6 +313,17 @@ def test_requests_there_that_are_not_ours_repel_too():
     assert len(held) == 8
 
 
+def test_a_request_or_two_that_came_or_went_meanwhile_are_no_strangers():
+    pool = pool_of(4)
+    for at, running in enumerate((None, 0, 1, 2)):
+        if running is not None:
+            pool.observe(f"small/{at}", LoadReport(0, running, None, at=1000.0))
+    assert excess(pool) == [0, 0, 0, 0], "who reports truly would lose its traffic to the one that says nothing"
+
+    pool.observe("small/3", LoadReport(0, 3, None, at=1001.0))
+    assert excess(pool, 1001.0) == [0, 0, 0, 1500]
+
+
 def test_tokens_that_an_engine_counts_itself_are_taken_as_they_are():
     pool = pool_of(3)
     observe(pool, 1, 1, 1, queued_tokens=100)
@@ -434,3 +447,54 @@ def test_repr_tells_the_state_at_a_glance():
     lease = take(pool)
     assert repr(pool) == "<Pool small [2 healthy, 1 ejected | 1 in flight]>"
     assert repr(lease) == f"<Lease {lease.endpoint.id} [ordinary, open]>"
+
+
+# -- what prompts wait for
+
+
+def asked(name: str, text: str, tokens: int):
+    return a_request(messages=(Message("user", f"{name} {text}"),), needs=Needs(context=tokens), stream=True)
+
+
+def test_what_an_endpoint_is_thought_to_have_is_not_awaited():
+    pool = Pool(a_pool("small", "http://a/v1", "http://b/v1", balancer="prefix"), Prefix())
+    request = asked("he", "x" * 3_000, 1_001)
+    first = pool.lease(request, (), 1000.0, RNG)
+    first.began(1000.5, 0.5)
+    again = pool.lease(request, (), 1001.0, RNG)
+
+    vitals = {e.id: e.vitals for e in pool.endpoints}[again.endpoint.id]
+    assert again.endpoint == first.endpoint
+    assert vitals.awaited <= 1
+    again.close("answered", 1002.0)
+    assert vitals.awaited == 0
+
+
+def test_a_balancer_without_a_memory_awaits_whole_prompts():
+    pool = pool_of(2)
+    pool.lease(asked("he", "x" * 3_000, 1_001), (), 1000.0, RNG)
+    assert sorted(e.vitals.awaited for e in pool.endpoints) == [0, 1_001]
+
+
+def test_what_a_token_takes_is_the_middle_of_what_was_measured():
+    pool = pool_of(3)
+    for endpoint, token_s in zip(pool.endpoints, (0.001, 0.002, 0.009), strict=True):
+        for ahead in range(100, 3_000, 100):
+            endpoint.vitals.forecast.learn(ahead, ahead * token_s)
+    take(pool)
+    assert [e.vitals.token_s for e in pool.endpoints] == pytest.approx([0.002] * 3)
+
+
+def test_strangers_at_an_engine_are_waited_for_and_our_own_are_not_counted_twice():
+    pool = Pool(a_pool("small", *(f"http://h{i}/v1" for i in range(4))), RoundRobin())
+    for waiting, endpoint in zip((0, 0, 0, 30), pool.endpoint_ids, strict=True):
+        pool.observe(endpoint, LoadReport(waiting, 0, 0.0, 1000.0))
+    take(pool)
+    waits = [e.view(1000.0, waits=True).wait_s for e in pool.endpoints]
+    assert waits[3] > 1.0 > waits[2]
+    ours = [take(pool, exclude=pool.endpoint_ids[:3]) for _ in range(30)]
+    before = pool.endpoints[3].view(1001.0, waits=True).wait_s
+    pool.observe(pool.endpoint_ids[3], LoadReport(30, 0, 0.0, 1001.0))
+    take(pool, 1001.0)
+    assert pool.endpoints[3].view(1001.0, waits=True).wait_s < before
+    assert len(ours) == 30

@@ -44,6 +44,22 @@ def test_endpoints_do_not_see_each_others_counts():
     assert SharedCount.at(cells, 1, 1, SEATS).elsewhere() == 7
 
 
+def test_prompts_that_are_awaited_are_seen_beside_the_attempts():
+    cells, here, there = board(), Vitals(), Vitals()
+    for seat, vitals in enumerate((here, there)):
+        vitals.share(SharedCount.at(cells, 1, seat, SEATS))
+    here.await_(70_000)
+    here.take(object(), 70_100, 1.0)
+    there.await_(5)
+
+    assert (here.awaited, there.awaited) == (70_005, 70_005)
+    assert (here.busy, there.busy) == (1, 1)
+    here.give_back(70_100)
+    assert (there.busy, there.awaited) == (0, 70_005)
+    here.await_(-70_000)
+    assert there.awaited == 5
+
+
 def test_what_was_told_counts_only_where_nothing_is_shared():
     endpoint = Endpoint(an_endpoint())
     endpoint.vitals.elsewhere = 5

@@ -29,6 +29,9 @@ class Wire(asyncio.Transport):
     def close(self) -> None:
         self.is_over = True
 
+    def abort(self) -> None:
+        self.is_over = True
+
     def is_closing(self) -> bool:
         return self.is_over
 
@@ -184,3 +187,14 @@ def test_no_timer_outlives_a_connection_that_was_reset() -> None:
         assert subject._head_timer is None
 
     dialogue(HEAD + b"\r\n", then=reset)
+
+
+def test_a_response_that_is_broken_off_on_purpose_is_no_mistake_to_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def breaks_off(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        scope["abort"]()
+
+    wire, _ = dialogue(HEAD + b"\r\n", app=breaks_off)
+
+    assert wire.is_over
+    assert not caplog.records

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import timeit
 from typing import Any
 
@@ -253,6 +254,33 @@ def test_both_formats_are_valid_and_declare_every_series() -> None:
     page, content_type = metrics.render("application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
     assert declared <= {family.name for family in parse_openmetrics(page.decode())}
+
+
+def test_a_long_page_is_the_same_page_and_lets_others_have_their_turn() -> None:
+    fleet = [{"pool": "small", "id": f"small/{i}", "state": "healthy", "in_flight": i} for i in range(3000)]
+    metrics = Metrics(SETTINGS, fleet_status=lambda: fleet)
+    metrics.write(a_record())
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def both() -> tuple[bytes, str]:
+        beside = asyncio.create_task(other())
+        page = await metrics.page()
+        beside.cancel()
+        return page
+
+    (page, content_type), (whole, same_type) = asyncio.run(both()), metrics.render()
+
+    def lines(text: bytes) -> list[bytes]:
+        return [line for line in text.splitlines() if b"process_" not in line]
+
+    assert (lines(page), content_type) == (lines(whole), same_type)
+    assert turns > 2
 
 
 def test_the_process_tells_its_memory_and_files() -> None:

@@ -17,10 +17,15 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pointsman.classify.kernel.build import found
+
+if TYPE_CHECKING:
+    from pointsman.classify.kernel import _kernel
 
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -58,6 +63,8 @@ class Static:
         self._known = len(table.words)
         self._buckets = len(table.rows) - self._known
         self._rows, self._scale = table.rows, table.scale
+        self.compiled = compiled(table)
+        """The same table for the kernel of trained stacks; None = it has to do without."""
         self._nothing: Vectors = np.eye(1, self.dims, dtype=np.float32)[0]
         self._nothing.setflags(write=False)
 
@@ -120,6 +127,19 @@ def pieces(words: Sequence[str], buckets: int) -> NDArray[np.intp]:
     mixed = np.concatenate((three, four))
     mixed ^= mixed >> np.uint32(15)
     return ((mixed * _HASH[0] >> np.uint32(7)) % np.uint32(buckets)).astype(np.intp)
+
+
+def compiled(table: Table) -> _kernel.Table | None:
+    """The table as the compiled kernel reads it; None where there is no kernel, or the table is none that it reads."""
+    kernel = found().module
+    if kernel is None or not table.words or any("\n" in word for word in table.words):
+        return None
+    words = "\n".join(table.words).encode("utf-8", "surrogatepass")
+    try:
+        made: _kernel.Table = kernel.Table(words, np.require(table.rows, np.int8, ("C", "A")), np.require(table.scale, np.float32, ("C", "A")))
+    except ValueError:  # no pieces, or rows without end: nothing that `learn.distil` makes
+        return None
+    return made
 
 
 def to_bytes(table: Table) -> bytes:

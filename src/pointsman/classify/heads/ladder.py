@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsman.artifact import Artifact
-from pointsman.classify.heads.predicted import Predicted
+from pointsman.classify.heads.predicted import Predicted, Row
 from pointsman.classify.heads.prior import Prior, of_artifact
 from pointsman.classify.heads.query import Query
 from pointsman.errors import ArtifactRefused
@@ -35,8 +35,8 @@ _END = re.compile(rb"[.!?;:](?=\s)|\n|\xe3\x80\x82")
 
 HEAD = "ladder"
 """What the manifest of such an artifact says under `head`."""
-APPENDED = 120
-"""Bytes at the end that count only if they make a prompt easier: a sentence or two. With 200, questions at the end of ordinary
+APPENDED = 100
+"""Bytes at the end that count only if they make a prompt easier: a sentence or two. With 120 or 200, questions at the end of ordinary
 tasks are lost and the ranking with them."""
 FEWEST = 8
 """Bytes of a prompt that count in any case."""
@@ -47,12 +47,13 @@ UNSURE = 0.0
 class Ladder:
     """An artifact of places, ready to answer. Immutable."""
 
-    __slots__ = ("_offsets", "_prior", "models", "provenance", "sentence")
+    __slots__ = ("_offsets", "_prior", "kernel", "models", "provenance", "sentence")
 
     def __init__(self, artifact: Artifact) -> None:
         self.models: tuple[str, ...] = tuple(artifact.manifest["models"])
         self.sentence: str | None = None
         """It reads no sentence vectors."""
+        self.kernel = "not needed by the generic guess"
         self.provenance: dict[str, Any] = dict(artifact.manifest.get("training", {}))
         self._offsets = np.asarray(artifact.array("offsets"), dtype=np.float64)
         self._prior = of_artifact(artifact)
@@ -80,6 +81,10 @@ class Ladder:
     def score_one(self, query: Query, sentence_vector: Vectors | None = None) -> Predicted:
         """One query; arrays of one row."""
         return self.score((query,), None)
+
+    def row(self, query: Query, sentence_vector: Vectors | None = None) -> Row:
+        """One query, as the path asks: without arrays."""
+        return self.score_one(query).row(0)
 
     def __repr__(self) -> str:
         return f"<Ladder {len(self.models)} places>"

@@ -48,8 +48,9 @@ def _codes() -> NDArray[np.uint64]:
     return table
 
 
-_CLASS = _classes()
-_CODE = _codes()
+KIND_OF = _classes()
+"""What each byte is."""
+CODE_OF = _codes()
 _POWERS = np.cumprod(np.full(64, 0x9E3779B97F4A7C15, dtype=np.uint64), dtype=np.uint64)
 """A byte's weight by its place in the word; from the 64th on they are all the same."""
 _PLACES = np.arange(HEAD + TAIL + 1)
@@ -95,7 +96,7 @@ def _buckets(hashes: NDArray[np.uint64]) -> Ids:
 def _words(data: bytes) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     """A hash per word, and whether it pairs with the next (marks pair with nothing)."""
     raw = np.frombuffer(data, dtype=np.uint8)
-    kind = _CLASS[raw]
+    kind = KIND_OF[raw]
     kind[kind == _REST] = _WIDE
     begins = np.empty(len(raw), dtype=np.bool_)
     if not len(raw):
@@ -106,7 +107,7 @@ def _words(data: bytes) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     starts = np.flatnonzero(begins)
     kinds = kind[starts]
     place = _PLACES[: len(raw)] - np.repeat(starts, _lengths(starts, len(raw)))
-    hashes = np.add.reduceat(_CODE[raw] * _POWERS[np.minimum(place, 63)], starts)
+    hashes = np.add.reduceat(CODE_OF[raw] * _POWERS[np.minimum(place, 63)], starts)
     kept = kinds != _SPACE
     hashes, kinds = hashes[kept], kinds[kept]
     return hashes, (kinds[:-1] != _MARK) & (kinds[1:] != _MARK)

@@ -6,10 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """What is said of one query; columns are models in the artifact's order."""
+
+    p: Sequence[float]
+    lower: Sequence[float]
+    evidence: float
+    is_foreign: bool
+    tokens: Sequence[float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,18 @@ class Predicted:
     """(n,) like nothing that was labelled: the scores are not worth acting on."""
     tokens: Floats | None = None
     """(n, m) expected output tokens; None = the artifact was trained without any."""
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> Predicted:
+        """Rows below each other; at least one."""
+        tokens = [row.tokens for row in rows if row.tokens is not None]
+        return cls(np.array([row.p for row in rows]), np.array([row.lower for row in rows]), np.array([row.evidence for row in rows]),
+                   np.array([row.is_foreign for row in rows]), np.array(tokens) if len(tokens) == len(rows) else None)
+
+    def row(self, number: int) -> Row:
+        """One query's."""
+        return Row(self.p[number].tolist(), self.lower[number].tolist(), float(self.evidence[number]), bool(self.is_foreign[number]),
+                   None if self.tokens is None else self.tokens[number].tolist())
 
     @classmethod
     def joined(cls, parts: Sequence[Predicted]) -> Predicted:

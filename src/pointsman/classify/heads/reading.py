@@ -23,33 +23,35 @@ CLIP = 5.0
 """Standard deviations after which a surface feature says no more."""
 WIDTH = 0.3
 """A neighbour's weight falls by e for every this much less cosine."""
-_LOOKS = 0.1
+LOOKS = 0.1
 """Weight of a surface feature beside a vector's numbers when kinds are told apart: looks and meaning count about the same."""
+LOOKS_CLIP = 3.0
+"""Standard deviations after which a surface feature says no more about the kind."""
 
 
 def points(surface_: Vectors, static: Vectors) -> Vectors:
     """What a query is about and what it looks like, as kinds of task are told apart by."""
-    return np.concatenate((static, np.minimum(np.maximum(surface_, -3.0), 3.0) * np.float32(_LOOKS)), axis=1)
+    return np.concatenate((static, np.minimum(np.maximum(surface_, -LOOKS_CLIP), LOOKS_CLIP) * np.float32(LOOKS)), axis=1)
 
 
 class Reader:
     """What was learned about the features. Arrays by name, as they lie in an artifact."""
 
-    __slots__ = ("_centre", "_divisions", "_halves", "_idf", "_inverse", "_kinds", "_landmarks", "_masses", "arrays", "limits")
+    __slots__ = ("arrays", "centre", "centres", "divisions", "halves", "idf", "inverse", "landmarks", "limits", "masses")
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], limits: Mapping[str, Mapping[str, float]]) -> None:
         self.arrays = arrays
         self.limits = limits
-        self._centre = np.asarray(arrays["surface.centre"], dtype=np.float32)
-        self._inverse = (1.0 / np.asarray(arrays["surface.spread"], dtype=np.float64)).astype(np.float32)
-        self._idf = np.asarray(arrays["ngrams.idf"], dtype=np.float32)
-        self._landmarks = {kind: np.ascontiguousarray(arrays[f"{kind}.landmarks"], dtype=np.float32)
+        self.centre = np.asarray(arrays["surface.centre"], dtype=np.float32)
+        self.inverse = (1.0 / np.asarray(arrays["surface.spread"], dtype=np.float64)).astype(np.float32)
+        self.idf = np.asarray(arrays["ngrams.idf"], dtype=np.float32)
+        self.landmarks = {kind: np.ascontiguousarray(arrays[f"{kind}.landmarks"], dtype=np.float32)
                            for kind in ("static", "sentence") if f"{kind}.landmarks" in arrays}
-        self._masses = {kind: np.asarray(arrays[f"{kind}.masses"], dtype=np.float32) for kind in self._landmarks}
-        self._kinds = np.asarray(arrays["kinds.centres"], dtype=np.float32)
-        self._halves = 0.5 * np.sum(self._kinds * self._kinds, axis=1)
+        self.masses = {kind: np.asarray(arrays[f"{kind}.masses"], dtype=np.float32) for kind in self.landmarks}
+        self.centres = np.asarray(arrays["kinds.centres"], dtype=np.float32)
+        self.halves = 0.5 * np.sum(self.centres * self.centres, axis=1)
         ends = np.cumsum(arrays["kinds.divisions"]).tolist()
-        self._divisions = list(zip([0, *ends[:-1]], ends, strict=True))
+        self.divisions = list(zip([0, *ends[:-1]], ends, strict=True))
 
     def read(self, queries: Sequence[Query], static: Vectors | None, sentence: Vectors | None) -> Reading:
         """The features of queries; a kind of vector that is not there is not used."""
@@ -58,13 +60,13 @@ class Reader:
     def surface(self, queries: Sequence[Query]) -> Vectors:
         """Standardised counts."""
         found = np.array([surface.read(query.data, query.chars, query.structural) for query in queries], dtype=np.float32)
-        standard: Vectors = (found.reshape(len(queries), len(surface.NAMES)) - self._centre) * self._inverse
+        standard: Vectors = (found.reshape(len(queries), len(surface.NAMES)) - self.centre) * self.inverse
         return np.minimum(np.maximum(standard, -CLIP), CLIP, out=standard)
 
     def words(self, query: Query) -> tuple[ngrams.Ids, Vectors, float]:
         """Buckets, their weights (a vector of length one over the known ones), and the share that is known."""
         ids, counts = ngrams.ids(query.data)
-        rarity = self._idf[ids]
+        rarity = self.idf[ids]
         weights = rarity * (1.0 + np.log(counts)).astype(np.float32)
         size = float(weights @ weights)
         if size == 0.0:
@@ -73,21 +75,21 @@ class Reader:
 
     def kinds(self, surface_: Vectors, static: Vectors) -> Vectors:
         """One of each division is 1: the kind of task that the query is most like."""
-        likeness: Vectors = points(surface_, static) @ self._kinds.T - self._halves
+        likeness: Vectors = points(surface_, static) @ self.centres.T - self.halves
         made = np.zeros_like(likeness)
         if len(made) == 1:
             one, found = likeness[0], made[0]
-            for first, last in self._divisions:
+            for first, last in self.divisions:
                 found[first + int(one[first:last].argmax())] = 1.0
             return made
         rows = np.arange(len(made))
-        for first, last in self._divisions:
+        for first, last in self.divisions:
             made[rows, first + np.argmax(likeness[:, first:last], axis=1)] = 1.0
         return made
 
     def near(self, kind: str, vectors: Vectors) -> Vectors:
         """Nearness of each vector to each labelled neighbour: 1 for the same, falling with the angle."""
-        cosine: Vectors = vectors @ self._landmarks[kind].T
+        cosine: Vectors = vectors @ self.landmarks[kind].T
         cosine -= np.float32(1.0)
         cosine *= np.float32(1.0 / WIDTH)
         np.exp(cosine, out=cosine)
@@ -96,7 +98,7 @@ class Reader:
     def evidence(self, kind: str, near: Vectors) -> tuple[Floats, Floats]:
         """How many labelled queries stand really close, and the nearness of the closest."""
         # The third power: only what shares most of its meaning speaks for a query.
-        return ((near * near * near) @ self._masses[kind]).astype(np.float64), near.max(axis=1).astype(np.float64)
+        return ((near * near * near) @ self.masses[kind]).astype(np.float64), near.max(axis=1).astype(np.float64)
 
 
 class Reading:

@@ -3,6 +3,9 @@
 A verifier's score of a whole answer is that tier's outcome. A tier that was climbed from because its answer was turned down was
 not good enough, and the answer that such a climb ended with is taken to be. Nothing else says anything: an answer is not
 good because it was sent.
+
+What is learned from is what serving reads: the turn that was classified, where the record says which that is. Older records do not;
+of those the whole conversation is taken, and a note says so.
 """
 
 from __future__ import annotations
@@ -60,16 +63,25 @@ def read(path: Path, records: Iterable[Record] | None = None) -> tuple[Gathering
         kept += 1
         if not (verdicts := verdicts_of(record)):
             continue
-        conversations += record.messages > 1
-        query = gathering.query(Line(f"record {record.id}", {"id": record.id, "prompt": record.prompt, "at": record.at}))
+        conversations += record.messages > 1 and record.subject is None
+        query = gathering.query(Line(f"record {record.id}", {"id": record.id, "prompt": asked(record), "at": record.at}))
         for tier, verdict in verdicts.items():
             gathering.outcome(query, tier, verdict)
     if not gathering.queries:
         raise DataRefused(str(path), _nothing(seen, kept))
     notes = [f"{len(gathering.queries):,} of {seen:,} records tell something: a verifier looked at the answer"]
     if conversations:
-        notes.append(f"{conversations:,} of them are conversations, kept as one text: their last question cannot be told apart")
+        notes.append(f"{conversations:,} of them are conversations of an older version, kept as one text: their last question cannot be told apart")
     return gathering, notes
+
+
+def asked(record: Record) -> str:
+    """The turn that classifiers read when the record was made; of an older record all of the prompt."""
+    prompt = record.prompt or ""
+    if record.subject is None:
+        return prompt
+    start, end = record.subject
+    return prompt[start:end]
 
 
 def verdicts_of(record: Record) -> dict[str, float]:

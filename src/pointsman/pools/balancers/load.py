@@ -20,6 +20,11 @@ def tokens_of(request: ChatRequest) -> int:
     return request.needs.context or 1
 
 
+def prompt_tokens_of(request: ChatRequest) -> int:
+    """Estimated tokens of its prompt."""
+    return max(0, request.needs.context - max(0, request.max_tokens or 0))
+
+
 def is_full(view: EndpointView) -> bool:
     """All slots are taken, or a first token would come late."""
     return (view.slots is not None and view.in_flight >= view.slots) or view.lateness >= 1.0

@@ -29,6 +29,9 @@ Sent = Callable[[EndpointId, ChatRequest, Sequence[Beginning]], None]
 class Remembers(Protocol):
     """A balancer with a memory, which outlives a reload and may be shared among processes."""
 
+    unread: int
+    """Tokens of the prompt last picked for that the chosen endpoint is not thought to have."""
+
     def adopt(self, old: Self, same: Mapping[EndpointId, EndpointId]) -> None:
         """Goes on with what the balancer before a reload knew; `same` says which endpoint of ours was which of its."""
         ...

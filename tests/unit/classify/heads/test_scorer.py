@@ -11,7 +11,8 @@ from pointsman.artifact import Artifact
 from pointsman.classify.embedders.static import shipped_static
 from pointsman.classify.heads.query import Query
 from pointsman.classify.heads.scorer import Scorer, features_version
-from pointsman.errors import ArtifactOfAnotherVersion
+from pointsman.classify.kernel.build import found
+from pointsman.errors import ArtifactOfAnotherVersion, ArtifactRefused
 from pointsman.learn.fit import fit
 from pointsman.learn.table import OutcomeTable
 
@@ -100,6 +101,55 @@ def test_other_features_are_refused_with_both_versions(artifact):
 
     with pytest.raises(ArtifactOfAnotherVersion, match="99"):
         Scorer.load(other)
+
+
+def changed(artifact, name, array):
+    return Artifact(artifact.manifest, {**artifact.arrays, name: array}, "0" * 64, Path("memory"))
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+@pytest.mark.parametrize("name", ["static.bias", "full.curves", "ngrams.idf", "sentence.landmarks", "static.surface.weights", "kinds.centres"])
+def test_what_is_no_number_is_refused(artifact, name, kernel):
+    array = artifact.arrays[name].astype(np.float64)
+    array.flat[-1] = np.nan
+
+    with pytest.raises(ArtifactRefused, match=f"{name} holds a value that is not finite"):
+        Scorer.load(changed(artifact, name, array), kernel=kernel)
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+@pytest.mark.parametrize("name", ["static.bias", "full.curves", "ngrams.idf", "sentence.landmarks", "static.surface.weights", "kinds.centres",
+                                  "full.sentence.near.weights", "surface.centre", "static.masses", "full.error"])
+def test_arrays_that_do_not_go_together_are_refused_when_it_is_loaded(artifact, name, kernel):
+    with pytest.raises(ArtifactRefused, match="no classifier that this version can read"):
+        Scorer.load(changed(artifact, name, artifact.arrays[name][1:]), kernel=kernel)
+
+
+def test_numpy_and_the_kernel_agree_and_each_says_which_it_is(artifact):
+    usual, plain = Scorer.load(artifact), Scorer.load(artifact, kernel=False)
+
+    assert usual.kernel == str(found())
+    assert plain.kernel == "numpy, because that was asked for"
+    for vector in (None, Sentences().embed([HARD.text])[0]):
+        assert usual.score_one(HARD, vector).p == pytest.approx(plain.score_one(HARD, vector).p, rel=1e-5)
+
+
+def test_a_static_embedder_that_the_kernel_does_not_know_is_asked(artifact):
+    class Other:
+        digest = shipped_static().digest
+
+        def embed(self, texts):
+            return shipped_static().embed(texts)
+
+    scorer = Scorer.load(artifact, Other())
+    assert scorer.kernel.startswith("numpy, because")
+    assert scorer.score_one(HARD).p == pytest.approx(Scorer.load(artifact).score_one(HARD).p, rel=1e-5)
+
+
+def test_more_models_than_the_kernel_reads_are_left_to_numpy(artifact, monkeypatch):
+    monkeypatch.setattr("pointsman.classify.heads.scorer.MOST_COLUMNS", 1)
+
+    assert Scorer.load(artifact).kernel.startswith("numpy, because")
 
 
 def test_features_are_named_by_what_reads_them():

@@ -77,6 +77,17 @@ def test_records_are_read_wherever_they_are(tmp_path, kept):
     assert found.table.at.tolist() == [1_800_000_000.0] * 2
 
 
+def test_the_turn_that_was_classified_is_learned_from_and_not_the_whole_conversation(tmp_path):
+    prompt = "You are Ann.\n\nhi\n\nhello\n\nprove it"
+    told = climbed("1", prompt=prompt, messages=4, subject=(25, 33))
+    older = climbed("2", prompt=prompt, messages=4)
+
+    found = read_dataset(spooled(tmp_path, told, older))
+
+    assert found.table.prompts == ["prove it", prompt]
+    assert any(note.startswith("1 of them are conversations of an older version") for note in found.notes)
+
+
 def test_a_ladder_orders_the_tiers(tmp_path):
     assert read_dataset(stored(tmp_path, climbed("1")), ladder=["large", "small"]).table.models == ("large", "small")
 

@@ -10,7 +10,7 @@ import msgspec
 from pointsman.core.fleet import EndpointState, EndpointView
 from pointsman.core.request import ChatRequest, Message, Needs
 from pointsman.pools.balancers.beginnings import read
-from pointsman.pools.balancers.prefix import BONUS, MOST_CREDITED, Prefix
+from pointsman.pools.balancers.prefix import LEAST_MEAN, OTHERS, RUNNING, Prefix
 from pointsman.pools.balancers.rendezvous import ranked
 from pointsman.pools.journal import CELLS, Journal
 from pointsman.testing.factories import a_request
@@ -32,6 +32,17 @@ def busy(endpoint: str, tokens: int, **more) -> tuple[EndpointView, ...]:
         msgspec.structs.replace(view, in_flight=5, in_flight_tokens=tokens, **more) if view.id == endpoint else view
         for view in POOL
     )
+
+
+def queued(tokens: dict[str, int], *, token_s: float = 0.0002, **more) -> tuple[EndpointView, ...]:
+    """The pool, with so many tokens to read before a newcomer."""
+    return tuple(
+        msgspec.structs.replace(
+            view, in_flight=5, in_flight_tokens=tokens[view.id], awaited_tokens=tokens[view.id], token_s=token_s,
+            wait_s=tokens[view.id] * token_s, **more,
+        ) if view.id in tokens else msgspec.structs.replace(view, token_s=token_s)
+        for view in POOL
+    )  # fmt: skip
 
 
 def serve(balancer: Prefix, requests, *, stay: int) -> Counter[str]:
@@ -57,30 +68,75 @@ def serve(balancer: Prefix, requests, *, stay: int) -> Counter[str]:
 def test_a_conversation_goes_home():
     balancer, question = Prefix(), "Where is my parcel? " * 50
     home = balancer.pick(asking(question), POOL, RNG)
-    assert balancer.pick(asking(question, "On its way.", "When?"), busy(home, 5_000), RNG) == home
+    assert balancer.pick(asking(question, "On its way.", "When?"), queued({home: 300}), RNG) == home
 
 
-def test_it_leaves_home_when_home_has_more_to_do_than_its_beginning_is_worth_and_then_has_two():
+def test_it_leaves_home_when_the_queue_there_is_longer_than_reading_it_again_twice_and_then_has_two():
     balancer, question = Prefix(), "x" * 3_000
     home = balancer.pick(asking(question), POOL, RNG)
-    worth = int((BONUS + 1) * 1_000)
-    assert balancer.pick(asking(question, "a", "b"), busy(home, worth - 10), RNG) == home
-    other = balancer.pick(asking(question, "a", "b"), busy(home, worth + 10), RNG)
+    worth = 1_000 * (1 + OTHERS)
+    assert balancer.pick(asking(question, "a", "b"), queued({home: int(worth * 0.8)}), RNG) == home
+    other = balancer.pick(asking(question, "a", "b"), queued({home: int(worth * 1.3)}), RNG)
     assert other != home
-    assert balancer.pick(asking(question, "a", "b"), busy(home, 100), RNG) == other
+    assert balancer.pick(asking(question, "a", "b"), queued({home: 100}), RNG) == other
+
+
+def test_it_is_the_same_choice_however_fast_the_engines_read():
+    for token_s in (0.00001, 0.01):
+        balancer, question = Prefix(), "x" * 3_000
+        home = balancer.pick(asking(question), POOL, RNG)
+        assert balancer.pick(asking(question), queued({home: 1_500}, token_s=token_s), RNG) == home
+        assert balancer.pick(asking(question), queued({home: 2_600}, token_s=token_s), RNG) != home
+
+
+def test_what_it_says_is_unread_is_what_the_chosen_endpoint_is_not_thought_to_have():
+    balancer, question = Prefix(), "x" * 3_000
+    balancer.pick(asking(question, out=0), POOL, RNG)
+    assert balancer.unread == 1_000
+    balancer.pick(asking(question, "y" * 300, "z" * 600, out=0), POOL, RNG)
+    assert balancer.unread == 300
+
+
+def crowded(late: str, tokens: int) -> tuple[EndpointView, ...]:
+    """Every queue is some prompts long, one of them endless."""
+    return queued({view.id: 50 * LEAST_MEAN * 60 if view.id == late else tokens for view in POOL})
+
+
+def test_where_all_queues_are_long_what_takes_long_to_read_stands_in_the_longest_and_the_rest_in_the_others():
+    late = "small/3"
+    assert Prefix().pick(asking("x" * 30_000), crowded(late, 20 * LEAST_MEAN), RNG) == late
+    assert Prefix().pick(asking("x" * 300), crowded(late, 20 * LEAST_MEAN), RNG) != late
+
+
+def test_as_long_as_some_endpoint_is_idle_nobody_stands_in_a_long_queue():
+    balancer, late = Prefix(), "small/3"
+    for n in range(200):
+        balancer.pick(asking(f"usual {n} " * 200), POOL, RNG)
+    views = (POOL[0], *crowded(late, 20_000)[1:])
+    assert all(balancer.pick(asking(f"{n} " + "x" * size), views, RNG) == POOL[0].id for n, size in enumerate((300, 3_000, 120_000)))
+
+
+def test_answers_under_way_spread_where_nobody_waits():
+    running = int(2_000 / RUNNING)
+    balancer, question = Prefix(), "x" * 300
+    home = balancer.pick(asking(question), POOL, RNG)
+    assert balancer.pick(asking(question), busy(home, running), RNG) != home
 
 
 def test_questions_about_one_document_meet_although_they_part_within_a_message():
     balancer, document = Prefix(), "".join(f"{n} " for n in range(3_000))
     home = balancer.pick(asking(document + "Who?"), POOL, RNG)
-    assert balancer.pick(asking(document + "Where is it said that he came too late?"), busy(home, 5_000), RNG) == home
+    assert balancer.pick(asking(document + "Where is it said that he came too late?"), queued({home: 5_000}), RNG) == home
 
 
 def test_however_long_a_beginning_is_it_gathers_a_bounded_load():
     balancer, book = Prefix(), "".join(f"{n} " for n in range(20_000))
+    size = len(book.encode()) // 3
     home = balancer.pick(asking(book), POOL, RNG)
-    spills_at = int(BONUS * MOST_CREDITED + len(book.encode()) / 3) + 1
-    assert balancer.pick(asking(book), busy(home, spills_at), RNG) != home
+    assert balancer.pick(asking(book), queued({home: 3 * size}), RNG) != home
+    balancer = Prefix()
+    home = balancer.pick(asking(book), POOL, RNG)
+    assert balancer.pick(asking(book), busy(home, int(3 * size / RUNNING)), RNG) != home
 
 
 def test_what_everybody_asks_spreads_by_load():
@@ -136,7 +192,7 @@ def test_processes_that_share_a_journal_send_a_conversation_to_one_home():
         balancer.share(Journal(board, seat), columns)
     question = "x" * 6_000
     first = ranked(POOL, read(asking(question)).conversation)[0].id
-    home = one.pick(asking(question), busy(first, 100_000), RNG)
+    home = one.pick(asking(question), queued({first: 100_000}), RNG)
 
     assert home != first
     assert two.pick(asking(question), POOL, RNG) == home
@@ -155,17 +211,21 @@ def test_each_choice_is_told_and_what_is_found_out_is_believed():
 
 
 def test_a_slow_home_is_no_better_a_home_than_a_quick_one():
-    """The bonus does not grow as an endpoint slows down, and what is left to do there counts more."""
+    """Its queue takes longer; what it has in its cache is worth what another would have to read."""
     balancer, question = Prefix(), "x" * 3_000
     home = balancer.pick(asking(question), POOL, RNG)
-    slow = int((BONUS + 1) * 1_000 / 4)
-    assert balancer.pick(asking(question), busy(home, slow + 100, weight=0.25), RNG) != home
+    slow = tuple(msgspec.structs.replace(view, weight=0.25, token_s=0.0008, wait_s=700 * 0.0008) if view.id == home else view
+                 for view in queued({home: 700}))
+    assert balancer.pick(asking(question), queued({home: 700}), RNG) == home
+    assert balancer.pick(asking(question), slow, RNG) != home
 
 
-def test_a_queue_that_is_reported_repels():
-    balancer = Prefix()
-    home = balancer.pick(asking("x" * 3_000), POOL, RNG)
-    assert balancer.pick(asking("x" * 3_000), busy(home, 0, excess_tokens=50_000), RNG) != home
+def test_text_that_nobody_knows_keeps_away_from_a_slow_endpoint_until_the_others_are_busy():
+    slow = tuple(msgspec.structs.replace(view, weight=0.25, token_s=0.0008) if view.id == "small/2" else view for view in POOL)
+    assert all(Prefix().pick(asking(f"{n} " * 300), slow, RNG) != "small/2" for n in range(40))
+    busy_ones = queued({view.id: 40_000 for view in POOL if view.id != "small/2"})
+    views = tuple(msgspec.structs.replace(view, weight=0.25, token_s=0.0008) if view.id == "small/2" else view for view in busy_ones)
+    assert Prefix().pick(asking("y" * 900), views, RNG) == "small/2"
 
 
 def test_processes_send_a_beginning_that_nobody_has_to_the_same_endpoint_of_an_idle_pool():
@@ -184,8 +244,8 @@ def test_where_conversations_come_back_unknown_unknown_text_draws_to_one_endpoin
         beside.pick(asking(f"another's {n}", "answer", "and?"), POOL, RNG)
     question = asking("x" * 3_000)
     home = Prefix().pick(question, POOL, RNG)
-    assert beside.pick(question, busy(home, 4_000), RNG) == home
-    assert alone.pick(question, busy(home, 4_000), RNG) != home
+    assert beside.pick(question, queued({home: 400}), RNG) == home
+    assert alone.pick(question, queued({home: 400}), RNG) != home
 
 
 def test_a_request_without_text_goes_somewhere():

@@ -1,0 +1,190 @@
+"""Sentence vectors of an embedder elsewhere (`/v1/embeddings`): asked in small batches, remembered, and left alone when it fails.
+
+Texts that come while questions are under way wait and go together with the next. With the first question, and one every ten minutes,
+go the probe texts that show whether it is still the embedder that the artifact was trained beside; while it is not, its vectors
+are not used: a head fitted to one model's vectors reads another's as noise. Whatever goes wrong, the static scores decide.
+
+Why may a question outlast the deadline? A vector that comes too late for one request is there for the next that has the same
+words. Lateness counts as failing all the same: an embedder that is always late costs every request its deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+from pointsman.classify.embedders.remote import MOST_BYTES, PROBES, Elsewhere, Unusable, question, vectors_of
+from pointsman.core.breaker import Breaker
+from pointsman.core.fleet import EndpointSpec
+from pointsman.core.protocols import Posts
+from pointsman.core.settings import RemoteEmbedderSettings
+from pointsman.errors import BadAnswer, RateLimited, UpstreamError, UpstreamOverloaded, UpstreamTimeout
+from pointsman.gateway.consulting import StageBusy, StageSilent
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from pointsman.classify.embedding import Vector
+
+    Waiting: TypeAlias = tuple[bytes, str, asyncio.Future[Vector]]
+    Batch: TypeAlias = list[Waiting]
+
+_log = logging.getLogger(__name__)
+REMEMBERED: Final = 2048
+"""Vectors kept: 3 MB at 384 numbers, 25 MB at 3,072."""
+WAITING: Final = 256
+"""Texts that may wait: more would be late anyway."""
+PROBED_FOR_S: Final = 600.0
+"""How long an embedder is taken for what it was: who replaces one does so once in days."""
+REFUSED_FOR_S: Final = 60.0
+"""How long one that answered otherwise is not asked again."""
+SLOWEST_S: Final = 2.0
+"""Of a question; beyond, its vectors would be no use to anybody."""
+
+
+class RemoteSentences:
+    """The way to one embedder, as all routes of this process use it."""
+
+    is_remote: Final = True
+
+    def __init__(self, elsewhere: Elsewhere, settings: RemoteEmbedderSettings, posts: Posts | None) -> None:
+        """`posts` None: nobody is asked here (a check of the configuration, `explain`)."""
+        self.made_of = (elsewhere, settings)
+        self._elsewhere, self._settings, self._posts = elsewhere, settings, posts
+        self._endpoint = EndpointSpec(id=f"embedder {settings.model}", pool="", url=settings.url, model=settings.model, api_key=settings.api_key)
+        self._breaker = Breaker()
+        self._line: deque[Waiting] = deque()
+        self._known: OrderedDict[bytes, Vector] = OrderedDict()
+        # Questions under way. Returns to zero when the last one has ended.
+        self._asking: dict[asyncio.Task[None], Batch] = {}
+        self._is_closed = False
+        # Until when it is taken for the artifact's embedder; and until when it is not asked, since it is another.
+        self._trusted_until = self._refused_until = float("-inf")
+        self._why_refused = ""
+
+    @property
+    def digest(self) -> str:
+        return self._elsewhere.digest
+
+    @property
+    def deadline_s(self) -> float:
+        return self._settings.deadline_s
+
+    async def embed(self, text: str) -> Vector:
+        """One vector. Raises StageSilent with what came of asking."""
+        key = blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()
+        if (known := self._known.get(key)) is not None:
+            self._known.move_to_end(key)
+            return known
+        self._let_in(_now())
+        future: asyncio.Future[Vector] = asyncio.get_running_loop().create_future()
+        self._line.append((key, text, future))
+        self._go()
+        return await future
+
+    def _let_in(self, now: float) -> None:
+        """Raises StageSilent for all that may not be asked."""
+        if self._posts is None:
+            raise StageBusy(f"{self._settings.url} would be asked; here nothing is", "nobody")
+        if self._is_closed:
+            raise StageBusy("another configuration has been taken up", "busy")
+        if now < self._refused_until:
+            raise StageSilent(self._why_refused, "refused")
+        if len(self._line) >= WAITING:
+            raise StageBusy("too many wait", "busy")
+        if not self._breaker.lets(now):
+            raise StageBusy("it failed too often lately", "resting")
+
+    def _go(self) -> None:
+        while self._line and len(self._asking) < self._settings.max_in_flight and self._posts is not None:
+            batch: Batch = []
+            while self._line and len(batch) < self._settings.together:
+                entry = self._line.popleft()
+                if not entry[2].done():
+                    batch.append(entry)
+            if batch:
+                task = asyncio.get_running_loop().create_task(self._ask(self._posts, batch))
+                self._asking[task] = batch
+                task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        batch = self._asking.pop(task)
+        if task.cancelled():  # perhaps before it began
+            self._give_up(batch, StageBusy("another configuration has been taken up", "busy"))
+        self._go()
+
+    async def _ask(self, posts: Posts, batch: Batch) -> None:
+        """Hands every waiting text its vector, or why there is none. Raises CancelledError only."""
+        began = _now()
+        probes = PROBES if began >= self._trusted_until else ()
+        texts = [*probes, *(text for _, text, _ in batch)]
+        settings = self._settings
+        try:
+            body = question(settings.model, texts, settings.dims, settings.max_chars)
+            answer = await posts(self._endpoint, "/embeddings", body, until=began + max(SLOWEST_S, self.deadline_s), most=MOST_BYTES)
+            rows = vectors_of(answer, len(texts))
+        except (UpstreamError, Unusable) as error:
+            self._breaker.failed(_now())
+            self._give_up(batch, _silence(error))
+            return
+        now = _now()
+        if now - began > self.deadline_s:
+            self._breaker.failed(now)
+        else:
+            self._breaker.succeeded()
+        if probes and (why := self._elsewhere.differs(rows[: len(probes)])):
+            self._refuse(why, now)
+            self._give_up(batch, StageSilent(why, "refused"))
+            return
+        if probes:
+            self._trusted_until = now + PROBED_FOR_S
+        for (key, _, future), row in zip(batch, rows[len(probes):], strict=True):
+            self._remember(key, row)
+            if not future.done():
+                future.set_result(row)
+
+    def _refuse(self, why: str, now: float) -> None:
+        _log.warning("the sentence embedder %s at %s is not used: %s; train again beside it, or bring the old one back",
+                     self._settings.model, self._settings.url, why)
+        self._known.clear()
+        self._why_refused, self._refused_until, self._trusted_until = why, now + REFUSED_FOR_S, float("-inf")
+
+    def _give_up(self, batch: Batch, why: StageSilent) -> None:
+        for _, _, future in batch:
+            if not future.done():
+                future.set_exception(why)
+
+    def _remember(self, key: bytes, row: Vector) -> None:
+        self._known[key] = row
+        self._known.move_to_end(key)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+    def close(self) -> None:
+        """What is under way is cancelled; who waits is told."""
+        self._is_closed = True
+        for task in self._asking:
+            task.cancel()
+        self._give_up(list(self._line), StageBusy("another configuration has been taken up", "busy"))
+        self._line.clear()
+
+    def __repr__(self) -> str:
+        return (f"<RemoteSentences {self._settings.model} [{len(self._line)} waiting, {len(self._asking)} under way, {len(self._known)} known | "
+                f"{self._breaker!r}]>")
+
+
+def _silence(error: UpstreamError | Unusable) -> StageSilent:
+    if isinstance(error, UpstreamTimeout):
+        return StageSilent("it did not answer in time", "slow", "late")
+    if isinstance(error, Unusable | BadAnswer):
+        return StageSilent(str(error)[:200], "garbage")
+    if isinstance(error, UpstreamOverloaded | RateLimited):
+        return StageBusy(f"it is full: {error}"[:200], "busy")
+    return StageSilent(str(error)[:200], "down", "failed")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

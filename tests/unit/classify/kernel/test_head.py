@@ -1,0 +1,140 @@
+"""The kernel refuses what does not go together, and answers in the scorer's terms."""
+
+import gc
+import sys
+
+import numpy as np
+import pytest
+
+from pointsman.classify.embedders.static import Static, Table
+from pointsman.classify.heads import ngrams, surface
+from pointsman.classify.heads.query import Query
+from pointsman.classify.kernel.build import found
+from pointsman.classify.kernel.head import Head
+
+pytestmark = pytest.mark.skipif(found().module is None, reason=f"kernel: {found()}")
+
+LOOKS = len(surface.NAMES)
+QUERY = Query.of_prompt("where is my cat?")
+
+
+def a_table(dims=4, rows=None, scale=None, words=b"cat\ndog"):
+    rows = np.ones((10, dims), np.int8) if rows is None else rows
+    return found().module.Table(words, rows, np.ones(len(rows), np.float32) if scale is None else scale)
+
+
+def zeros(*shape, dtype=np.float32):
+    return np.zeros(shape, dtype)
+
+
+def sound(**changes):
+    """Arguments of a head of two models that go together, some of them changed."""
+    return {
+        "table": a_table(), "spelling": (ngrams.KIND_OF.tobytes(), ngrams.CODE_OF.tobytes()), "surface": (zeros(LOOKS), np.ones(LOOKS, np.float32)),
+        "idf": zeros(ngrams.BUCKETS), "kinds": (zeros(3, 4 + LOOKS), zeros(3), (1, 2)), "static": (zeros(5, 4), np.ones(5, np.float32)), "sentence": None,
+        "stack": (zeros(2, LOOKS + 3 + 5), zeros(ngrams.BUCKETS, 2), zeros(2, dtype=np.float64), zeros(2, dtype=np.float64),
+                  np.linspace(0, 1, 386).reshape(193, 2)),
+        "blocks": (0, 2, 4), "near": 0, "has_tokens": False, "numbers": (-0.2, 1.28, 12.0, 0.3, 0.5, -1.0, 64.0, 3.3, 5.0, 0.1, 3.0)} | changes
+
+
+def stack(**changes):
+    names = ("weights", "words", "bias", "error", "curves")
+    return tuple((dict(zip(names, sound()["stack"], strict=True)) | changes).values())
+
+
+def test_what_goes_together_answers():
+    row = Head(found().module.Head(**sound())).row(QUERY, None)
+
+    assert row.p == pytest.approx([64 * 2 / 385, (64 * 2 + 1) / 385])
+    assert row.lower == row.p
+    assert row.is_foreign
+    assert row.tokens is None
+
+
+@pytest.mark.parametrize("changes", [
+    {"spelling": (b"", ngrams.CODE_OF.tobytes())}, {"spelling": (ngrams.KIND_OF.tobytes(), b"")},
+    {"surface": (zeros(LOOKS + 1), zeros(LOOKS))}, {"surface": (zeros(3), zeros(3))}, {"surface": (zeros(4000), zeros(4000))},
+    {"idf": zeros(7)}, {"idf": zeros(ngrams.BUCKETS, dtype=np.float64)}, {"idf": zeros(ngrams.BUCKETS, 1)}, {"idf": zeros(ngrams.BUCKETS * 2)[::2]},
+    {"kinds": (zeros(3, LOOKS), zeros(3), (1, 2))}, {"kinds": (zeros(3, 4 + LOOKS), zeros(2), (1, 2))},
+    {"kinds": (zeros(3, 4 + LOOKS), zeros(3), (1, 1))}, {"kinds": (zeros(3, 4 + LOOKS), zeros(3), (0, 3))},
+    {"kinds": (zeros(3, 4 + LOOKS), zeros(3), (-1, 4))}, {"kinds": (zeros(3, 4 + LOOKS), zeros(3), (4,))},
+    {"kinds": (zeros(3, 4 + LOOKS), zeros(3), (1, 2**70))}, {"kinds": (zeros(3, 4 + LOOKS), zeros(3), (1, "2"))},
+    {"static": None}, {"static": (zeros(0, 4), zeros(0))}, {"static": (zeros(5, 3), zeros(5))}, {"static": (zeros(5, 4), zeros(4))},
+    {"static": (zeros(6, 4), zeros(6))}, {"sentence": (zeros(5, 0), zeros(5))},
+    {"blocks": (0, 2)}, {"blocks": (0, 2, 4, 4)}, {"blocks": (0, 2, 7)}, {"blocks": (0, 2, -1)}, {"blocks": (0, 2, 6)}, {"blocks": (0, 2, 5)},
+    {"blocks": (0,) * 17}, {"blocks": ("0",)}, {"near": 1}, {"near": 2}, {"near": -1}, {"has_tokens": True},
+    {"stack": stack(weights=zeros(2, 9))}, {"stack": stack(weights=zeros(3, LOOKS + 8))}, {"stack": stack(words=zeros(5, 2))},
+    {"stack": stack(words=zeros(ngrams.BUCKETS, 3))}, {"stack": stack(bias=zeros(3, dtype=np.float64))}, {"stack": stack(bias=zeros(2))},
+    {"stack": stack(error=zeros(0, dtype=np.float64))}, {"stack": stack(curves=zeros(1, 2, dtype=np.float64))},
+    {"stack": stack(curves=zeros(193, 3, dtype=np.float64))}, {"stack": stack(curves=zeros(193, dtype=np.float64))},
+    {"numbers": (1.0,)}, {"table": "a table"},
+], ids=str)
+def test_what_does_not_go_together_is_refused(changes):
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        found().module.Head(**sound(**changes))
+
+
+@pytest.mark.parametrize("changes", [
+    {"rows": zeros(2, 4, dtype=np.int8)}, {"rows": zeros(10, 0, dtype=np.int8)}, {"rows": zeros(10, 5000, dtype=np.int8)}, {"rows": zeros(10, 4)},
+    {"rows": zeros(10, dtype=np.int8)}, {"scale": zeros(9)}, {"scale": np.full(10, np.nan, np.float32)}, {"words": b"a\nb\n" * 9},
+], ids=str)
+def test_a_table_that_does_not_go_together_is_refused(changes):
+    with pytest.raises(ValueError, match="rows|scale"):
+        a_table(**changes)
+
+
+@pytest.mark.parametrize("given", [
+    ("text",), ("text", b"text", 4, (0.0,), None), (b"text", b"text", 4, QUERY.structural, None), ("text", "text", 4, QUERY.structural, None),
+    ("text", b"text", "4", QUERY.structural, None), ("text", b"text", 4, list(QUERY.structural), None), ("text", b"text", 4, ("x",) * len(QUERY.structural), None),
+], ids=str)
+def test_a_call_with_other_things_is_refused(given):
+    with pytest.raises((TypeError, ValueError)):
+        found().module.Head(**sound()).score(*given)
+
+
+@pytest.mark.parametrize("vector", [None, zeros(3), zeros(2, dtype=np.float64), zeros(1, 2), b"12345678"], ids=str)
+def test_another_sentence_vector_is_refused(vector):
+    head = found().module.Head(**sound(sentence=(zeros(5, 2), zeros(5)), near=1))
+
+    assert head.score("a", b"a", 1, QUERY.structural, zeros(2))[2] == 0.0
+    with pytest.raises((TypeError, ValueError)):
+        head.score("a", b"a", 1, QUERY.structural, vector)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 3e38])
+def test_silly_numbers_give_silly_scores_and_nothing_else(number):
+    full = {name: np.full_like(array, number) for name, array in zip(("weights", "words", "bias"), sound()["stack"], strict=False)}
+    head = found().module.Head(**sound(
+        stack=stack(**full), idf=np.full(ngrams.BUCKETS, number, np.float32), surface=(zeros(LOOKS), np.full(LOOKS, number, np.float32)),
+        kinds=(np.full((3, 4 + LOOKS), number, np.float32), zeros(3), (1, 2)), static=(np.full((5, 4), number, np.float32), np.ones(5, np.float32))))
+
+    assert all(0.0 <= p <= 1.0 for p in Head(head).row(QUERY, None).p)
+
+
+def test_words_that_no_line_holds_are_left_to_numpy():
+    table = Table(("a\nb", "c"), np.ones((9, 4), np.int8), np.ones(9, np.float32))
+
+    assert Static(table, "digest").compiled is None
+    assert Static(table._replace(words=()), "digest").compiled is None
+    assert Static(table._replace(words=tuple("abcdefghi")), "digest").compiled is None, "no pieces"
+    assert Static(table._replace(words=("c", "d")), "digest").compiled is not None
+
+
+def test_a_word_filed_twice_has_its_last_row_as_in_a_dictionary():
+    static = Static(Table(("a", "b", "a"), np.ones((9, 4), np.int8), np.ones(9, np.float32)), "digest")
+
+    assert static.compiled.rows("a b") == (static.rows_of("a b")[0], []) == ([2, 1], [])
+
+
+def test_arrays_are_held_as_long_as_the_head_lives_and_no_longer():
+    idf = zeros(ngrams.BUCKETS)
+    before = sys.getrefcount(idf)
+    head = found().module.Head(**sound(idf=idf))
+    held = sys.getrefcount(idf)
+    del head
+    gc.collect()
+
+    assert (held > before, sys.getrefcount(idf)) == (True, before)
+    with pytest.raises(ValueError, match="blocks"):
+        found().module.Head(**sound(idf=idf, blocks=(0,) * 17))
+    assert sys.getrefcount(idf) == before
