@@ -15,7 +15,7 @@ import numpy as np
 
 from pointsman.learn.left_out import expected, left_out
 from pointsman.learn.outcomes import FAMILIES, rows
-from pointsman.learn.overlap import by_task, overlaps_of
+from pointsman.learn.overlap import Overlap, overlaps_of
 from pointsman.learn.rungs import Rungs, rungs_of
 
 SOURCES = ("mmlu_pro", "reasoning_gym", "llmrouter", "routerbench", "zeroeval")
@@ -47,18 +47,17 @@ def family(data: Path, source: str, most: int, seed: int = 0) -> Rungs:
     return replace(found, expected_usd=expected_usd)
 
 
-def measured(ladder: Rungs, data: Path, source: str, seed: int = 0) -> Rungs:
-    """The same rows, with overlaps measured where a source has rows to train on."""
+def measured(data: Path, source: str, seed: int = 0) -> list[Overlap]:
+    """How far its tiers succeed together, on rows to train on; [] where there are none."""
     models = FAMILIES[source]
     train = [row for row in rows(data / "outcomes" / f"{source}.parquet")
              if row["split"] == "train" and all(_known(row[model]) for model in models) and not row.get("contaminated")]
     if not train:
-        return ladder
+        return []
     rng = np.random.default_rng(seed)
     train = [train[i] for i in sorted(rng.permutation(len(train))[:MOST_MEASURED])]
     quality = _quality(train, models)
-    found = overlaps_of(TIERS, quality, left_out([row["prompt"] for row in train], quality))
-    return replace(ladder, overlaps=by_task(found))
+    return overlaps_of(TIERS, quality, left_out([row["prompt"] for row in train], quality))
 
 
 def _known(value: Any) -> bool:

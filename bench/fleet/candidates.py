@@ -5,7 +5,7 @@ A balancer is measured here before it may serve. `Hashed` served as `prefix` unt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import ceil
 from random import Random
 from zlib import crc32
@@ -13,8 +13,8 @@ from zlib import crc32
 from pointsman.core.fleet import EndpointView
 from pointsman.core.protocols import Balancer
 from pointsman.core.request import ChatRequest
-from pointsman.pools.balancers.load import tokens_of
-from pointsman.pools.balancers.memory import Remembers
+from pointsman.pools.balancers.load import prompt_tokens_of, tokens_of
+from pointsman.pools.balancers.memory import Remembers, Sent
 from pointsman.pools.balancers.power_of_two import lighter
 from pointsman.pools.balancers.rendezvous import BOUND, Bound, ranked
 from pointsman.pools.journal import CELLS, Journal
@@ -99,6 +99,7 @@ class Processes:
     """
 
     def __init__(self, count: int, make: Callable[[], Balancer], *, strangers: bool = False) -> None:
+        self.unread = 0
         self._balancers = [make() for _ in range(count)]
         board = memoryview(bytearray(count * CELLS * 8)).cast("q")
         columns = {f"fleet/{i}": i for i in range(MOST_ENDPOINTS)}
@@ -107,7 +108,18 @@ class Processes:
                 balancer.share(Journal(board, seat), columns)
 
     def pick(self, request: ChatRequest, views: Sequence[EndpointView], rng: Random) -> str:
-        return self._balancers[int(rng.random() * len(self._balancers))].pick(request, views, rng)
+        balancer = self._balancers[int(rng.random() * len(self._balancers))]
+        chosen = balancer.pick(request, views, rng)
+        self.unread = balancer.unread if isinstance(balancer, Remembers) else prompt_tokens_of(request)
+        return chosen
+
+    # The rest of what a pool asks of a balancer with a memory. Nothing is reloaded or found out here.
+
+    def adopt(self, old: Processes, same: Mapping[str, str]) -> None: ...
+    def share(self, journal: Journal, columns: Mapping[str, int]) -> None: ...
+    def watch(self, sent: Sent) -> None: ...
+    def believe(self, endpoint: str, numbers: Iterable[int]) -> None: ...
+    def forget(self, endpoint: str, numbers: Iterable[int] | None) -> None: ...
 
 
 def _prefixes(request: ChatRequest) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import datetime
+import gc
 import json
 import os
 import sys
@@ -166,6 +167,9 @@ class Ramp:
         try:
             # In a thread: the engines answer the router's questions meanwhile.
             await asyncio.to_thread(wait_ready, router, self.folder / "router.log")
+            gc.collect()
+            gc.freeze()
+            gc.disable()  # a minute's garbage fits, and a pause would be the engines'
             connector = aiohttp.TCPConnector(limit=0)
             async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=120)) as session:
                 began = asyncio.get_running_loop().time()

@@ -93,7 +93,7 @@ def start(router: Router, ports: list[int], *, processes: Processes, folder: Pat
           core: int | None, fast: float, slots: int) -> Contestant:
     """Starts it and waits until it says that it is ready. DidNotStart: it is not.
 
-    `slots`: what one engine has in hand of this traffic in time, for the rows with an SLA or a limit.
+    `slots`: what one engine has in hand of this traffic in time, for the row with a limit. A promise needs none declared.
     """
     log = folder / "router.log"
     contestant = Contestant(router.name, "router", port=free_port())
@@ -101,7 +101,7 @@ def start(router: Router, ports: list[int], *, processes: Processes, folder: Pat
     match router.product:
         case "pointsman":
             config = folder / "pointsman.yaml"
-            config.write_text(pointsman_config(folder, contestant.port, ports, router, fast, slots))
+            config.write_text(pointsman_config(folder, contestant.port, ports, router, fast))
             argv: list[str | Path] = [BIN / "pointsman", "serve", "--config", config]
             if router.how not in BALANCERS:
                 argv[:1] = [BIN / "python", HERE / "candidate.py"]
@@ -132,14 +132,13 @@ def _limit(most: int) -> tuple[str, ...]:
     return "--max-concurrent-requests", str(most), "--queue-size", str(2 * most), "--queue-timeout-secs", "1"
 
 
-def pointsman_config(folder: Path, port: int, ports: list[int], router: Router, fast: float, slots: int) -> str:
+def pointsman_config(folder: Path, port: int, ports: list[int], router: Router, fast: float) -> str:
     """One tier over the fleet, everything else as it comes. Times in it are real ones, `fast` times shorter."""
     gpu = gpu_named(GPU)
     sla = (f"    sla: {{ttft_p95_max: {PROMISED_S / fast * 1000:.0f}ms}}\n    queue: {{max_wait: {MAX_WAIT_S / fast * 1000:.0f}ms}}\n"
            if router.promises else "")
-    slots = slots if router.promises else gpu.slots
     endpoints = "".join(
-        f'      - {{url: "http://127.0.0.1:{p}/v1", engine: vllm, slots: {slots}, gpu: {{type: {gpu.name}, '
+        f'      - {{url: "http://127.0.0.1:{p}/v1", engine: vllm, slots: {gpu.slots}, gpu: {{type: {gpu.name}, '
         f"usd_per_hour: {gpu.usd_per_hour}, tokens_per_s: {gpu.tokens_per_s:g}}}}}\n" for p in ports)
     return f"""server: {{host: 127.0.0.1, port: {port}}}
 admin: {{host: 127.0.0.1, port: 0, token: "${{POINTSMAN_ADMIN_TOKEN}}"}}

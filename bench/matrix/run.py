@@ -33,6 +33,8 @@ from world import QUIESCE_S, SCALED, UNSCALED, LoopLag, Plan, Pulse, Router, rai
 from pointsman.testing.fault_ledger import Ledger
 
 PARTS = ("cells", "pairs", "leaving", "fleet", "process", "states", "kills")
+SHOWN = 20
+"""Problems that a part prints."""
 NOT_HERE = {
     "U04": "part `fleet`: an endpoint in a process of its own is stopped (S-07)",
     "U46 by a pulled cable": "needs a network namespace; the proxy's black hole stands in for it, the kernel's own timeouts are not tried",
@@ -62,11 +64,13 @@ class Session:
 
     async def run(self) -> None:
         for part in self.options.part:
-            began = time.monotonic()
+            began, known = time.monotonic(), len(self.found.problems)
             print(f"-- {part}", flush=True)
             await getattr(self, f"_{part}")()
             self.took[part] = time.monotonic() - began
             print(f"   {self.took[part]:.0f} s, {self.found.executed:,} executed so far, {len(self.found.problems)} problems", flush=True)
+            for problem in self.found.problems[known:known + SHOWN]:
+                print(problem, flush=True)
 
     def _add(self, found: Found) -> None:
         self.found.add(found)
@@ -194,6 +198,7 @@ def report(session: Session) -> str:
         f" shared by router, upstreams and clients; largest router {peak:.0f} MB."
         f" Deadlines are scaled (stream: {SCALED.ttft:g} s to the first token, {SCALED.stall:g} s between two; plain: {SCALED.answer:g} s;"
         f" {SCALED.deadline:g} s in all); `--unscaled` runs the cells with the defaults."
+        " Endpoints are balanced by load alone (`power_of_two`), so that each gets its share of requests."
         f" {t.void} requests and {session.found.void} cases were repeated because harness or router had been late by more than 100 ms (M8 tells the router's worst).", "",
         *scorecard(session), "",
         "Retries of a client are no success of a router: all numbers are of single requests, but for S-20, whose clients retry twice as the official"
@@ -234,8 +239,6 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pointsman-matrix-") as folder:
         session = Session(options, Path(folder))
         asyncio.run(session.run())
-    for problem in session.found.problems[:40]:
-        print(problem)
     print("\n".join(scorecard(session)))
     if options.write:
         (Path(__file__).parent / "RESULTS.md").write_text(report(session))

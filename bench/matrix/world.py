@@ -65,6 +65,8 @@ class Tier:
     urls: list[str]
     engine: str = "openai"
     slots: int = 500
+    balancer: str = "power_of_two"
+    """By load alone: where prompts have a home (`prefix`), only those at home there would meet a fault, and shares would be theirs."""
 
 
 @dataclass
@@ -94,7 +96,8 @@ class Plan:
             price = "gpu: {type: RTX 4090, usd_per_hour: 0.51, tokens_per_s: 1000}"
             ends = ", ".join(f'{{url: "{url}", model: m, engine: {tier.engine}, slots: {tier.slots}, connect_timeout: {t.connect}s, {price}}}'
                              for url in tier.urls)
-            lines.append(f"  {tier.name}: {{model: {tier.name}-model, capabilities: {{context: 30000000}}, {health}, endpoints: [{ends}]}}")
+            lines.append(f"  {tier.name}: {{model: {tier.name}-model, balancer: {tier.balancer}, capabilities: {{context: 30000000}}, {health},"
+                         f" endpoints: [{ends}]}}")
         lines.append("routes:")
         for route, ladder in self.routes.items():
             lines.append(

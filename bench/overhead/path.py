@@ -21,11 +21,14 @@ import workload  # noqa: E402
 from contestants import BIN, Contestant, Processes, cpu_s, free_port, pointsman_config, rss_bytes, wait_ready  # noqa: E402
 from measure import _compile, _cores, _pinned  # noqa: E402
 
+from pointsman.classify.kernel.build import NUMPY, VARIABLE  # noqa: E402
+
 BODIES, CONNECTIONS, SECONDS, WARMUP_S = 4096, 32, 2.0, 0.5
 TRAINED = "[rules, heuristic, embedding]"
 ROUTERS = {"rules, heuristic": ("[rules, heuristic]", "off", ""), "shipped": (TRAINED, "off", "default"), "static": (TRAINED, "off", ""),
-           "static, sentence": (TRAINED, "auto", "")}
-"""Name -> pipeline, the sentence embedder, and the artifact when it is not the one that is measured."""
+           "static, numpy": (TRAINED, "off", ""), "static, sentence": (TRAINED, "auto", "")}
+"""Name -> pipeline, the sentence embedder, and the artifact when it is not the one that is measured. What is called `numpy` runs
+without the compiled kernel."""
 
 
 def throughput(artifact: Path, folder: Path, rounds: int) -> str:
@@ -73,7 +76,7 @@ def _router(name: str, artifact: Path, folder: Path, upstream: int, processes: P
         text += f'classifier: {{artifact: "{other or artifact}", sentence: {sentence}}}\n'
     (place / "pointsman.yaml").write_text(text)
     router.process = processes.start([BIN / "pointsman", "serve", "--config", place / "pointsman.yaml"], core=core, log=place / "out.log", cwd=place,
-                                     env=os.environ | {"POINTSMAN_ADMIN_TOKEN": "bench-" + os.urandom(12).hex()})
+                                     env=os.environ | {"POINTSMAN_ADMIN_TOKEN": "bench-" + os.urandom(12).hex(), VARIABLE: NUMPY if name.endswith(NUMPY) else ""})
     router.pid = router.process.pid
     wait_ready(router, place / "out.log")
     return router

@@ -1,6 +1,6 @@
 """The whole decision alone, by prompt length: gate, rules, heuristic, trained stages, policy; no HTTP, no parsing, no upstream.
 
-    make bench-overhead                                  the tables, about two minutes
+    make bench-overhead                                  the tables, about three minutes
     make bench-overhead ARGS="--write"                   and write RESULTS.md beside this file
     make bench-overhead ARGS="--artifact DIR"            another artifact than the one that is trained on the spot
     make bench-overhead ARGS="--path --write"            and what the trained stages cost the throughput of the whole path (gcc)
@@ -249,19 +249,26 @@ def main() -> None:
 
 
 def report(artifact: Path, which: str, rounds: int) -> str:
+    from pointsman.artifact import read
     from pointsman.classify.classifier import load
+    from pointsman.classify.heads.scorer import Scorer
 
     today = datetime.datetime.now(datetime.UTC).date()
     made = ClassifierSettings(artifact=str(artifact), sentence="off")
     classifier = load(made)
+    subjects = {"heuristic": decider(), "static": trained_decider(classifier)}
+    if classifier.kernel.startswith("compiled"):
+        plain = Classifier(Scorer.load(read(artifact), kernel=False), version=classifier.version, is_generic=classifier.is_generic)
+        subjects["static, numpy"] = trained_decider(plain)
     return f"""# What a decision costs
 
 The whole decision on one core, without HTTP and JSON parsing: gate, three rules, heuristic and policy; then with the static half of
-the trained stage as well (artifact: {which}, {len(classifier.models)} models). Median of {rounds} rounds after a warm-up round; every prompt is
+the trained stage as well (artifact: {which}, {len(classifier.models)} models; kernel: {classifier.kernel}), and once more with numpy instead
+of the compiled kernel. Median of {rounds} rounds after a warm-up round; every prompt is
 new. Targets: p99 at most 1,000 us at any length, mean at most 100 us at 60 words with the heuristic alone. Made by
 `make bench-overhead` on {today}, Python {platform.python_version()}, {platform.machine()}.
 
-{table({"heuristic": decider(), "static": trained_decider(classifier)}, rounds)}
+{table(subjects, rounds)}
 
 ## With a sentence vector
 

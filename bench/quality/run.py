@@ -1,7 +1,8 @@
 """How well do classifiers route? Learned from few labels, judged on held-out outcomes of real models, beside what anybody could do.
 
 `python bench/quality/run.py DATA [--quick] [--write] [--cache DIR] [--only public,dev,curves,speed]`; DATA holds
-`outcomes/*.parquet`. Needs the extras that `make setup` installs. A full run takes about 25 minutes on two cores, `--quick` three.
+`outcomes/*.parquet`. Needs the extras that `make setup` installs. A full run takes about half an hour on two cores that are not used
+otherwise, `--quick` (few draws, few rows: to see that it runs) about three minutes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from pointsman.classify.embedders.sentence import find_sentence
 
 GOLD = -1
 """Number of the draw that the public protocol marks."""
+QUICK_ROWS = 3000
+"""Of a source at most, in a quick run: reading and embedding all takes longer than the trials."""
 Plan = list[tuple[str, int, int]]
 
 _SOURCES: dict[str, sources.Source] = {}
@@ -65,26 +68,30 @@ def one(what: tuple[str, int, int]) -> trial.Result:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--quick", action="store_true", help="few draws: three minutes")
+    parser.add_argument("--quick", action="store_true", help="few draws of few rows: three minutes")
     parser.add_argument("--write", action="store_true", help="write RESULTS.md and the plots beside this file")
     parser.add_argument("--cache", type=Path, help="folder for vectors and finished trials")
     parser.add_argument("--only", default="public,dev,curves,speed", help="parts to run")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     options = parser.parse_args()
+    if options.quick and options.write:
+        parser.error("a quick run's figures are not for RESULTS.md")
     only = set(options.only.split(","))
     embedder: Any = find_sentence("auto")
     sys.stderr.write("no sentence embedder is installed: static stacks only\n" if embedder is None else f"sentence embedder: {embedder.name}\n")
-    _STORE.append(Store(options.cache, "static" if embedder is None else embedder.digest[:12]))
+    made_by = ("static" if embedder is None else embedder.digest[:12]) + ("-quick" if options.quick else "")
+    _STORE.append(Store(options.cache, made_by))
     trials = plan(only, options.quick)
     for name in sorted({what[0] for what in trials}):
-        _SOURCES[name] = sources.load(options.data / "outcomes", name)
+        _SOURCES[name] = sources.load(options.data / "outcomes", name, QUICK_ROWS if options.quick else None)
         if embedder is not None:
+            sys.stderr.write(f"{name}: {len(_SOURCES[name].prompts):,} rows\n")
             _SOURCES[name].sentence = _STORE[0].vectors(_SOURCES[name], embedder)
     with multiprocessing.get_context("fork").Pool(options.jobs) as pool:
         results = pool.map(one, trials, chunksize=1)
     latencies = speed.rows(embedder) if "speed" in only else []
     text = report.text(results, latencies, options.data / "outcomes")
-    sys.stdout.write(text)
+    sys.stdout.write(f"*Quick: {QUICK_ROWS:,} rows of a source at most, few draws. It shows that everything runs, not how well.*\n\n{text}" if options.quick else text)
     if options.write:
         here = Path(__file__).parent
         (here / "RESULTS.md").write_text(text)

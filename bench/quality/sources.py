@@ -93,11 +93,14 @@ class Source:
         return np.flatnonzero(rest)
 
 
-def load(outcomes: Path, name: str) -> Source:
-    """One source with the models of its families."""
+def load(outcomes: Path, name: str, most: int | None = None) -> Source:
+    """One source with the models of its families. `most`: rows at most, those that the public protocol marks first."""
     file, benchmark = ("routellm", name.split()[1]) if name in PUBLIC else (name, None)
     rows = [row for row in pq.read_table(outcomes / f"{file}.parquet").to_pylist()
             if not row.get("contaminated") and (benchmark is None or row["benchmark"] == benchmark)]
+    if most is not None and len(rows) > most:
+        chance = np.random.default_rng(0).random(len(rows)) - np.array([bool(row.get("gold_sample")) for row in rows])
+        rows = [rows[at] for at in np.sort(np.argsort(chance)[:most])]
     models = tuple(sorted({model for pair in FAMILIES[name] for model in pair}))
     prompts = [row["prompt"] for row in rows]
     queries = [Query.of_prompt(prompt) for prompt in prompts]

@@ -42,7 +42,8 @@ class Store:
 
     def vectors(self, source: Source, embedder: Any) -> Any:
         """Sentence vectors of a source, from disk when they were made by this very embedder."""
-        path = None if self.folder is None else self.folder / f"{source.name.replace(' ', '_')}.{embedder.digest[:16]}.npy"
+        rows = "-quick" if self.mark.endswith("-quick") else ""
+        path = None if self.folder is None else self.folder / f"{source.name.replace(' ', '_')}{rows}.{embedder.digest[:16]}.npy"
         if path is not None and path.exists():
             return np.load(path)
         texts = [query.text for query in source.queries]

@@ -51,10 +51,12 @@ with the threshold where half of its held-out prompts go up. `heuristic`: the st
 A paraphrase adds words, and a trigger is a part of the prompt as well: "Prove your answer" asks for a proof, code asks for somebody
 who reads code. No such merit is taken out of the figures. The mean of a kind is to stay within "at most".
 
-What to read from it: triggers are the open flank, as they are of every router that reads prompts. Against the generic guess what works
-is gibberish full of signs, and lists of fields, behind short requests without a full stop (65 and 49 % of clinc150's): nothing
-tells where the request ends there. Behind a sentence that ends, the tail counts only if it makes a prompt easier
-(`classify.heads.ladder`); without that the mean was 20 %. Doubled spaces move the patterns of `classify.signals`, which expect one.
+What to read from it: the generic guess holds against triggers, since its signs hardly see what they are made of, and behind a sentence
+that ends the tail counts only if it makes a prompt easier (`classify.heads.ladder`). Its signs were weighed on suffixes other than these;
+this table was looked at some six times on the way, and showed that a question that ends a story must count, so it flatters a little.
+What still works is a row of fields or signs behind a prompt that is long and in no sentences. Against trained classifiers triggers are
+the open flank, as they are of every router that reads prompts: where code is what the dear model was better at, a line of code is a
+trigger. Doubled spaces move the patterns of `classify.signals`, which expect one.
 """
 
 

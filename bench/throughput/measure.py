@@ -41,6 +41,11 @@ KINDS = ("plain", "segment", "burst")
 WARMUP_S = 0.2
 PACED_S, PACED_WARMUP_S = 3.0, 1.0
 """A paced stream lasts 0.66 s at best: in a shorter cell hardly one would both begin and end."""
+REST_S, REST_MAX_S = 0.1, 30.0
+"""Before each cell a contestant is left alone until it has been idle for so long, at most for the other: a slow one still works on
+what the last cell's clients have given up, which is not this cell's business."""
+IS_IDLE = 0.2
+"""Share of a core below which it counts as idle."""
 OPEN_LOOP_RATE = 100
 OPEN_LOOP = (("plain", False), ("segment", False), ("plain", True), ("segment", True))
 """(kind, are the cores kept awake). At 100 requests/s a virtual core falls asleep between requests, and waking it up costs
@@ -198,7 +203,24 @@ class Bench:
             self.results.measured_s += time.monotonic() - began
         return sample_of(report, cpu_s=used, rss_bytes=rss_bytes(contestant.pid), events_per_stream=workload.EVENTS)
 
+    def _rested(self, contestant: Contestant) -> None:
+        """Returns when it has nothing left to do. One that has ended by itself is started again, and a note says so."""
+        process = contestant.process
+        if process is not None and process.poll() is not None:
+            self.results.notes.append(f"{contestant.name} ended by itself (exit code {process.returncode}) and was started again.")
+            try:
+                self.fleet.start(contestant)
+            except DidNotStart as error:
+                return self._tell(error)
+        until = time.monotonic() + REST_MAX_S
+        while (before := cpu_s(contestant.pid)) is not None and time.monotonic() < until:
+            time.sleep(REST_S)
+            if (cpu_s(contestant.pid) or 0.0) - before < IS_IDLE * REST_S:
+                return None
+        return None
+
     def _measure(self, cell: Cell, contestant: Contestant) -> None:
+        self._rested(contestant)
         kind, connections = cell
         self.progress.update(self.task, description=f"{contestant.name}: {kind}, {connections} at once")
         sample = self._sample(contestant, kind, "--connections", str(connections),
@@ -213,6 +235,7 @@ class Bench:
             try:
                 for contestant in self._not_layers():
                     self.progress.update(self.task, description=f"{contestant.name}: {kind}, {OPEN_LOOP_RATE} requests/s")
+                    self._rested(contestant)
                     sample = self._sample(contestant, kind, "--connections", "32", "--rate", str(OPEN_LOOP_RATE),
                                           "--seconds", str(max(self.options.seconds, 2.0)), "--warmup", str(WARMUP_S),
                                           are_strangers_counted=not is_awake)

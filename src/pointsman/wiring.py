@@ -11,33 +11,24 @@ import gc
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 from typing import Any, ClassVar
 
 from pointsman import __version__
-from pointsman.classify.classifier import Classifier, classifier_of
-from pointsman.classify.columns import columns_of
-from pointsman.classify.decider import Decider, build_decider
-from pointsman.classify.embedders.remote import Elsewhere
-from pointsman.classify.embedding import Embedding
-from pointsman.classify.priors import Priors
+from pointsman.classify.classifier import classifier_of
+from pointsman.classify.decider import build_decider
 from pointsman.config.difference import NEEDS_RESTART, plain
 from pointsman.core.clock import SystemClock
 from pointsman.core.fleet import EndpointId, EndpointSpec, Readiness, Sighting
-from pointsman.core.protocols import ConsultingStage, Posts, RungVerifications, Sink
+from pointsman.core.protocols import Posts, RungVerifications, Sink
 from pointsman.core.record import Record
 from pointsman.core.settings import Settings
 from pointsman.gateway.cache_follower import CacheFollower
 from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.graph import Graph, Learned
-from pointsman.gateway.judging import NAME as JUDGE
-from pointsman.gateway.judging import JudgeStage
 from pointsman.gateway.meter import Meter
 from pointsman.gateway.monitor import Monitor
-from pointsman.gateway.remote import NAME as REMOTE
-from pointsman.gateway.remote import RemoteStage
-from pointsman.gateway.remote_sentences import RemoteSentences
-from pointsman.gateway.sentences import BAND, Sentences, SentenceStage
+from pointsman.gateway.stages import consulting_of, priors_of, sentences_of
 from pointsman.gateway.traffic import Traffic
 from pointsman.pools.fleet import Fleet
 from pointsman.pools.pool import Pool
@@ -82,10 +73,8 @@ def build_graph(settings: Settings, old: Graph | None = None, generation: int = 
         fleet.adopt(old.fleet)
     deciders = {}
     for name in settings.routes:
-        before = old.deciders.get(name) if old is not None else None
-        consulting = (*_consulting(settings, name, learned), *_outside(settings, name, posts, before), *_judges(settings, name, fleet, before))
-        deciders[name] = build_decider(settings, name, clock.now, classifier=learned.classifier, consulting=consulting,
-                                       priors=_priors(settings, name, learned, old))
+        deciders[name] = build_decider(settings, name, clock.now, classifier=learned.classifier, priors=priors_of(settings, name, learned, old),
+                                       consulting=consulting_of(settings, name, learned, fleet, posts, old))
     return Graph(settings, fleet, deciders, generation, old.sessions if old is not None else None,
                  old.conversations if old is not None else None, learned=learned, verifications=verifications)
 
@@ -97,60 +86,7 @@ def learned_of(settings: Settings, old: Graph | None = None, *, decides: bool = 
     """
     known = Learned() if old is None else old.learned
     classifier = classifier_of(settings, known.classifier, with_sentence=decides)
-    return Learned(classifier, _sentences(settings, classifier, known.sentences, posts))
-
-
-def _sentences(settings: Settings, classifier: Classifier | None, old: Sentences | RemoteSentences | None,
-               posts: Posts | None) -> Sentences | RemoteSentences | None:
-    if classifier is None or classifier.sentence is None:
-        return None
-    if isinstance(classifier.sentence, Elsewhere):
-        made_of = (classifier.sentence, settings.classifier.remote)
-        return old if isinstance(old, RemoteSentences) and old.made_of == made_of else RemoteSentences(*made_of, posts)
-    share = settings.classifier.sentence_cpu
-    if isinstance(old, Sentences) and (old.digest, old.cpu_share) == (classifier.sentence.digest, share):
-        return old
-    return Sentences(classifier.sentence, SystemClock().now, share)
-
-
-def _consulting(settings: Settings, route: str, learned: Learned) -> tuple[ConsultingStage, ...]:
-    """Who may be asked about a route's open decisions."""
-    classifier, sentences = learned.classifier, learned.sentences
-    if classifier is None or sentences is None or Embedding.name not in settings.routes[route].pipeline:
-        return ()
-    columns = columns_of(settings, settings.routes[route].ladder, classifier.models)
-    embedding = Embedding(classifier.scorer, columns, is_generic=classifier.is_generic)
-    moves = classifier.scorer.provenance.get("sentence_moves")
-    band = float(moves) if isinstance(moves, int | float) else BAND
-    deadline_s = sentences.deadline_s if isinstance(sentences, RemoteSentences) else settings.classifier.sentence_deadline_s
-    return (SentenceStage(embedding, sentences, deadline_s, band),)
-
-
-def _priors(settings: Settings, name: str, learned: Learned, old: Graph | None) -> Priors | None:
-    """What callers' outcomes have shown of a route's scores, as long as the same stages make them from the same artifact."""
-    before = old.deciders.get(name) if old is not None else None
-    if old is None or before is None or before.route.pipeline != settings.routes[name].pipeline:
-        return None
-    versions = [known.classifier.version if known.classifier is not None else "" for known in (learned, old.learned)]
-    return before.priors if versions[0] == versions[1] and settings.routes[name].priors == "learn" else None
-
-
-def _outside(settings: Settings, name: str, posts: Posts | None, before: Decider | None) -> tuple[ConsultingStage, ...]:
-    """A route's classifier elsewhere. What it has shown and said stays as long as its settings do."""
-    if REMOTE not in settings.routes[name].pipeline:
-        return ()
-    old = next((stage for stage in before.consulting if isinstance(stage, RemoteStage)), None) if before is not None else None
-    return (RemoteStage(settings.routes[name], settings, posts, old.standing if old is not None else None),)
-
-
-def _judges(settings: Settings, name: str, fleet: Fleet, before: Decider | None) -> tuple[ConsultingStage, ...]:
-    """A route's judge. What it has spent and shown stays as long as its settings do."""
-    route = settings.routes[name]
-    if JUDGE not in route.pipeline:
-        return ()
-    old = next((stage for stage in before.consulting if isinstance(stage, JudgeStage)), None) if before is not None else None
-    pool = route.judge.pool or settings.tiers[route.ladder[0]].pools[0]
-    return (JudgeStage(route, pool, fleet, SystemRandom(), old.standing if old is not None else None),)
+    return Learned(classifier, sentences_of(settings, classifier, known.sentences, posts))
 
 
 class Service:
@@ -237,8 +173,15 @@ class Service:
             self._watching = asyncio.get_running_loop().create_task(self._monitor.run())
             self._metering = asyncio.get_running_loop().create_task(self._meter.run())
         self._follow_caches()
+        self._begin_sentences()
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be visited again
+
+    def _begin_sentences(self) -> None:
+        """An embedder elsewhere is looked at before a request wants it."""
+        sentences = self.gateway.graph.learned.sentences
+        if self.serves and sentences is not None:
+            sentences.begin()
 
     def _follow_caches(self) -> None:
         """Every process that serves follows for itself: what it learns is about what it has sent."""
@@ -354,6 +297,7 @@ class Service:
         self._metrics.configure(filled)
         self.gateway.graph = graph
         self._follow_caches()
+        self._begin_sentences()
         if self.keeps_house:
             self._monitor.watch(filled)
         self._reader.forget({(e.id, e.url) for pool in filled.pools.values() for e in pool.endpoints})

@@ -11,7 +11,9 @@ import msgspec
 import pytest
 
 from pointsman.core.price import TokenPrice
-from pointsman.core.settings import CascadeSettings, HoldSettings, RouteSettings
+from pointsman.core.settings import CascadeSettings, HoldSettings, RouteSettings, TaskSettings, TierSettings
+from pointsman.core.verdict import Rates
+from pointsman.core.verifying import Logprobs, Measured
 from pointsman.testing import days
 from pointsman.testing.factories import a_pool, a_settings, an_endpoint
 from pointsman.testing.model_server import ModelServer
@@ -385,6 +387,21 @@ def test_by_the_deadline_there_is_an_answer_or_a_clear_error(client, stream, day
                     await asyncio.sleep(0.002)
                 assert len(scene.router.records()) == len(late)
                 assert scene.router.leases == 0
+
+    asyncio.run(story())
+
+
+def test_the_same_answer_is_believed_by_what_was_measured_on_its_kind_of_work(client):
+    async def story():
+        async with ModelServer(SMALL) as small, ModelServer(LARGE) as large:
+            made = settings(small.url, large.url, route={"verify": (Logprobs(rates=Rates(0.02, 0.02), curve=((-9.0, 0.97), (0.0, 0.98))),)})
+            tier = TierSettings("small", ("small",), by_task={"code": TaskSettings(verify={"logprobs": Measured(Rates(0.02, 0.02), {"bias": -4.0})})})
+            async with RunningRouter(msgspec.structs.replace(made, tiers=made.tiers | {"small": tier})) as router, client() as c:
+                def asks(words):
+                    return c.chat(router.url, messages=[{"role": "user", "content": words}])
+
+                assert (await asks("Good morning!")).text == SMALL.text
+                assert (await asks("Write a Python function that sorts a list.")).text == LARGE.text
 
     asyncio.run(story())
 

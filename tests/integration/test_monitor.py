@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from pointsman.core.price import TokenPrice
-from pointsman.core.settings import PollingSettings, Settings
+from pointsman.core.settings import PollingSettings, ScaleSettings, Settings
 from pointsman.testing.factories import a_pool, a_settings, an_endpoint
 from pointsman.testing.model_server import ModelServer
 from pointsman.testing.router import RunningRouter
@@ -156,5 +156,37 @@ def test_nothing_is_left_open_when_the_router_is_gone():
             async with router_over(server) as router:
                 await until(lambda: seen(router)["load"])
             await server.wait_for(lambda: server.open_connections == 0)
+
+    asyncio.run(story())
+
+
+def test_a_tier_that_went_to_nothing_keeps_its_requests_until_a_machine_has_come(client):
+    """And asks for that machine: what an autoscaler reads says one."""
+    async def story():
+        async with ModelServer(metrics=LOADED) as machine, client() as c:
+            settings = settings_over(machine, slots=4)
+            tiers = {name: msgspec.structs.replace(tier, scale=ScaleSettings(min=0)) for name, tier in settings.tiers.items()}
+            async with RunningRouter(msgspec.structs.replace(settings, tiers=tiers), polls=True) as router:
+                await machine.stop_listening()
+                await until(lambda: seen(router)["state"] == "ejected")
+                asked = [asyncio.create_task(c.chat(router.url)) for _ in range(3)]
+                (tier,) = settings.tiers
+                await until(lambda: router.service.gateway.admission.waiting(tier) == 3)
+                router.service._meter.look()
+                told = (await c.get(f"{router.admin}/admin/scale/{tier}", {"authorization": "Bearer admin-token"})).json
+                assert (told["desired"], told["ready"]) == (1, 0)
+
+                await machine.start_listening()
+                assert [answer.status for answer in await asyncio.gather(*asked)] == [200, 200, 200]
+                assert [record.outcome for record in router.records()] == ["answered"] * 3
+
+    asyncio.run(story())
+
+
+def test_a_tier_that_is_not_there_is_no_number_for_an_autoscaler(client):
+    async def story():
+        async with ModelServer(metrics=LOADED) as one, router_over(one) as router, client() as c:
+            answer = await c.get(f"{router.admin}/admin/scale/nobody", {"authorization": "Bearer admin-token"})
+            assert (answer.status, answer.json["error"]["code"]) == (404, "tier_not_found")
 
     asyncio.run(story())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -158,6 +160,24 @@ def test_a_notice_reaches_the_router_and_new_requests_go_elsewhere(client, tmp_p
 
             await agent.arrive()
             assert router.service.state()["pools"]["small"]["draining"] == 0
+
+    asyncio.run(story())
+
+
+def test_the_command_says_goodbye_for_its_machine_on_sigterm():
+    async def story() -> None:
+        async with (ModelServer(days.Answer()) as one, ModelServer(days.Answer()) as two,
+                    RunningRouter(two_spot_endpoints(one.url, two.url)) as router):
+            agent = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "pointsman", "spot-agent", "--router", router.admin, "--endpoint", "small/1", "--cloud", "none",
+                "--grace", "20", env=os.environ | {"POINTSMAN_NOTICE_KEY": "notice-key"}, stderr=asyncio.subprocess.PIPE)
+            assert agent.stderr is not None
+            assert b"watching SIGTERM" in await agent.stderr.readline()
+            agent.terminate()
+
+            assert await asyncio.wait_for(agent.wait(), 30) == 0
+            leaving = router.service.state()["departures"]["leaving"]
+            assert leaving["small/1"]["reason"] == "SIGTERM"
 
     asyncio.run(story())
 

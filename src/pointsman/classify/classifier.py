@@ -40,6 +40,8 @@ class Classifier:
         self.scorer, self.version, self.is_generic, self.source = scorer, version, is_generic, source
         self.sentence, self.why_no_sentence = sentence, why_no_sentence
         self.rehearsals = tuple(rehearsals)
+        # Columns from the cheapest on -> what was rehearsed with them: routes share ladders, and rehearsing takes tens of milliseconds.
+        self._told: dict[tuple[int, ...], list[tuple[float, ...] | None]] = {}
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -58,9 +60,10 @@ class Classifier:
             return {}
         from pointsman.classify.heads.rehearsal import together
 
-        places = [columns[tier][0][0] for tier in order]
-        found = {tier: together(self.rehearsals, places, place) for tier, place in zip(order, places, strict=True)}
-        return {tier: told for tier, told in found.items() if told is not None}
+        places = tuple(columns[tier][0][0] for tier in order)
+        if places not in self._told:
+            self._told[places] = [together(self.rehearsals, places, place) for place in places]
+        return {tier: told for tier, told in zip(order, self._told[places], strict=True) if told is not None}
 
     def __repr__(self) -> str:
         kind = "generic" if self.is_generic else "own"

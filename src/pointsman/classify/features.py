@@ -84,7 +84,7 @@ def read(request: ChatRequest, about: Subject | None = None) -> Features:
     about = subject(request) if about is None else about
     tokens, script = _tokens(about)
     signals = found(about.data)
-    values = {name: 1.0 for name in _SAME if name in signals}
+    values = dict.fromkeys(filter(signals.__contains__, _SAME), 1.0)
     numbers = _numbers(about.data)
     _combine(values, signals, tokens)
     if "reckon" in signals and numbers >= _PROBLEM_NUMBERS and tokens >= _PROBLEM_TOKENS:

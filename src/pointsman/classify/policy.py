@@ -113,8 +113,14 @@ def bar_of(scores: Scores, known: Sequence[str], target: QualityTarget, referenc
     p = by_tier[reference].p
     if not scores.calibrated or (told := allowances.get(reference)) is None:
         return Bar(target.quality * p, reference)
-    allowance = allowed(told, target.quality)
+    allowance = min(allowed(told, target.quality), most(target.quality) * p)
     return Bar(p - allowance, reference, allowance)
+
+
+def most(quality: float) -> float:
+    """Share of the reference's expectation that a single request may be expected to lose, however much the mean could bear: a request
+    that is as good as lost on a cheaper tier is not sent there to use up what others left over. Half; more only where more is asked for."""
+    return 1.0 - min(0.5, quality)
 
 
 def allowed(told: Sequence[float], quality: float) -> float:

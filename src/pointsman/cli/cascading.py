@@ -66,7 +66,8 @@ def calibrate_cascade(data: Path, wishes: Wishes, *, price_weight: float, task: 
     if found.overlaps:
         screen.print(_overlaps(found))
         screen.print(Text("overlap: 0 = two tiers succeed on the same queries no more often than their scores say, 1 = the higher one wherever the lower one does; "
-                          "pulled towards 0.5, on a task towards all. It says how much less a tier above is believed after a bad answer below.", style="dim"))
+                          "pulled towards 0.5, on a task towards all; written below where it is surely another. It says how much less a tier above is believed after a "
+                          "bad answer below.", style="dim"))
     if found.on_tasks:
         screen.print(Text("by_task: only kinds of work that the router tells from a request (tools, json, code, maths, choices, text); other kinds' answers count "
                           "beside their own with the weight of 40.", style="dim"))
@@ -102,7 +103,7 @@ def settings_of(found: Fitted, verifier: str) -> str:
 def _by_task(found: Fitted, tier: str, name: str) -> list[str]:
     lines = []
     on = {one.task: one for one in found.on_tasks if one.tier == tier}
-    for task in sorted({*on, *(one.task for one in found.overlaps if one.task and one.tier == tier)}):
+    for task in sorted({*on, *(one.task for one in found.overlaps if one.task and one.tier == tier and one.is_told)}):
         parts = []
         if (one := on.get(task)) is not None:
             parts = [f"accept_at: {min(1.0, one.accept_at):g}", f"verify: {{{name}: {_measured(one.rates, one.weights)}}}"]
@@ -120,7 +121,7 @@ def _measured(rates: Rates, weights: dict[str, float]) -> str:
 
 
 def _overlap(found: Fitted, tier: str, task: str) -> str:
-    pairs = [f"{one.higher}: {one.value.value:.2g}" for one in found.overlaps if (one.tier, one.task) == (tier, task)]
+    pairs = [f"{one.higher}: {one.value.value:.2g}" for one in found.overlaps if (one.tier, one.task) == (tier, task) and one.is_told]
     return f"{{{', '.join(pairs)}}}" if pairs else ""
 
 

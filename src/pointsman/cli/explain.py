@@ -139,9 +139,10 @@ def _endpoint(pool: str, gpu: str, usd_per_hour: float, tokens_per_s: float) -> 
 
 
 def _patient(settings: Settings) -> Settings:
-    """A process that lives for one question is cold; what the sentence embedder would say is worth waiting for here."""
+    """A process that lives for one question is cold; what the sentence embedder would say is worth waiting for here, wherever it is."""
     replace = msgspec.structs.replace
-    return replace(settings, classifier=replace(settings.classifier, sentence_deadline_s=PATIENCE_S))
+    remote = replace(settings.classifier.remote, deadline_s=PATIENCE_S)
+    return replace(settings, classifier=replace(settings.classifier, sentence_deadline_s=PATIENCE_S, remote=remote))
 
 
 def _settings(config: Path | None) -> Settings:

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "score": "Score prompts with a trained classifier.",
     "evaluate": "Measure a trained classifier on labels that it has not seen.",
     "calibrate": "Set a trained classifier to a quality, a share or a budget, on your own labels.",
+    "export": "Write labels as a fine-tuning set for a classifier or a judge of your own.",
     "report": "Each rung's share, price and delay, from the records.",
     "demo": "Three simulated tiers, the router and a client: see it work.",
     "simulate": "Run simulated model servers.",

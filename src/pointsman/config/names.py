@@ -13,7 +13,6 @@ import msgspec
 from pointsman.config.problems import Loc, Report
 from pointsman.config.schema import BalancerName, Endpoint, Pool, Root, Route, Tier
 
-
 MOST_BY_PREFIX = 32
 """Engines of a pool that goes by prefix unasked: 3 us each and request."""
 
@@ -32,7 +31,7 @@ class PlacedPool(msgspec.Struct, frozen=True):
         """As configured; else by prefix among engines of one's own, whose caches it fills, and by two at random where tokens are bought or
         so many engines stand side by side that looking at each of them would take longer than the rest of the path."""
         own = sum(endpoint.provider is None and endpoint.usd_per_million is None for endpoint in self.endpoints)
-        by_prefix = own == len(self.endpoints) and 2 <= own <= MOST_BY_PREFIX
+        by_prefix = own == len(self.endpoints) <= MOST_BY_PREFIX
         return self.source.balancer or ("prefix" if by_prefix else "power_of_two")
 
     @property

@@ -72,7 +72,7 @@ class Scale(Section):
 
     min: int = Field(default=1, ge=0, le=100_000)
     """Fewest machines. 1: the first request of a quiet hour finds somebody. 0 lets the tier go to nothing; requests then go to
-    the tier above, or wait in line (`queue.max_wait`) while one starts."""
+    the tier above, or wait in line (`queue.max_wait`, by default as long as `boot`) while a machine starts that their waiting asks for."""
     max: int | None = Field(default=None, ge=1, le=100_000)
     """Most machines. Absent: as many as it takes; your cloud's quota and your purse know better."""
     target_use: float = Field(default=0.7, gt=0, le=1, allow_inf_nan=False)

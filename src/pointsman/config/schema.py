@@ -255,7 +255,7 @@ class Pool(Section):
     balancer: BalancerName | None = None
     """Which endpoint serves: `prefix` (where a first token is soonest, by what waits there and what its prefix cache should hold of the
     prompt), `power_of_two` (the less loaded of two at random), `least_loaded`, `round_robin`, or `session` (each session on one
-    endpoint). Absent: `prefix` for 2 to 32 engines of your own, whose time to first token it keeps lowest (40 us a request
+    endpoint). Absent: `prefix` for up to 32 engines of your own, whose time to first token it keeps lowest (40 us a request
     among eight); `power_of_two` where tokens are bought (`provider`, `usd_per_million`), which have no cache of yours, or are more."""
 
 

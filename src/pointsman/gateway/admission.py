@@ -10,8 +10,8 @@ the time in which the line will have moved on.
 Several lines may wait for one tier, its own and those of the tiers below. Between their heads the better priority goes first,
 then whoever came first: a crowd below does not keep a tier from those who can go nowhere else.
 
-Why is a tier awaited as long as nothing of it is in service? It is not: there is no place to wait for then. The machine asks
-endpoints that are out of service, and says what it found.
+Is a tier awaited as long as nothing of it is in service? Only where its machines come because somebody waits (`scale.min: 0`).
+Else there is no place to wait for: the machine asks endpoints that are out of service, and says what it found.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ class Rooms(Protocol):
 
     def is_served(self, tier: str, now: float) -> bool:
         """Some endpoint is in service, full or not."""
+        ...
+
+    def is_starting(self, tier: str, now: float) -> bool:
+        """None is, and one comes because somebody waits."""
         ...
 
     def slots(self, tier: str, now: float) -> int | None: ...
@@ -248,7 +252,7 @@ class _Looks:
         for place in places:
             if self._room(place):
                 return place
-        return None if any(self._served(place) for place in places) else places[0]
+        return None if any(self._is_awaitable(place) for place in places) else places[0]
 
     def _room(self, place: str) -> bool:
         found = self._has_room.get(place)
@@ -256,8 +260,8 @@ class _Looks:
             found = self._has_room[place] = self._rooms.has_room(place, self._now, self._entering.get(place, 0))
         return found
 
-    def _served(self, place: str) -> bool:
+    def _is_awaitable(self, place: str) -> bool:
         found = self._is_served.get(place)
         if found is None:
-            found = self._is_served[place] = self._rooms.is_served(place, self._now)
+            found = self._is_served[place] = self._rooms.is_served(place, self._now) or self._rooms.is_starting(place, self._now)
         return found

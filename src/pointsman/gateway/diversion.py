@@ -48,7 +48,7 @@ def enter(way: Way, fleet: Fleet, now: float, rng: Random, *, ttft_slo_s: float 
     reason = fleet.diverts(place, now, rng)
     if reason is None:
         if not fleet.is_served(place, now):
-            return Entry(way, place, is_stuck=_is_crowded(way, fleet, now))
+            return Entry(way, place, is_stuck=_is_crowded(way, fleet, now) or _is_coming(way, place, fleet, now))
         if ttft_slo_s is None or _is_fast(fleet, place, ttft_slo_s, now):
             return Entry(way, place)
         reason = SLA
@@ -69,9 +69,18 @@ def place_of(way: Way, rung: Rung, fleet: Fleet) -> str:
 
 def _is_crowded(way: Way, fleet: Fleet, now: float) -> bool:
     """The decided tier is out of service, and those above it that are not are full: it would be their queue."""
-    above = [place_of(way, rung, fleet) for rung in way.rungs[1:] if _is_above(rung)]
-    served = [place for place in above if fleet.is_served(place, now)]
+    served = _served_above(way, fleet, now)
     return bool(served) and not any(fleet.has_room(place, now) for place in served)
+
+
+def _is_coming(way: Way, place: str, fleet: Fleet, now: float) -> bool:
+    """Nobody is there to answer, and a machine comes because somebody waits."""
+    return fleet.is_starting(place, now) and not _served_above(way, fleet, now)
+
+
+def _served_above(way: Way, fleet: Fleet, now: float) -> list[str]:
+    above = (place_of(way, rung, fleet) for rung in way.rungs[1:] if _is_above(rung))
+    return [place for place in above if fleet.is_served(place, now)]
 
 
 def _is_above(rung: Rung) -> bool:

@@ -78,7 +78,7 @@ class Gateway:
         self._sink.write(self._trip(request).record(self._clock.now(), error, error.client_status))
 
     def _trip(self, request: ChatRequest) -> Trip:
-        settings, wall = self.graph.settings, self._clock.wall()
+        settings, wall = self._graph.settings, self._clock.wall()
         first = next(iter(settings.routes.values()))
         trip = Trip(new_record_id(wall, self._rng), request, first, now=self._clock.now(), wall=wall,
                     simulated=settings.simulated)
@@ -90,7 +90,7 @@ class Gateway:
 
         Cancelling it means that the client left (`port.is_gone`) or that the process stops.
         """
-        handling = Handling(self._means, self.graph, self._trip(request), port)
+        handling = Handling(self._means, self._graph, self._trip(request), port)
         self.in_flight += 1
         try:
             if self.is_draining:

@@ -83,8 +83,8 @@ class Graph:
             decider = self.deciders[meaning.route]
             if now is None:
                 return decider.decide(request, terms=self._terms(decider, request, meaning, None, ""))
-            decision = decider.decide(request, terms=self._terms(
-                decider, request, meaning, now, self._home(request, meaning.route, now)))
+            home = self._home(request, meaning.route, now) if self._remembers else ""
+            decision = decider.decide(request, terms=self._terms(decider, request, meaning, now, home))
             if request.tools and (pin := self.sessions.recall(request, meaning.route, now)) is not None:
                 return kept(pin, decision, self.settings, request)
             return self._stays(decision, request, now)

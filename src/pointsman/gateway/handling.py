@@ -136,10 +136,7 @@ class Handling:
     async def _climb(self, route: RouteSettings, way: Way) -> None:
         trip = self._trip
         deadline = self._graph.deadline(trip.request, route, trip.arrived)
-        loop = asyncio.get_running_loop()
-        loop.call_soon(self._guard, deadline + OVERDUE_S)  # while the upstream thinks: nothing is overdue before
-        if trip.request.stream:
-            self._opening = loop.call_later(route.open_after_s, self._open_early, route.open_after_s)
+        asyncio.get_running_loop().call_soon(self._keep_time, route, deadline)  # while the upstream thinks: nothing is due before
         entry = enter(way, self._graph.fleet, trip.arrived, self._rng, ttft_slo_s=trip.request.limits.ttft_slo_s)
         must_queue = entry.is_stuck or self._admission.is_awaited(entry.place)
         if must_queue:
@@ -179,6 +176,8 @@ class Handling:
             return way
         tier = self._graph.settings.tiers[decided]
         promise_s = tier.queue.longest_wait_s(tier.sla)
+        if tier.queue.max_wait_s is None and fleet.is_starting(place, now):
+            promise_s = tier.scale.boot_s
         if request.limits.ttft_slo_s is not None:
             promise_s = min(promise_s, request.limits.ttft_slo_s)
         priority = request.caller.priority if request.limits.priority is None else request.limits.priority
@@ -387,6 +386,12 @@ class Handling:
             await asyncio.gather(task, return_exceptions=True)
 
     # -- cut short -----------------------------------------------------------------------------------------
+
+    def _keep_time(self, route: RouteSettings, deadline: float) -> None:
+        """Sets the timers."""
+        self._guard(deadline + OVERDUE_S)
+        if self._trip.request.stream and self._trip.committed_at is None and not self._is_settled:
+            self._opening = asyncio.get_running_loop().call_later(route.open_after_s, self._open_early, route.open_after_s)
 
     def _guard(self, until: float) -> None:
         if not self._is_over:

@@ -1,7 +1,7 @@
 """Sentence vectors of an embedder elsewhere (`/v1/embeddings`): asked in small batches, remembered, and left alone when it fails.
 
-Texts that come while questions are under way wait and go together with the next. With the first question, and one every ten minutes,
-go the probe texts that show whether it is still the embedder that the artifact was trained beside; while it is not, its vectors
+Texts that come while questions are under way wait and go together with the next. When the router starts, and every ten minutes beside
+the traffic, two probe texts show whether it is still the embedder that the artifact was trained beside; while it is not, its vectors
 are not used: a head fitted to one model's vectors reads another's as noise. Whatever goes wrong, the static scores decide.
 
 Why may a question outlast the deadline? A vector that comes too late for one request is there for the next that has the same
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
@@ -39,6 +40,8 @@ WAITING: Final = 256
 """Texts that may wait: more would be late anyway."""
 PROBED_FOR_S: Final = 600.0
 """How long an embedder is taken for what it was: who replaces one does so once in days."""
+PROBED_AGAIN_S: Final = 30.0
+"""When the probes are sent again if nothing came of them."""
 REFUSED_FOR_S: Final = 60.0
 """How long one that answered otherwise is not asked again."""
 SLOWEST_S: Final = 2.0
@@ -55,15 +58,18 @@ class RemoteSentences:
         self.made_of = (elsewhere, settings)
         self._elsewhere, self._settings, self._posts = elsewhere, settings, posts
         self._endpoint = EndpointSpec(id=f"embedder {settings.model}", pool="", url=settings.url, model=settings.model, api_key=settings.api_key)
+        self._together, self._at_once = (1, 1) if elsewhere.alone else (settings.together, settings.max_in_flight)
         self._breaker = Breaker()
         self._line: deque[Waiting] = deque()
         self._known: OrderedDict[bytes, Vector] = OrderedDict()
         # Questions under way. Returns to zero when the last one has ended.
         self._asking: dict[asyncio.Task[None], Batch] = {}
         self._is_closed = False
-        # Until when it is taken for the artifact's embedder; and until when it is not asked, since it is another.
-        self._trusted_until = self._refused_until = float("-inf")
+        # It answered the probes as the artifact remembers; when it is to be asked them again; until when it is left alone, being another.
+        self._is_trusted = False
+        self._probe_at = self._refused_until = float("-inf")
         self._why_refused = ""
+        self._probing: asyncio.Task[None] | None = None
 
     @property
     def digest(self) -> str:
@@ -79,13 +85,52 @@ class RemoteSentences:
         if (known := self._known.get(key)) is not None:
             self._known.move_to_end(key)
             return known
-        self._let_in(_now())
+        now = _now()
+        posts = self._let_in(now)
+        if now >= self._probe_at:
+            self._probe(posts)
+        if not self._is_trusted and self._probing is not None:
+            await asyncio.shield(self._probing)
         future: asyncio.Future[Vector] = asyncio.get_running_loop().create_future()
         self._line.append((key, text, future))
         self._go()
         return await future
 
-    def _let_in(self, now: float) -> None:
+    def begin(self) -> None:
+        """Sends the probes now, so that no request has to wait for them."""
+        if self._posts is not None and not self._is_trusted:
+            self._probe(self._posts)
+
+    def _probe(self, posts: Posts) -> None:
+        if self._probing is None:
+            self._probing = asyncio.get_running_loop().create_task(self._compared(posts))
+            self._probing.add_done_callback(self._probed)
+
+    def _probed(self, task: asyncio.Task[None]) -> None:
+        self._probing = None
+        if not task.cancelled():
+            task.exception()  # whoever waited has it, and it is nobody's where nobody did
+
+    async def _compared(self, posts: Posts) -> None:
+        """Raises StageSilent where it is another embedder, or does not answer."""
+        try:
+            rows = [(await self._vectors(posts, [text]))[0] for text in PROBES]
+        except (UpstreamError, Unusable) as error:
+            self._probe_at = _now() + (PROBED_AGAIN_S if self._is_trusted else 0.0)
+            self._breaker.failed(_now())
+            raise _silence(error) from error
+        if why := self._elsewhere.differs(*rows):
+            self._refuse(why, _now())
+            raise StageSilent(why, "refused")
+        self._is_trusted, self._probe_at = True, _now() + PROBED_FOR_S
+
+    async def _vectors(self, posts: Posts, texts: Sequence[str]) -> Vector:
+        """Raises UpstreamError, Unusable."""
+        settings, until = self._settings, _now() + max(SLOWEST_S, self.deadline_s)
+        body = question(settings.model, texts, settings.dims, settings.max_chars)
+        return vectors_of(await posts(self._endpoint, "/embeddings", body, until=until, most=MOST_BYTES), len(texts))
+
+    def _let_in(self, now: float) -> Posts:
         """Raises StageSilent for all that may not be asked."""
         if self._posts is None:
             raise StageBusy(f"{self._settings.url} would be asked; here nothing is", "nobody")
@@ -97,11 +142,12 @@ class RemoteSentences:
             raise StageBusy("too many wait", "busy")
         if not self._breaker.lets(now):
             raise StageBusy("it failed too often lately", "resting")
+        return self._posts
 
     def _go(self) -> None:
-        while self._line and len(self._asking) < self._settings.max_in_flight and self._posts is not None:
+        while self._line and len(self._asking) < self._at_once and self._posts is not None:
             batch: Batch = []
-            while self._line and len(batch) < self._settings.together:
+            while self._line and len(batch) < self._together:
                 entry = self._line.popleft()
                 if not entry[2].done():
                     batch.append(entry)
@@ -119,13 +165,8 @@ class RemoteSentences:
     async def _ask(self, posts: Posts, batch: Batch) -> None:
         """Hands every waiting text its vector, or why there is none. Raises CancelledError only."""
         began = _now()
-        probes = PROBES if began >= self._trusted_until else ()
-        texts = [*probes, *(text for _, text, _ in batch)]
-        settings = self._settings
         try:
-            body = question(settings.model, texts, settings.dims, settings.max_chars)
-            answer = await posts(self._endpoint, "/embeddings", body, until=began + max(SLOWEST_S, self.deadline_s), most=MOST_BYTES)
-            rows = vectors_of(answer, len(texts))
+            rows = await self._vectors(posts, [text for _, text, _ in batch])
         except (UpstreamError, Unusable) as error:
             self._breaker.failed(_now())
             self._give_up(batch, _silence(error))
@@ -135,13 +176,10 @@ class RemoteSentences:
             self._breaker.failed(now)
         else:
             self._breaker.succeeded()
-        if probes and (why := self._elsewhere.differs(rows[: len(probes)])):
-            self._refuse(why, now)
-            self._give_up(batch, StageSilent(why, "refused"))
+        if rows.shape[1] != self._elsewhere.dims:
+            self._give_up(batch, StageSilent(f"its vectors have {rows.shape[1]} numbers, the artifact was trained on {self._elsewhere.dims}", "refused"))
             return
-        if probes:
-            self._trusted_until = now + PROBED_FOR_S
-        for (key, _, future), row in zip(batch, rows[len(probes):], strict=True):
+        for (key, _, future), row in zip(batch, rows, strict=True):
             self._remember(key, row)
             if not future.done():
                 future.set_result(row)
@@ -150,7 +188,7 @@ class RemoteSentences:
         _log.warning("the sentence embedder %s at %s is not used: %s; train again beside it, or bring the old one back",
                      self._settings.model, self._settings.url, why)
         self._known.clear()
-        self._why_refused, self._refused_until, self._trusted_until = why, now + REFUSED_FOR_S, float("-inf")
+        self._is_trusted, self._why_refused, self._refused_until, self._probe_at = False, why, now + REFUSED_FOR_S, now
 
     def _give_up(self, batch: Batch, why: StageSilent) -> None:
         for _, _, future in batch:
@@ -166,7 +204,7 @@ class RemoteSentences:
     def close(self) -> None:
         """What is under way is cancelled; who waits is told."""
         self._is_closed = True
-        for task in self._asking:
+        for task in (*self._asking, *([self._probing] if self._probing is not None else [])):
             task.cancel()
         self._give_up(list(self._line), StageBusy("another configuration has been taken up", "busy"))
         self._line.clear()

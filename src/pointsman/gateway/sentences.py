@@ -123,6 +123,9 @@ class Sentences:
                 future.set_result(vectors[place])
         self._go()
 
+    def begin(self) -> None:
+        """Nothing: its first run was when it was loaded."""
+
     def close(self) -> None:
         """The thread ends after what it is doing."""
         self._is_closed = True

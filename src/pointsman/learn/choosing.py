@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsman.classify.policy import allowed
+from pointsman.classify.policy import allowed, most
 
 Floats: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.intp]
@@ -25,7 +25,8 @@ def chosen(p: Floats, lower: Floats, order: Sequence[int], reference: int, quali
     if allowances is None:
         clears = lower >= (quality * p[:, reference])[:, None]
     else:
-        clears = p >= (p[:, reference] - allowed(allowances, quality))[:, None]
+        allowance = np.minimum(allowed(allowances, quality), most(quality) * p[:, reference])
+        clears = p >= (p[:, reference] - allowance)[:, None]
     clears[:, reference] = True
     ranked = clears[:, list(order)]
     found = np.asarray(order, dtype=np.intp)[np.argmax(ranked, axis=1)]

@@ -6,7 +6,8 @@ of the two sums is k. Both tiers' expectations are first set right by their mean
 
 How much data? One pair of outcomes says next to nothing. k is pulled towards what is known without them (the pair over all tasks; for that,
 the default) with the weight of `PULL_ROWS` queries: where 250 queries leave an error of .1, the pairs of public models differ by .15
-among each other.
+among each other. And it is only said where what is known without lies outside of its interval (`is_told`): replayed on recorded outcomes a
+figure that is not surely another one brought nothing.
 """
 
 from __future__ import annotations
@@ -36,6 +37,13 @@ class Overlap(msgspec.Struct, frozen=True):
     rows: int
     value: Interval
     """After the pull; 0 = by chance, 1 = as far as possible."""
+    otherwise: float = OVERLAP
+    """What the machine takes it for where nothing is said."""
+
+    @property
+    def is_told(self) -> bool:
+        """Surely something else than it is taken for otherwise."""
+        return not self.value.low <= self.otherwise <= self.value.high
 
 
 def overlap_of(low: Floats, high: Floats, a: Floats, b: Floats, *, towards: float = OVERLAP, counts: Floats | None = None) -> float:
@@ -56,18 +64,18 @@ def overlaps_of(tiers: Sequence[str], quality: Floats, p: Floats | None, task: S
         rows = np.array([not name or one == name for one in task], dtype=bool) if len(task) else np.ones(len(quality), dtype=bool)
         if rows.sum() < FEWEST_ROWS:
             continue
-        known = {(each.tier, each.higher): each.value.value for each in found if not each.task}
+        known = {(each.tier, each.higher): each.value.value for each in found if not each.task and each.is_told}
         found += [_of_pair(tiers, (low, high), name, quality[rows], p[rows], known.get((tiers[low], tiers[high]), OVERLAP), seed)
                   for low in range(len(tiers)) for high in range(low + 1, len(tiers))]
     return found
 
 
 def by_task(found: Sequence[Overlap]) -> Mapping[str, Overlaps]:
-    """As replays and settings take it: task -> tier -> higher tier -> k. A task has what was measured there, and the rest of ""."""
+    """As replays and settings take it, as far as it is told: task -> tier -> higher tier -> k. A task has what is told of it, and the rest of ""."""
     made: dict[str, dict[str, dict[str, float]]] = {}
     for task in dict.fromkeys(each.task for each in found):
         for each in found:
-            if each.task in ("", task):
+            if each.task in ("", task) and each.is_told:
                 made.setdefault(task, {}).setdefault(each.tier, {})[each.higher] = round(each.value.value, 3)
     return made
 
@@ -78,4 +86,4 @@ def _of_pair(tiers: Sequence[str], pair: tuple[int, int], task: str, quality: Fl
     rng, size = np.random.default_rng(seed), len(quality)
     drawn = [overlap_of(*columns, towards=towards, counts=np.bincount(rng.integers(0, size, size), minlength=size).astype(np.float64)) for _ in range(DRAWS)]
     low_end, high_end = (float(each) for each in np.percentile(drawn, [2.5, 97.5]))
-    return Overlap(tiers[low], tiers[high], task, size, Interval(overlap_of(*columns, towards=towards), low_end, high_end))
+    return Overlap(tiers[low], tiers[high], task, size, Interval(overlap_of(*columns, towards=towards), low_end, high_end), towards)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -18,7 +18,6 @@ from pointsman.classify.embedders.remote import (
     PROBES,
     Elsewhere,
     Unusable,
-    Vectors,
     probed,
     question,
     vectors_of,
@@ -29,6 +28,9 @@ from pointsman.core.settings import RemoteEmbedderSettings
 from pointsman.errors import ConfigError, CredentialRefused, DataRefused, Misconfigured, RequestRefused, UpstreamError
 from pointsman.upstream.client import HttpUpstream
 
+if TYPE_CHECKING:
+    from pointsman.classify.embedders.remote import Vectors
+
 TOGETHER: Final = 32
 """Texts in one question: what servers take by default (text-embeddings-inference: 32)."""
 AT_ONCE: Final = 4
@@ -37,6 +39,8 @@ PATIENCE_S: Final = 120.0
 TRIES: Final = 3
 REST_S: Final = 0.5
 """Before the second try; four times that before the third."""
+_COMPANY: Final = ("Hello", "What is the capital of France?", "Summarise this page in three sentences. " * 8)
+"""Beside them the probes are asked for again: does that change what they get?"""
 _POINTLESS: Final = (CredentialRefused, Misconfigured, RequestRefused)
 """What a second try would meet again."""
 
@@ -48,7 +52,13 @@ class RemoteEmbedder:
         """Asks for the probes. Raises DataRefused."""
         self._settings = settings
         self._endpoint = EndpointSpec(id=f"embedder {settings.model}", pool="", url=settings.url, model=settings.model, api_key=settings.api_key)
-        self.elsewhere: Elsewhere = probed(settings.model, self.embed(PROBES), settings.dims, settings.max_chars)
+        self._together, self._at_once = 1, 1
+        singles = self.embed(PROBES)
+        self._together, self._at_once = TOGETHER, AT_ONCE
+        beside = self.embed([*PROBES, *_COMPANY])[: len(PROBES)]
+        self.elsewhere: Elsewhere = probed(settings.model, singles, settings.dims, settings.max_chars, beside)
+        if self.elsewhere.alone:
+            self._together, self._at_once = 1, 1
 
     @property
     def name(self) -> str:
@@ -62,6 +72,11 @@ class RemoteEmbedder:
     def digest(self) -> str:
         return self.elsewhere.digest
 
+    def ask_like(self, trained: Elsewhere) -> None:
+        """As it was asked in training: one text at a time, where that was found to matter."""
+        if trained.alone:
+            self._together, self._at_once = 1, 1
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One unit row per text. Raises DataRefused when it does not answer, after three tries. Not on an event loop."""
         if not texts:
@@ -72,9 +87,9 @@ class RemoteEmbedder:
             raise DataRefused("--embedder", f"{self._settings.url} gives no vectors: {error}") from error
 
     async def _embed(self, texts: Sequence[str]) -> Vectors:
-        upstream, gate = HttpUpstream(), asyncio.Semaphore(AT_ONCE)
+        upstream, gate, step = HttpUpstream(), asyncio.Semaphore(self._at_once), self._together
         try:
-            parts = [asyncio.ensure_future(self._part(upstream, gate, texts[at: at + TOGETHER])) for at in range(0, len(texts), TOGETHER)]
+            parts = [asyncio.ensure_future(self._part(upstream, gate, texts[at: at + step])) for at in range(0, len(texts), step)]
             try:
                 rows = await asyncio.gather(*parts)
             finally:

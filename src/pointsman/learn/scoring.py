@@ -90,7 +90,8 @@ def _same(artifact: Artifact, name: str, elsewhere: Elsewhere | None, found: Rem
     """The remote embedder, if it is the one that the artifact was trained beside."""
     if elsewhere is None:
         raise ArtifactOfAnotherVersion(str(artifact.path), f"sentence embedder {name}", artifact.features["sentence"]["digest"], found.digest)
-    why = elsewhere.differs(found.embed(PROBES)) or _other_settings(elsewhere, found.elsewhere)
+    found.ask_like(elsewhere)
+    why = elsewhere.differs(*found.embed(PROBES)) or _other_settings(elsewhere, found.elsewhere)
     if why:
         raise DataRefused("--embedder", f"{found.name} is not the embedder that {artifact.path} was trained beside: {why}")
     return found

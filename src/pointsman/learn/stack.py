@@ -47,6 +47,8 @@ SAMPLE = 600
 """Rows on which the blend is chosen; more of them change its digits, not its order."""
 MOST_ROWS = 3000
 """Up to here all rows are solved in closed form; beyond, by conjugate gradients."""
+BOTH_ROWS = 5000
+"""Up to here both blends answer. So many labels need no belief beside them, and the second would double the minutes that 20,000 take."""
 DIRECTIONS = 2
 """Directions of difference with a blend of their own; the rest share one."""
 SPARSE = 0.3
@@ -167,12 +169,13 @@ def _together(rows: Rowset, away: Floats, means: Floats) -> Fitted:
 
 
 def _solved(rows: Rowset, targets: Floats, believed: Mapping[str, float], caution: float) -> list[tuple[Blend, Solution]]:
-    """By the blend that the labels ask for, and by the one believed before."""
+    """By the blend that the labels ask for, and by the one believed before; of very many rows by the first alone."""
     prior = Blend(np.array([believed[block.name] for block in rows.blocks]), believed["noise"])
     asked = blend(rows.sample_grams, targets[rows.sample], rows.noise[rows.sample], prior, STRENGTH)
     both = [Blend(how.blocks, how.noise + caution * min(1.0, float(np.exp(how.noise)))) for how in (asked, prior)]
     if rows.grams is None:
-        return [(how, solve_large(rows.blocks, targets, rows.noise, how)) for how in both]
+        kept = both if len(targets) <= BOTH_ROWS else both[:1]
+        return [(how, solve_large(rows.blocks, targets, rows.noise, how)) for how in kept]
     return [(how, solve(rows.grams, targets, rows.noise, how, rows.groups)) for how in both]
 
 

@@ -27,6 +27,7 @@ from pointsman.learn.embedders import STATIC, in_manifest, sentence_of
 from pointsman.learn.evaluate import Evaluation, Scores, evaluate
 from pointsman.learn.fit import Fit
 from pointsman.learn.prices import prices_of
+from pointsman.learn.remote_embedder import RemoteEmbedder
 from pointsman.learn.table import OutcomeTable
 
 Progress: TypeAlias = Callable[[str, float], None]
@@ -73,6 +74,9 @@ def train(path: Path | str, out: Path | str, wishes: Wishes = Wishes(), progress
     sentence, why = sentence_of(wishes.embedder)
     if sentence is None and wishes.embedder not in ("auto", STATIC):
         raise DataRefused("--embedder", f"{wishes.embedder} cannot run here: {why}")
+    if isinstance(sentence, RemoteEmbedder) and sentence.elsewhere.alone:
+        findings.append(Finding("warning", "embedder_wanders", f"{sentence.name} gives a text another vector when it stands beside others: it is asked "
+                                "for one at a time, here and where it serves; a server that does not would be faster and truer"))
     # One thread: the same sums in the same order on every machine, and no spinning where others compute too.
     with threadpool_limits(1):
         draft, fit = fitted(filled(table), wishes.seed, sentence, progress)

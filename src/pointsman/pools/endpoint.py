@@ -149,15 +149,15 @@ class Vitals:
         return self.forecast if self.forecast.is_known else self.sibling
 
     def wait_s(self, now: float, token_s: float, awaited: int) -> float:
-        """Until a prompt that comes now behind `awaited` tokens would be read, where a token takes `token_s`: at least half of what
-        stands before it takes, whatever a line through few answers says, and what the endpoint has been silent for."""
+        """Until a prompt that comes now behind `awaited` tokens would be read, where a token takes `token_s` at an endpoint of the middle:
+        at least as long as there, since nobody gets more for answering fast, and for as long as it has been silent."""
         line = self.line
         if line is None:
             return token_s * awaited
         expected = line.expects(awaited) or 0.0
         if not awaited:
             return expected
-        return max(expected, token_s * awaited / 2, self.silence_s(now))
+        return max(expected, token_s * awaited, self.silence_s(now))
 
     def silence_s(self, now: float) -> float:
         """How long nothing has come although somebody waits. Before it has answered enough, how long the one that came first

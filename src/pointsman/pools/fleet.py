@@ -111,6 +111,11 @@ class Fleet:
         live = self._live.get(tier)
         return True if live is None else live.is_served(now)
 
+    def is_starting(self, tier: str, now: float) -> bool:
+        """Nothing of it is in service, and its machines come when somebody waits (`scale.min: 0`)."""
+        live = self._live.get(tier)
+        return live is not None and live.is_starting(now)
+
     def slots(self, tier: str, now: float) -> int | None:
         """Of the endpoints in service, declared or reported; None when one's are unknown."""
         live = self._live.get(tier)

@@ -16,7 +16,7 @@ from math import exp
 from random import Random
 from typing import Any
 
-from pointsman.core.fleet import Fitness
+from pointsman.core.fleet import EndpointState, Fitness
 from pointsman.core.settings import TierSettings
 from pointsman.pools.endpoint import Endpoint
 from pointsman.pools.pool import Pool
@@ -166,6 +166,11 @@ class Tier:
     def is_served(self, now: float) -> bool:
         """Some endpoint is in service."""
         return self._is_in_service(now)
+
+    def is_starting(self, now: float) -> bool:
+        """Nothing of it is in service, its machines come when somebody waits (`scale.min: 0`), and none of them has failed."""
+        return (self.settings.scale.min == 0 and bool(self.endpoints) and not self._is_in_service(now)
+                and all(_may_come(endpoint) for endpoint in self.endpoints))
 
     def slots(self, now: float) -> int | None:
         """Of the endpoints in service; None when one's are unknown."""
@@ -336,6 +341,12 @@ class Tier:
 
     def __repr__(self) -> str:
         return f"<Tier {self.settings.name} [{self.saturation!r} | {self.in_flight} in flight]>"
+
+
+def _may_come(endpoint: Endpoint) -> bool:
+    """It is not there, is only starting, goes away, or is being tried at this moment. One that answers badly is none of these."""
+    vitals = endpoint.vitals
+    return vitals.is_draining or bool(vitals.not_ready) or vitals.health.state is EndpointState.PROBING
 
 
 def _backlog(endpoint: Endpoint, now: float) -> Breach:

@@ -58,15 +58,17 @@ class Front:
         sent = exchange.headers
         if (request.tools or self._reads_sessions) and (session := session_of(sent)):
             request = msgspec.structs.replace(request, session=session)
-        if (limits.TIMEOUT in sent or limits.RETRIES in sent or limits.TAGS in sent or limits.TTFT_SLO in sent
-                or limits.PRIORITY in sent or limits.STREAM_TIMEOUT in sent):
+        if not limits.HEADERS.isdisjoint(sent):
             return limits.with_headers(request, sent)
         return request
 
     def _seen_by_rules(self, exchange: Exchange) -> dict[str, str]:
         """Only the headers that some rule asks for; credentials and cookies never."""
-        found = exchange.headers
-        return {name: found[raw].decode("latin-1") for name, raw in self._rule_headers if raw in found}
+        found, seen = exchange.headers, dict[str, str]()
+        for name, raw in self._rule_headers:
+            if raw in found:
+                seen[name] = found[raw].decode("latin-1")
+        return seen
 
 
 def _headers_in_rules(settings: Settings) -> set[str]:

@@ -23,6 +23,8 @@ CONSUMED = frozenset((
 TIMEOUT, RETRIES, TAGS = b"x-litellm-timeout", b"x-litellm-num-retries", b"x-litellm-tags"
 STREAM_TIMEOUT = b"x-litellm-stream-timeout"
 TTFT_SLO, PRIORITY = b"x-ttft-slo-ms", b"x-priority"
+HEADERS = frozenset((TIMEOUT, RETRIES, TAGS, STREAM_TIMEOUT, TTFT_SLO, PRIORITY))
+"""What `with_headers` reads."""
 MAX_ALTERNATIVES = 16
 """Three attempts reach at most three of them; more are a mistake, or a way to make us search for names."""
 MAX_TAGS = 64

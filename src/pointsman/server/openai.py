@@ -129,9 +129,8 @@ def _lookalike_lines(facts: Facts) -> bytes:
     lines = b"x-litellm-call-id: %b\r\n%b" % (
         facts.record_id.encode(),
         _lookalike_choice(facts.requested[:300], bool(facts.tier), facts.endpoint, facts.model, facts.retries, facts.changes))
-    if facts.tier:
-        if facts.cost_nano_usd is not None:  # a dashboard adds these up: a word would break it, a zero would lie
-            lines += b"x-litellm-response-cost: %b\r\n" % dollars(facts.cost_nano_usd)
+    if facts.tier and facts.cost_nano_usd is not None:  # a dashboard adds these up: a word would break it, a zero would lie
+        lines += b"x-litellm-response-cost: %b\r\n" % dollars(facts.cost_nano_usd)
     if facts.overhead_s is not None:
         lines += b"x-litellm-overhead-duration-ms: %.3f\r\n" % (max(0.0, facts.overhead_s) * 1000)
     return lines

@@ -146,3 +146,18 @@ def test_longer_answers_stay_longer_and_so_more_are_in_hand() -> None:
     slots = {name: virtual.slots_in_time(virtual.tasks_of(traffic.read(name, None, count=60)), fleet) for name in ("conv", "code")}
 
     assert slots["conv"] > slots["code"] >= 1
+
+
+@pytest.mark.parametrize("load", [60, 110])
+def test_prefix_serves_more_in_time_than_what_follows_text_or_counts_requests(load: float) -> None:
+    ours, *others = (play(balancer, load, seconds=40.0) for balancer in ("prefix", "cache_aware", "least_requests", "round_robin"))
+
+    assert all(ours.attained > other.attained for other in others)
+    if load < 100:
+        assert all(virtual.quantile(ours.ttfts(), 0.95) < virtual.quantile(other.ttfts(), 0.95) for other in others)
+
+
+def test_several_processes_that_tell_each_other_serve_as_many_in_time_as_one() -> None:
+    four = play("prefix", 90, seconds=40.0, make=lambda: candidates.Processes(4, virtual.BALANCERS_HERE["prefix"]))
+
+    assert four.attained > play("prefix", 90, seconds=40.0).attained - 0.05

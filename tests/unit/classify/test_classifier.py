@@ -6,6 +6,7 @@ import pytest
 from pointsman import artifact
 from pointsman.classify import classifier as module
 from pointsman.classify.classifier import classifier_of, has_default_artifact, load
+from pointsman.classify.kernel import build
 from pointsman.core.settings import ClassifierSettings, RouteSettings
 from pointsman.errors import ConfigError
 from pointsman.learn.fit import fit
@@ -71,6 +72,7 @@ def test_the_same_artifact_is_not_read_into_memory_twice(directory):
     found = classifier_of(settings(directory))
 
     assert classifier_of(settings(directory), found) is found
+    assert found.kernel == found.scorer.kernel == str(build.found())
     assert classifier_of(settings(directory, sentence="off"), found) is not found
 
 

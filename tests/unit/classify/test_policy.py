@@ -239,6 +239,15 @@ def test_a_rehearsed_artifact_is_held_to_what_it_expects():
     assert kept(0.95, {}).tier == "large"
 
 
+def test_what_is_as_good_as_lost_is_not_sent_down_however_much_the_mean_could_bear():
+    lost = learned(small=(0.40, 0.3), large=(0.90, 0.6))
+    two = gate(small=True, large=True)
+
+    assert kept(0.8, told(large=(0.6, 0.0)), lost, two).tier == "large"
+    assert "0.45 less is allowed" in kept(0.8, told(large=(0.6, 0.0)), lost, two).reason
+    assert kept(0.3, told(large=(0.6, 0.0)), lost, two).tier == "small"
+
+
 def test_what_no_label_shows_to_be_enough_goes_to_the_reference():
     choice = kept(0.95, told(large=(0.0, -1.0)))
 

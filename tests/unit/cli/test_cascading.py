@@ -73,10 +73,9 @@ def test_what_is_different_on_a_kind_of_work_is_yaml_too(tmp_path):
     yaml = yaml.replace("  small:\n", "  small:\n    model: m\n    endpoints: [{url: 'http://127.0.0.1:1/v1'}]\n", 1)
     tier = load_text(yaml + "\n  large:\n    model: n\n    endpoints: [{url: 'http://127.0.0.1:1/v1'}]\n").tiers["small"]
 
-    assert set(tier.overlap) == {"large"}
+    assert tier.overlap["large"] < 0.3, "they succeed by chance on the same queries"
     assert set(tier.by_task) == {"code", "tools"}
     assert tier.by_task["tools"].verify["http"].rates.misses < 0.2 < tier.by_task["code"].verify["http"].rates.misses
-    assert set(tier.by_task["code"].overlap) == {"large"}
 
 
 def test_calibration_as_json(data):

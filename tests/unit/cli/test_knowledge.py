@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pointsman import artifact
+from pointsman.classify.kernel.build import found
 from pointsman.cli.main import app
 from pointsman.learn.fit import fit
 from pointsman.learn.table import OutcomeTable
@@ -49,6 +50,7 @@ def test_known_unknown_and_wasteful_tiers_are_told(tmp_path, directory):
 
     assert result.exit_code == 0
     for words in ("trained on your labels, 40 rows", "no sentence embedder: the artifact was trained without",
+                  f"kernel: {found()}"[:30],
                   "route auto: small = llama-8b, large = odd-70b",
                   "unknown to the classifier, never chosen by its scores: middle",
                   "large costs no less than small and was no better on the labels (0.50 against 1.00)"):

@@ -111,7 +111,7 @@ def test_what_fills_a_tier_and_who_picks_its_endpoints_arrive_resolved(settings,
 
 
 @pytest.mark.parametrize(("count", "of", "balancer"), [
-    (1, "gpu: {type: A100, usd_per_hour: 1}", "power_of_two"),
+    (1, "gpu: {type: A100, usd_per_hour: 1}", "prefix"),
     (2, "gpu: {type: A100, usd_per_hour: 1}", "prefix"),
     (2, "slots: 8", "prefix"),
     (32, "slots: 8", "prefix"),
@@ -119,7 +119,7 @@ def test_what_fills_a_tier_and_who_picks_its_endpoints_arrive_resolved(settings,
     (2, "usd_per_million: {input: 1, output: 2}", "power_of_two"),
     (2, "provider: acme", "power_of_two"),
 ])
-def test_several_engines_of_ones_own_are_picked_by_prefix_unless_said_otherwise(settings, count, of, balancer):
+def test_engines_of_ones_own_are_picked_by_prefix_unless_said_otherwise(settings, count, of, balancer):
     endpoints = "".join(f'      - {{url: "http://10.0.0.{i}/v1", {of}}}\n' for i in range(count))
     text = f"tiers:\n  small:\n    model: qwen\n    endpoints:\n{endpoints}"
 
@@ -131,7 +131,7 @@ def test_saturation_and_balancer_have_the_defaults_that_serving_reads(settings, 
     found = settings(valid)
 
     assert found.tiers["small"].saturation == SaturationSettings()
-    assert found.pools["small"].balancer == found.pools["llama-70b"].balancer == "power_of_two"
+    assert (found.pools["small"].balancer, found.pools["llama-70b"].balancer) == ("prefix", "power_of_two")
     assert found.pools["small"].endpoints[0].max_in_flight is None
 
 

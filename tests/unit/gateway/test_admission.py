@@ -19,12 +19,16 @@ class House:
     rate: float | None = None
     slots_: int | None = 4
     gone: set[str] = field(default_factory=set)
+    starting: set[str] = field(default_factory=set)
 
     def has_room(self, tier: str, now: float, entering: int = 0) -> bool:
         return self.free.get(tier, 0) > entering
 
     def is_served(self, tier: str, now: float) -> bool:
         return tier not in self.gone
+
+    def is_starting(self, tier: str, now: float) -> bool:
+        return tier in self.starting
 
     def slots(self, tier: str, now: float) -> int | None:
         return self.slots_
@@ -279,6 +283,21 @@ def test_nobody_waits_for_what_is_out_of_service():
         house.gone.add("large")
         admission.wake()
         assert await free == "small"
+
+    asyncio.run(story())
+
+
+def test_a_tier_whose_machines_come_when_somebody_waits_is_waited_for():
+    async def story() -> None:
+        house = House(gone={"small"}, starting={"small"}, slots_=0)
+        admission = an_admission(house)
+        waiting = asyncio.create_task(waits(admission))
+        await settle()
+        assert admission.waiting("small") == 1
+
+        house.gone, house.starting, house.free = set(), set(), {"small": 1}
+        admission.wake()
+        assert await waiting == "small"
 
     asyncio.run(story())
 

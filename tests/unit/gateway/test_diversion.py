@@ -22,6 +22,7 @@ class Told(Fleet):
         super().__init__(a_settings(*(a_pool(name) for name in ("small", "medium", "large", "spare"))))
         self.unfit, self.p95 = unfit or {}, p95 or {}
         self.gone: set[str] = set()
+        self.starting: set[str] = set()
 
     def fitness(self, tier, now):
         return Fitness(tier not in self.unfit, self.unfit.get(tier, ""))
@@ -34,6 +35,9 @@ class Told(Fleet):
 
     def is_served(self, tier, now):
         return tier not in self.gone
+
+    def is_starting(self, tier, now):
+        return tier in self.starting
 
     def ttft_p95(self, tier, now):
         return self.p95.get(tier)
@@ -137,3 +141,12 @@ def test_where_one_pool_of_a_tier_is_left_it_is_that_pool_that_must_be_fit():
     assert place_of(whole, whole.rungs[0], fleet) == "small"
     assert place_of(part, part.rungs[0], fleet) == "llama"
     assert places_to_wait_for(part, fleet) == {"llama": "small"}
+
+
+def test_a_tier_that_went_to_nothing_is_waited_for_only_where_nobody_above_is_there():
+    fleet = Told()
+    fleet.gone, fleet.starting = {"small", "medium", "large"}, {"small"}
+    assert enter(UP, fleet, NOW, Random(0)).is_stuck
+
+    fleet.gone = {"small", "medium"}
+    assert not enter(UP, fleet, NOW, Random(0)).is_stuck, "the machine finds the way to the tier that is there"

@@ -21,6 +21,7 @@ def answer(texts, flip=1.0):
 
 
 ELSEWHERE = probed("m", vectors_of(answer(PROBES), 2), None, 4000)
+ONE_BY_ONE = [[text] for text in PROBES]
 
 
 class Posts:
@@ -43,19 +44,38 @@ def made(posts, **settings):
     return RemoteSentences(ELSEWHERE, msgspec.structs.replace(SETTINGS, **settings), posts)
 
 
-def own(batch):
+def own(asked):
     """Without the probes."""
-    return [text for text in batch if text not in PROBES]
+    return [batch for batch in asked if batch not in ONE_BY_ONE]
 
 
-def test_the_first_question_carries_the_probes_and_the_next_does_not():
+def test_the_probes_go_first_once_and_the_texts_after_them():
     async def story():
         posts = Posts()
         sentences = made(posts)
         vector = await sentences.embed("abc")
         assert float(vector[1] / vector[0]) == pytest.approx(3.0)
         await sentences.embed("abcd")
-        assert posts.asked == [[*PROBES, "abc"], ["abcd"]]
+        assert posts.asked == [*ONE_BY_ONE, ["abc"], ["abcd"]]
+
+    asyncio.run(story())
+
+
+def test_after_a_beginning_no_request_waits_for_the_probes():
+    async def story():
+        posts = Posts()
+        sentences = made(posts)
+        sentences.begin()
+        while not sentences._is_trusted:
+            await asyncio.sleep(0)
+        posts.gate = asyncio.Event()
+        sentences._probe_at = 0.0  # ten minutes later: they go beside the traffic
+        waiting = asyncio.create_task(sentences.embed("abc"))
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert posts.asked == [*ONE_BY_ONE, ONE_BY_ONE[0], ["abc"]]
+        posts.gate.set()
+        await waiting
 
     asyncio.run(story())
 
@@ -65,6 +85,7 @@ def test_texts_that_wait_go_together_and_no_more_questions_than_allowed_are_unde
         gate = asyncio.Event()
         posts = Posts(gate=gate)
         sentences = made(posts, max_in_flight=1, together=3)
+        sentences._is_trusted, sentences._probe_at = True, float("inf")
         waiting = [asyncio.create_task(sentences.embed("x" * n)) for n in range(1, 6)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -72,7 +93,17 @@ def test_texts_that_wait_go_together_and_no_more_questions_than_allowed_are_unde
         gate.set()
         vectors = await asyncio.gather(*waiting)
         assert [round(float(v[1] / v[0])) for v in vectors] == [1, 2, 3, 4, 5]
-        assert [len(own(batch)) for batch in posts.asked] == [1, 3, 1]
+        assert [len(batch) for batch in posts.asked] == [1, 3, 1]
+
+    asyncio.run(story())
+
+
+def test_one_whose_vectors_wander_is_asked_for_one_text_at_a_time():
+    async def story():
+        posts = Posts()
+        sentences = RemoteSentences(msgspec.structs.replace(ELSEWHERE, alone=True), SETTINGS, posts)
+        await asyncio.gather(*(sentences.embed("x" * n) for n in range(1, 5)))
+        assert [len(batch) for batch in own(posts.asked)] == [1, 1, 1, 1]
 
     asyncio.run(story())
 
@@ -83,7 +114,7 @@ def test_a_text_that_is_known_is_not_sent_again():
         sentences = made(posts)
         first, second = await sentences.embed("abc"), await sentences.embed("abc")
         assert np.array_equal(first, second)
-        assert len(posts.asked) == 1
+        assert own(posts.asked) == [["abc"]]
 
     asyncio.run(story())
 
@@ -96,7 +127,7 @@ def test_another_model_is_refused_and_not_asked_again_for_a_while():
             with pytest.raises(StageSilent, match="another vector") as caught:
                 await sentences.embed("abc")
             assert caught.value.result == "refused"
-        assert len(posts.asked) == 1
+        assert posts.asked == ONE_BY_ONE
 
     asyncio.run(story())
 
@@ -123,6 +154,7 @@ def test_a_vector_that_is_late_for_one_request_is_there_for_the_next_and_latenes
         gate = asyncio.Event()
         posts = Posts(gate=gate)
         sentences = made(posts, deadline_s=1e-9)
+        sentences._is_trusted, sentences._probe_at = True, float("inf")
         waiting = asyncio.create_task(sentences.embed("abc"))
         await asyncio.sleep(0)
         waiting.cancel()
@@ -140,6 +172,7 @@ def test_a_vector_that_is_late_for_one_request_is_there_for_the_next_and_latenes
 def test_a_full_line_and_a_closed_one_let_nobody_in():
     async def story():
         sentences = made(Posts(gate=asyncio.Event()), max_in_flight=1, together=1)
+        sentences._is_trusted, sentences._probe_at = True, float("inf")
         waiting = [asyncio.create_task(sentences.embed(f"text {n}")) for n in range(WAITING + 1)]
         await asyncio.sleep(0)
         with pytest.raises(StageBusy, match="too many wait"):

@@ -5,7 +5,8 @@ import pytest
 np = pytest.importorskip("numpy")
 
 from pointsman.cascade.benefit import OVERLAP  # noqa: E402
-from pointsman.learn.overlap import FEWEST_ROWS, by_task, overlap_of, overlaps_of  # noqa: E402
+from pointsman.learn.metrics import Interval  # noqa: E402
+from pointsman.learn.overlap import FEWEST_ROWS, Overlap, by_task, overlap_of, overlaps_of  # noqa: E402
 
 
 def outcomes(rows, k, seed=0):
@@ -42,26 +43,32 @@ def test_it_stays_between_chance_and_all():
 
 
 def test_each_pair_is_told_over_all_tasks_and_on_those_with_enough_queries():
-    low, high, a, b = outcomes(400, 0.6)
+    low, high, a, b = outcomes(400, 1.0)
     task = ("code",) * 340 + ("text",) * (FEWEST_ROWS - 1) + ("",)
     found = overlaps_of(("small", "large"), np.column_stack([low, high]), np.column_stack([a, b]), task)
 
     assert [(one.tier, one.higher, one.task, one.rows) for one in found] == [("small", "large", "", 400), ("small", "large", "code", 340)]
     assert all(one.value.low <= one.value.value <= one.value.high for one in found)
+    assert found[1].otherwise == found[0].value.value
     made = by_task(found)
-    assert set(made) == {"", "code"}
     assert made[""]["small"]["large"] == pytest.approx(found[0].value.value, abs=1e-3)
+    assert made["code"] == made[""]
 
 
-def test_a_task_has_the_pairs_that_were_measured_there_and_the_rest_of_all():
-    draw = np.random.default_rng(0)
-    found = overlaps_of(("a", "b", "c"), (draw.random((200, 3)) < 0.5).astype(float), None, ("code",) * 200)
-    made = by_task([one for one in found if not one.task or one.higher == "b"])
+def an_overlap(higher, value, task="", otherwise=OVERLAP):
+    return Overlap("a", higher, task, 100, Interval(value, value - 0.1, value + 0.1), otherwise)
 
-    assert set(made["code"]) == {"a", "b"}
-    assert made["code"]["b"]["c"] == made[""]["b"]["c"]
+
+def test_what_is_not_surely_something_else_is_not_said():
+    assert by_task([an_overlap("b", 0.55)]) == {}
+    assert by_task([an_overlap("b", 0.55), an_overlap("c", 0.9)]) == {"": {"a": {"c": 0.9}}}
+
+
+def test_a_task_has_the_pairs_that_are_told_of_it_and_the_rest_of_all():
+    made = by_task([an_overlap("b", 0.9), an_overlap("c", 0.1), an_overlap("b", 0.3, "code", 0.9), an_overlap("c", 0.12, "code", 0.1)])
+
+    assert made == {"": {"a": {"b": 0.9, "c": 0.1}}, "code": {"a": {"b": 0.3, "c": 0.1}}}
 
 
 def test_nothing_is_said_of_few_queries():
     assert overlaps_of(("small", "large"), np.ones((FEWEST_ROWS - 1, 2)), None) == []
-    assert OVERLAP == 0.5

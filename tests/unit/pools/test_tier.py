@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 import pytest
 
 from pointsman.core.fleet import LoadReport
 from pointsman.core.request import Needs
-from pointsman.core.settings import SaturationSettings, SlaSettings, TierSettings
+from pointsman.core.settings import SaturationSettings, ScaleSettings, SlaSettings, TierSettings
 from pointsman.pools.balancers.round_robin import RoundRobin
 from pointsman.pools.forecast import Forecast
 from pointsman.pools.pool import Pool
@@ -388,6 +389,45 @@ def test_another_window_begins_anew():
     old.answer(3.0, 40)
     other.tier.adopt(old.tier)
     assert other.tier.ttft_p95(1000.0) is None
+
+
+def scaled_to_nothing(*, least: int = 0) -> Small:
+    small = Small(2)
+    small.tier.settings = msgspec.structs.replace(small.tier.settings, scale=ScaleSettings(min=least))
+    for at in range(2):
+        small.pool.mark(f"small/{at}", False, "gone", small.now)
+    return small
+
+
+def test_a_tier_that_may_go_to_nothing_is_starting_while_nobody_is_there():
+    small = scaled_to_nothing()
+    assert small.tier.is_starting(1000.0)
+    assert not small.tier.is_served(1000.0)
+
+    small.pool.mark("small/1", True, "", 1000.0)
+    assert not small.tier.is_starting(1000.0)
+    assert small.tier.is_served(1000.0)
+
+
+def test_whoever_tries_the_machine_that_has_come_is_waited_for():
+    small = scaled_to_nothing()
+    small.pool.mark("small/1", True, "", 1000.0)
+    (probe,) = small.take()
+    assert small.tier.is_starting(1000.0)
+    probe.began(1000.0, 0.1)
+    assert not small.tier.is_starting(1000.0)
+    assert small.tier.is_served(1000.0)
+
+
+def test_nobody_waits_for_machines_that_always_run_nor_for_those_that_answer_badly():
+    assert not scaled_to_nothing(least=1).tier.is_starting(1000.0)
+
+    small = scaled_to_nothing()
+    small.pool.mark("small/1", True, "", 1000.0)
+    (probe,) = small.take()
+    probe.close("failed", 1000.0)
+    assert not small.tier.is_served(1000.0)
+    assert not small.tier.is_starting(1000.0)
 
 
 def test_a_tier_without_endpoints_is_unavailable_and_diverts_nothing():

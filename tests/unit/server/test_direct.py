@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 
 from pointsman.errors import BodyTooLarge, ClientGone, PointsmanError
 from pointsman.server.connection import Connection
-from pointsman.server.direct import DirectExchange, read
+from pointsman.server.direct import DirectExchange, HeadReader, read
 
 LINES = {b"POST /x HTTP/1.1": "/x"}
 HEAD = b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -53,6 +53,36 @@ def test_a_body_may_still_be_on_its_way():
 ], ids=lambda data: str(data[60:110]))
 def test_anything_else_is_for_the_parser(data):
     assert read(data, LINES) is None
+
+
+OTHERS = (
+    WHOLE, HEAD + b"Content-Length: 10\r\n\r\n{", HEAD + b"CONTENT-LENGTH:\t2 \r\n\r\n{}", HEAD + b"Content-Length: two\r\n\r\n{}",
+    HEAD + b"Content-Length: 1\r\n\r\n{}", HEAD + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", HEAD + b"Content-Length: 2\r\nX: 1\r\n\r\n{}",
+    HEAD + b"Content-Length: 2\nX: 1\r\n\r\n{}", HEAD + b"Content-Length: 2\r\n", HEAD + b"\r\n", WHOLE.replace(b"/x ", b"/y "), WHOLE + WHOLE,
+    WHOLE.replace(b"localhost", b"elsewhere"), HEAD + b"X-Content-Length: 2\r\n\r\n{}", b"Content-Length: 2\r\n\r\n{}", b"", b"\r\n\r\n",
+    b"POST /x HTTP/1.1\r\nContent-Length: 2\r\nHost: localhost\r\nContent-Type: application/json\r\n\r\n{}",
+)
+
+
+@pytest.mark.parametrize("first", OTHERS)
+@pytest.mark.parametrize("then", OTHERS)
+def test_what_a_connection_sent_before_changes_nothing_of_what_is_read(first, then):
+    heads = HeadReader(LINES)
+
+    assert heads.read(first) == read(first, LINES)
+    assert heads.read(then) == read(then, LINES)
+    assert heads.read(first) == read(first, LINES)
+
+
+def test_a_head_that_is_kept_keeps_no_body_and_lends_nobody_its_headers():
+    heads = HeadReader(LINES)
+    heads.read(WHOLE)
+    found = heads.read(HEAD + b"Content-Length: 1\r\n\r\n1")
+    assert found is not None
+    found.headers[b"host"] = b"changed"
+
+    assert heads.read(WHOLE) == read(WHOLE, LINES)
+    assert heads._known.body == b""
 
 
 def test_a_header_that_may_come_once_and_came_twice_is_told():
@@ -149,6 +179,41 @@ def test_an_answer_goes_out_in_one_piece_and_the_connection_stays():
 
     assert wire.said == [b"HTTP/1.1 200 OK\r\nx: y\r\nz: 1\r\ncontent-length: 3\r\n\r\nyes"] * 2
     assert not wire.is_over
+
+
+def test_one_task_answers_all_plain_requests_of_a_connection_and_ends_with_it():
+    tasks = []
+
+    async def told(exchange: DirectExchange, body: bytes) -> None:
+        tasks.append(asyncio.current_task())
+        assert exchange.task is tasks[-1]
+        await fine(exchange, body)
+
+    async def idle(subject: Connection, wire: Wire) -> None:
+        assert not subject.tasks
+        assert not tasks[0].done()
+
+    wire = dialogue(App(told), WHOLE, WHOLE, WHOLE, then=idle)
+
+    assert len(wire.said) == 3
+    assert len(set(tasks)) == 1
+    assert tasks[0].done()
+    assert not tasks[0].cancelled()
+
+
+def test_a_request_that_comes_while_the_last_one_is_tidied_up_is_not_kept_waiting():
+    async def lingering(exchange: DirectExchange, body: bytes) -> None:
+        await fine(exchange, body)
+        await asyncio.Event().wait()
+
+    async def over(subject: Connection, wire: Wire) -> None:
+        assert len(subject.tasks) == 2
+        for task in tuple(subject.tasks):
+            task.cancel()
+
+    wire = dialogue(App(lingering), WHOLE, WHOLE, then=over)
+
+    assert len(wire.said) == 2
 
 
 def test_a_body_that_comes_in_pieces_is_put_together():

@@ -5,21 +5,28 @@ A file has a digest; of a service nothing can be hashed but what it says. So an 
 a service whose answers to them point elsewhere is another embedder, whatever it calls itself. Why a cosine and not a hash of the
 numbers? The same weights on another GPU, or in a batch of another size, differ in the last digits, and a hash knows no nearly. The
 same weights in 16 bits instead of 32 lie above `SAME`; rounded to eight bits, pooled otherwise or after another fine-tuning below it.
+
+Some servers give a text another vector when it stands beside others (llama.cpp with a small decoder: cosine .97 to .995). Training tries that
+out, and such a one is asked for one text at a time, by training and by serving; what its vectors wander by is allowed to them.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from pointsman.core.excerpt import ends
 
-Vectors = NDArray[np.float32]
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors: TypeAlias = NDArray[np.float32]
 
 PROBES: Final = (
     "Where is my order? It should have come on Tuesday.",
@@ -30,6 +37,10 @@ PROBE_DIMS: Final = 256
 """Numbers of each probe's vector that are remembered."""
 SAME: Final = 0.999
 """Cosine from which two answers to one text are the same model's."""
+LEAST: Final = 0.9
+"""Below this no wandering makes two vectors the same model's."""
+SLACK: Final = 0.01
+"""Allowed beyond the worst that was seen of one that wanders."""
 MOST_BYTES: Final = 64 * 1024 * 1024
 _SHORTEST: Final = 1e-6
 _encode = msgspec.json.encode
@@ -47,6 +58,10 @@ class Elsewhere(msgspec.Struct, frozen=True):
     asked_dims: int | None
     max_chars: int
     probe: tuple[tuple[float, ...], ...]
+    same: float = SAME
+    """Cosine from which its answers to the probes are its own."""
+    alone: bool = False
+    """It must be asked for one text at a time."""
 
     @property
     def name(self) -> str:
@@ -57,13 +72,15 @@ class Elsewhere(msgspec.Struct, frozen=True):
         """Of what it remembers: two artifacts of one training have the same."""
         return hashlib.sha256(_encode(self)).hexdigest()
 
-    def differs(self, answered: Vectors) -> str:
-        """Why the vectors that came for `PROBES` are not this embedder's; "" = they are."""
-        if answered.shape[1] != self.dims:
-            return f"its vectors have {answered.shape[1]} numbers, the artifact was trained on {self.dims}"
+    def differs(self, *answered: Vectors) -> str:
+        """Why these vectors, one for each of `PROBES`, are not this embedder's; "" = they are."""
+        import numpy as np
+
+        if wrong := [len(row) for row in answered if len(row) != self.dims]:
+            return f"its vectors have {wrong[0]} numbers, the artifact was trained on {self.dims}"
         for text, known, now in zip(PROBES, self.probe, answered, strict=True):
             cosine = _cosine(np.asarray(known, np.float32), now[: len(known)])
-            if not cosine >= SAME:
+            if not cosine >= self.same:
                 return (f"it answers {text[:20]!r} with another vector than the artifact was trained beside (cosine {cosine:.3f}): another model, "
                         "another version of it, or other settings")
         return ""
@@ -83,10 +100,13 @@ def elsewhere_of(sentence: Mapping[str, Any] | None) -> Elsewhere | None:
         return None
 
 
-def probed(model: str, answered: Vectors, asked_dims: int | None, max_chars: int) -> Elsewhere:
-    """What is remembered of an embedder that answered `PROBES` so."""
+def probed(model: str, answered: Vectors, asked_dims: int | None, max_chars: int, together: Vectors | None = None) -> Elsewhere:
+    """What is remembered of an embedder that answered `PROBES` so, one by one; `together`: and so, beside other texts."""
     probe = tuple(tuple(round(float(number), 5) for number in row[:PROBE_DIMS]) for row in answered)
-    return Elsewhere(model, answered.shape[1], asked_dims, max_chars, probe)
+    worst = 1.0 if together is None else min(_cosine(one, other) for one, other in zip(answered, together, strict=True))
+    if worst >= SAME:
+        return Elsewhere(model, answered.shape[1], asked_dims, max_chars, probe)
+    return Elsewhere(model, answered.shape[1], asked_dims, max_chars, probe, max(LEAST, round(worst - SLACK, 4)), True)
 
 
 def question(model: str, texts: Sequence[str], asked_dims: int | None, max_chars: int) -> bytes:
@@ -110,6 +130,8 @@ _decode = msgspec.json.Decoder(_Answer).decode
 
 def vectors_of(body: bytes, count: int) -> Vectors:
     """One unit row per text, in the order of the question. Raises Unusable."""
+    import numpy as np
+
     try:
         items = _decode(body).data
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
@@ -134,5 +156,5 @@ def vectors_of(body: bytes, count: int) -> Vectors:
 
 
 def _cosine(one: Vectors, other: Vectors) -> float:
-    lengths = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
+    lengths = float(one @ one) ** 0.5 * float(other @ other) ** 0.5
     return float(one @ other) / lengths if lengths > _SHORTEST else 0.0

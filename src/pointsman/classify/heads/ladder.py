@@ -32,6 +32,8 @@ Vectors: TypeAlias = NDArray[np.float32]
 
 _END = re.compile(rb"[.!?;:](?=\s)|\n|\xe3\x80\x82")
 """The end of a sentence or of a line; the last is that of Chinese and Japanese."""
+_QUESTION = re.compile(rb"\?|\xef\xbc\x9f")
+"""A question mark, or the wide one."""
 
 HEAD = "ladder"
 """What the manifest of such an artifact says under `head`."""
@@ -101,7 +103,8 @@ def guarded(prior: Prior, queries: Sequence[Query]) -> Floats:
 
 
 def _core(query: Query) -> Query | None:
-    """The query up to the first end of a sentence within the last `APPENDED` bytes; None when there is none.
+    """The query up to the first end of a sentence within the last `APPENDED` bytes; None when there is none, or when the rest
+    asks the only question: "How many are left?" after a story is the task, and nothing that was appended to it.
 
     Its structural features stay: a demand ("prove it") or code is part of the task wherever it stands.
     """
@@ -110,6 +113,8 @@ def _core(query: Query) -> Query | None:
     if end is None or end.end() == len(data):
         return None
     kept = data[: end.end()]
+    if _QUESTION.search(data, end.end()) and not _QUESTION.search(kept):
+        return None
     return Query(query.text, kept, max(len(kept), query.chars - (len(data) - len(kept))), query.structural)
 
 

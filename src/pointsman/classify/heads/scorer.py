@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pointsman.artifact import Artifact
 from pointsman.classify.embedders.static import shipped_static
 from pointsman.classify.heads import ngrams, surface
-from pointsman.classify.heads.calibration import Curves
+from pointsman.classify.heads.calibration import KNOTS, Curves
 from pointsman.classify.heads.predicted import Predicted as Predicted
 from pointsman.classify.heads.predicted import Row as Row
 from pointsman.classify.heads.query import Query as Query
@@ -66,6 +66,12 @@ class Stack:
         self.bias = np.asarray(artifact.array(f"{name}.bias"), dtype=np.float64)
         self.error = np.asarray(artifact.array(f"{name}.error"), dtype=np.float64)
         self.curves = Curves(artifact.array(f"{name}.curves"))
+        models = len(artifact.manifest["models"])
+        columns = models * (2 if self.has_tokens else 1)
+        for what, array, shape in (("error", self.error, (models,)), ("bias", self.bias, (columns,)),
+                                   ("curves", self.curves.knots, (KNOTS, models)), ("ngrams.weights", self.words, (ngrams.BUCKETS, columns))):
+            if array.shape != shape:
+                raise ValueError(f"{name}.{what} is {array.shape} where {shape} is needed")
 
     def raw(self, reading: Reading) -> Floats:
         """(n, columns) before calibration: a column per model, then one per model for the logarithm of its tokens."""
@@ -172,10 +178,16 @@ def _table(static: Static, columns: int) -> tuple[_kernel.Table | None, str]:
     return table, str(build)
 
 
+_OTHER = (".rehearsal",)
+"""Ends of the names of arrays that no score is made of."""
+
+
 def _require_numbers(artifact: Artifact) -> None:
-    """Raises ValueError when an array holds what is no number: every score would be worthless."""
+    """Raises ValueError when an array that scores are made of holds what is no number, or a bucket has no rarity."""
+    if (shape := artifact.array("ngrams.idf").shape) != (ngrams.BUCKETS,):
+        raise ValueError(f"ngrams.idf is {shape} where {(ngrams.BUCKETS,)} is needed")
     for name, array in artifact.arrays.items():
-        if not np.isfinite(array).all():
+        if not name.endswith(_OTHER) and not np.isfinite(array).all():
             raise ValueError(f"{name} holds a value that is not finite")
 
 

@@ -11,7 +11,7 @@ a large one of the same family fail alike.
 Why so few? On sources that were left out of the fit, these rank better than hashed words, and than any vector of the whole
 meaning: those learn which benchmark a prompt comes from.
 
-Case and runs of white space say nothing here, so that they move no decision.
+Case and runs of white space say nothing here, so that they move no decision; of line breaks only whether one is there.
 """
 
 from __future__ import annotations

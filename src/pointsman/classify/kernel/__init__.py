@@ -1,1 +1,1 @@
-"""The arithmetic of the trained static stage in C, optional: see ADR 0017."""
+"""The arithmetic of the trained static stage in C, optional: see ADR 0018."""

@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(KERNEL_PLAIN) /* -DKERNEL_PLAIN: to test the plain sums */
 #define WITH_AVX2 1
 #include <immintrin.h>
 #endif
@@ -47,8 +47,8 @@ struct sums {
     void (*add)(float *total, const int8_t *row, float scale, Py_ssize_t n);
     /* Cosines become exp((cosine - 1) * steepness). */
     void (*nearness)(float *cosine, Py_ssize_t n, float steepness);
-    /* The sum of the third powers of `near`, each times its mass. */
-    float (*evidence)(const float *near, const float *masses, Py_ssize_t n);
+    /* The sum of the third powers of `near`, each times its mass; `nearest` becomes the largest. None is below 0. */
+    float (*evidence)(const float *near, const float *masses, Py_ssize_t n, float *nearest);
     const char *name;
 };
 
@@ -92,16 +92,24 @@ INLINE float folded_parts(float *part)
     return part[0];
 }
 
-INLINE float evidence_body(const float *near, const float *masses, Py_ssize_t n)
+INLINE float evidence_body(const float *near, const float *masses, Py_ssize_t n, float *nearest)
 {
-    float part[PARTS] = {0}, rest = 0.0f;
+    float part[PARTS] = {0}, most[PARTS] = {0}, rest = 0.0f;
     Py_ssize_t i = 0;
 
     for (; i + PARTS <= n; i += PARTS)
-        for (int j = 0; j < PARTS; j++)
-            part[j] += near[i + j] * near[i + j] * near[i + j] * masses[i + j];
-    for (; i < n; i++)
+        for (int j = 0; j < PARTS; j++) {
+            const float one = near[i + j];
+            part[j] += one * one * one * masses[i + j];
+            most[j] = one > most[j] ? one : most[j];
+        }
+    for (; i < n; i++) {
         rest += near[i] * near[i] * near[i] * masses[i];
+        most[0] = near[i] > most[0] ? near[i] : most[0];
+    }
+    for (int j = 1; j < PARTS; j++)
+        most[0] = most[j] > most[0] ? most[j] : most[0];
+    *nearest = most[0];
     return rest + folded_parts(part);
 }
 
@@ -128,7 +136,10 @@ static void add_plain(float *total, const int8_t *row, float scale, Py_ssize_t n
 
 static void nearness_plain(float *cosine, Py_ssize_t n, float steepness) { nearness_body(cosine, n, steepness); }
 
-static float evidence_plain(const float *near, const float *masses, Py_ssize_t n) { return evidence_body(near, masses, n); }
+static float evidence_plain(const float *near, const float *masses, Py_ssize_t n, float *nearest)
+{
+    return evidence_body(near, masses, n, nearest);
+}
 
 static const struct sums PLAIN = {dot_plain, dots_plain, add_plain, nearness_plain, evidence_plain, "plain"};
 
@@ -198,7 +209,10 @@ AVX2 static void add_avx2(float *total, const int8_t *row, float scale, Py_ssize
 
 AVX2 static void nearness_avx2(float *cosine, Py_ssize_t n, float steepness) { nearness_body(cosine, n, steepness); }
 
-AVX2 static float evidence_avx2(const float *near, const float *masses, Py_ssize_t n) { return evidence_body(near, masses, n); }
+AVX2 static float evidence_avx2(const float *near, const float *masses, Py_ssize_t n, float *nearest)
+{
+    return evidence_body(near, masses, n, nearest);
+}
 
 static const struct sums WIDE = {dot_avx2, dots_avx2, add_avx2, nearness_avx2, evidence_avx2, "avx2"};
 #endif
@@ -1250,11 +1264,9 @@ static PyObject *answer(const Head *head, struct work *work, const float *near, 
     const double *curves = head->curves.buf, *error = head->error.buf;
     const double last = (double)(head->curves.shape[0] - 1) - 1e-6;
     double lower[MOST_COLUMNS], *raw = work->raw;
-    const float evidence = sums->evidence(near, masses, count);
-    float nearest = near[0];
+    float nearest;
+    const float evidence = sums->evidence(near, masses, count, &nearest);
 
-    for (Py_ssize_t i = 1; i < count; i++)
-        nearest = near[i] > nearest ? near[i] : nearest;
     const double shrunk = head->one_sided * pow(1.0 + (double)evidence, head->slope);
     for (Py_ssize_t model = 0; model < models; model++) {
         double place = (raw[model] - head->first) * head->per_unit;

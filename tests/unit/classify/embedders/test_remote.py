@@ -61,16 +61,16 @@ def test_the_last_digits_may_differ_and_the_model_may_not():
     known = probed("m", ANSWERED, None, 4000)
     nudged = units(ANSWERED + RNG.normal(size=ANSWERED.shape) * 1e-4)
 
-    assert known.differs(ANSWERED) == known.differs(nudged) == ""
-    assert "another vector" in known.differs(units(RNG.normal(size=ANSWERED.shape)))
-    assert "has 8 numbers" in known.differs(ANSWERED[:, :8]) or "8 numbers" in known.differs(ANSWERED[:, :8])
+    assert known.differs(*ANSWERED) == known.differs(*nudged) == ""
+    assert "another vector" in known.differs(*units(RNG.normal(size=ANSWERED.shape)))
+    assert "has 8 numbers" in known.differs(*ANSWERED[:, :8]) or "8 numbers" in known.differs(*ANSWERED[:, :8])
 
 
 def test_one_probe_that_differs_is_enough():
     other = ANSWERED.copy()
     other[1] = units(RNG.normal(size=(1, 384)))[0]
 
-    assert "cosine" in probed("m", ANSWERED, None, 4000).differs(other)
+    assert "cosine" in probed("m", ANSWERED, None, 4000).differs(*other)
     assert 0.99 < SAME < 1
 
 
@@ -86,3 +86,14 @@ def test_a_manifest_keeps_it_and_two_of_one_training_are_equal():
 @pytest.mark.parametrize("sentence", [None, {}, {"name": "minilm-l6-int8", "digest": "d"}, {"name": "x", "remote": {"model": 3}}])
 def test_of_anything_else_there_is_no_embedder_elsewhere(sentence):
     assert elsewhere_of(sentence) is None
+
+
+def test_one_whose_vectors_wander_is_asked_alone_and_allowed_to_wander_so_far():
+    beside = units(ANSWERED + RNG.normal(size=ANSWERED.shape) * 0.01)
+    known = probed("m", ANSWERED, None, 4000, beside)
+
+    assert known.alone
+    assert 0.9 <= known.same < 0.999
+    assert known.differs(*beside) == ""
+    assert not probed("m", ANSWERED, None, 4000, ANSWERED).alone
+    assert "another vector" in known.differs(*units(RNG.normal(size=ANSWERED.shape)))

@@ -81,6 +81,14 @@ def test_what_is_appended_makes_a_prompt_no_harder_than_it_was_as_a_whole(artifa
     assert guarded(prior, longer)[0] <= prior.difficulty([Query.of_prompt(STORY)])[0] + 1e-6
 
 
+def test_the_only_question_is_the_task_wherever_it_stands_and_further_ones_are_appended(artifact):
+    prior = of_artifact(artifact)
+    asked, twice = Query.of_prompt(f"{STORY} How many cents, in all, are left?"), Query.of_prompt(f"Who pays? {STORY} Who, if not Weng, Ann, Bo, or one of 12 others, eats 3, 4, or 5?")
+
+    assert guarded(prior, [asked])[0] == pytest.approx(prior.difficulty([asked])[0])
+    assert guarded(prior, [twice])[0] < prior.difficulty([twice])[0]
+
+
 def test_a_single_sentence_counts_as_a_whole(artifact):
     prior, query = of_artifact(artifact), Query.of_prompt("Explain, in detail, why 17, 19 and 23 are prime and 21, 25 and 27 are not")
 

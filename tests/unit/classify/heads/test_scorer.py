@@ -117,6 +117,10 @@ def test_what_is_no_number_is_refused(artifact, name, kernel):
         Scorer.load(changed(artifact, name, array), kernel=kernel)
 
 
+def test_what_was_not_rehearsed_is_no_number_and_no_reason_to_refuse(artifact):
+    assert Scorer.load(changed(artifact, "static.rehearsal", np.full((3, 4), np.nan))).models == ("small", "large")
+
+
 @pytest.mark.parametrize("kernel", [True, False])
 @pytest.mark.parametrize("name", ["static.bias", "full.curves", "ngrams.idf", "sentence.landmarks", "static.surface.weights", "kinds.centres",
                                   "full.sentence.near.weights", "surface.centre", "static.masses", "full.error"])

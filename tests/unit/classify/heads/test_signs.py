@@ -29,9 +29,38 @@ def test_case_moves_nothing(change):
     assert signs(change(QUESTION)) == signs(QUESTION)
 
 
-@pytest.mark.parametrize("spaced", [f"\n  {QUESTION}\n\n", QUESTION.replace(" ", "   "), QUESTION.replace(" ", "\n")])
+@pytest.mark.parametrize("spaced", [f"\n  {QUESTION}\n\n", QUESTION.replace(" ", "   "), QUESTION.replace(" ", "\t")])
 def test_runs_of_white_space_move_nothing(spaced):
     assert signs(spaced) == pytest.approx(signs(QUESTION))
+
+
+def test_of_line_breaks_only_where_they_cut_lines_is_seen():
+    broken, found = signs(QUESTION.replace(", ", ",\n\n")), signs(QUESTION)
+
+    assert broken["line"] < found["line"]
+    assert {name for name in NAMES if broken[name] != pytest.approx(found[name])} == {"line"}
+    assert broken == pytest.approx(signs(QUESTION.replace(", ", ",\n  \n\n")))
+
+
+def test_what_is_said_again_is_seen_and_a_list_is_no_long_line():
+    grid = "\n".join(["0 1 0 1 0 1"] * 12)
+
+    assert signs(grid)["repeated"] > 1 > signs(QUESTION)["repeated"]
+    assert signs(grid)["line"] < signs(QUESTION)["line"] < signs(grid)["size"] + 1
+
+
+def test_a_story_and_its_quantities_are_seen_by_their_words():
+    told = signs("She gave him half of them, and each of us has twice as many.")
+
+    assert told["story"] > signs("You give half of that, and there is twice as much.")["story"] == 0
+    assert told["quantities"] > signs("She gave him some of them.")["quantities"] == 0
+
+
+def test_numbers_and_operators_count_only_where_no_answers_are_offered():
+    offered = signs("What is 7 * 8 + 12?\nA. 4\nB. 68\nC. 96")
+
+    assert offered["numbers"] == signs("no number")["numbers"]
+    assert offered["operators"] == 0 < signs("What is 7 * 8 + 12?")["operators"]
 
 
 def test_clauses_and_numbers_count():
