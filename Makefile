@@ -10,7 +10,7 @@ ARGS ?=
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
-$(VENV)/.run: requirements/base.txt pyproject.toml requirements/base.in setup.py src/pointsman/classify/kernel/_kernel.c
+$(VENV)/.run: requirements/base.txt pyproject.toml requirements/base.in setup.py $(wildcard src/pointsman/classify/kernel/*.[ch])
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the router into $(VENV) (about half a minute the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/base.txt

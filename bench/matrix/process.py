@@ -269,7 +269,7 @@ class ProcessFaults:
                 metrics, (_, ready) = await router.metrics(), await router.readiness()
                 dropped = metrics.get("pointsman_records_dropped_total", 0.0)
             self._measure("S-22", "a file system of 1 MB fills up: requests without their answer", traffic.summary(), "0", not traffic.failed)
-            self._measure("S-22", "it is told (dropped, or waiting with an error)", f"{dropped:.0f} dropped; {str(ready['records'].get('last_error'))[:60]}",
+            self._measure("S-22", "it is told (dropped, or waiting with an error)", f"{dropped:.0f} dropped; {str(ready['records'].get('last_error')).replace(f'{place}/', '')[:60]}",
                           "told", dropped > 0 or bool(ready["records"].get("last_error")))
         finally:
             subprocess.run(["umount", "-l", str(place)], check=False, capture_output=True)

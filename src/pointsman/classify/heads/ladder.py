@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from math import exp
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -42,6 +43,8 @@ APPENDED = 100
 tasks are lost and the ranking with them."""
 FEWEST = 8
 """Bytes of a prompt that count in any case."""
+_MOST = 700.0
+"""The exponential of more is no number."""
 UNSURE = 0.0
 """Evidence for a single query: no label of yours stands near it."""
 
@@ -57,7 +60,7 @@ class Ladder:
         """It reads no sentence vectors."""
         self.kernel = "not needed by the generic guess"
         self.provenance: dict[str, Any] = dict(artifact.manifest.get("training", {}))
-        self._offsets = np.asarray(artifact.array("offsets"), dtype=np.float64)
+        self._offsets: list[float] = np.asarray(artifact.array("offsets"), dtype=np.float64).tolist()
         self._prior = of_artifact(artifact)
 
     @classmethod
@@ -69,31 +72,34 @@ class Ladder:
             ladder.score_one(Query.of_prompt("2 + 2"))
         except (KeyError, TypeError, ValueError, IndexError) as exc:  # whatever its arrays and entries should have been
             raise ArtifactRefused(str(artifact.path), f"it is no ladder that this version can read ({type(exc).__name__}: {exc})") from exc
-        if list(ladder._offsets) != sorted(ladder._offsets) or len(ladder._offsets) != len(ladder.models):
+        if ladder._offsets != sorted(ladder._offsets) or len(ladder._offsets) != len(ladder.models):
             raise ArtifactRefused(str(artifact.path), "its offsets do not rise from place to place")
         return ladder
 
     def score(self, queries: Sequence[Query], sentence_vectors: Vectors | None = None) -> Predicted:
-        """A batch. The lower bound is the guess itself: how far off it may be is not known."""
-        difficulty = guarded(self._prior, queries)
-        p = 1.0 / (1.0 + np.exp(difficulty[:, None] - self._offsets))
-        count = len(queries)
-        return Predicted(p, p, np.full(count, UNSURE), np.zeros(count, dtype=np.bool_), None)
+        """Many queries, one by one: the same bits alone, among others, offline and while serving."""
+        return Predicted.of([self.row(query) for query in queries]) if queries else Predicted.nothing(len(self.models))
 
     def score_one(self, query: Query, sentence_vector: Vectors | None = None) -> Predicted:
         """One query; arrays of one row."""
-        return self.score((query,), None)
+        return Predicted.of((self.row(query),))
 
     def row(self, query: Query, sentence_vector: Vectors | None = None) -> Row:
-        """One query, as the path asks: without arrays."""
-        return self.score_one(query).row(0)
+        """One query. The lower bound is the guess itself: how far off it may be is not known."""
+        looks, core = self._prior.of_looks(query.structural), _core(query)
+        difficulty = self._prior.of_text(query.data, query.chars)
+        if core is not None:
+            difficulty = min(difficulty, self._prior.of_text(core.data, core.chars))
+        p = [1.0 / (1.0 + exp(min(_MOST, looks + difficulty - offset))) for offset in self._offsets]
+        return Row(p, p, UNSURE, False, None)
 
     def __repr__(self) -> str:
         return f"<Ladder {len(self.models)} places>"
 
 
 def guarded(prior: Prior, queries: Sequence[Query]) -> Floats:
-    """The difficulty of queries, (n,): of the whole or of what stands before the last sentences, whichever is less."""
+    """The difficulty of queries, (n,): of the whole or of what stands before the last sentences, whichever is less; as
+    `Ladder.row` has it, for whole tables at once."""
     difficulty = prior.difficulty(queries).astype(np.float64)
     shorter = [(at, core) for at, query in enumerate(queries) if (core := _core(query)) is not None]
     if shorter:

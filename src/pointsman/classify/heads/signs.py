@@ -30,6 +30,8 @@ Floats: TypeAlias = NDArray[np.float64]
 _LEFT_OUT = ("lines", "length")
 """Structural features that white space moves; length is counted here without it."""
 _KEPT = tuple(at for at, name in enumerate(STRUCTURAL) if name not in _LEFT_OUT)
+LOOKS = len(_KEPT)
+"""As many signs come from the request's structure."""
 NAMES: tuple[str, ...] = (
     *(f"structural.{STRUCTURAL[at]}" for at in _KEPT),
     "size", "stem", "words", "word_length", "long_words", "common", "commas", "sentences", "numbers", "digits",
@@ -80,6 +82,16 @@ _FEWEST, _MOST = 0.2, 0.6
 
 def read(data: bytes, chars: int, structural: tuple[float, ...]) -> list[float]:
     """The signs of a text: `data` is the part that classifiers see, `chars` counts the whole."""
+    return [*looks(structural), *counted(data, chars)]
+
+
+def looks(structural: tuple[float, ...]) -> list[float]:
+    """Those that were found in the request already; the first of `NAMES`."""
+    return [structural[at] for at in _KEPT]
+
+
+def counted(data: bytes, chars: int) -> list[float]:
+    """Those that are counted in the text."""
     seen, factor = _window(data, chars)
     words = seen.lower().split()
     size = _without(seen, _SPACE) + 1
@@ -95,7 +107,6 @@ def read(data: bytes, chars: int, structural: tuple[float, ...]) -> list[float]:
     numbers = 0 if options else len(seen.translate(_AS_DIGITS, _JOINERS).split())
     operators = 0 if options else len(seen) - _without(seen, _OPERATORS)
     return [
-        *(structural[at] for at in _KEPT),
         log(_BYTES + size * factor) / 8, log(_BYTES + stem_size * factor) / 8, log(_WORDS + word * factor) / 6,
         min(1.0, (size + _USUAL_SIZE * _WORDS) / (word + _WORDS) / 12),
         _share(long_words + _USUAL_LONG * _WORDS, word),

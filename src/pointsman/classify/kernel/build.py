@@ -18,7 +18,8 @@ VARIABLE = "POINTSMAN_KERNEL"
 """`numpy` in this variable of the environment turns the kernel off: for comparing, and for finding out whether it is to blame. A
 variable and no setting, since offline commands score without a configuration and must give the same bits."""
 NUMPY = "numpy"
-SOURCE = "_kernel.c"
+SOURCES = ("_kernel.c", "arrays.h", "head.h", "sums.h", "table.h", "text.h")
+"""What the kernel is made of, in the order in which `setup.py` digests it."""
 
 
 class Build(NamedTuple):
@@ -44,13 +45,13 @@ def found() -> Build:
         if isinstance(exc, ModuleNotFoundError):
             return Build(None, "the kernel was not built: install again with a C compiler and Python's headers there")
         return Build(None, f"the kernel cannot be loaded: {exc}")
-    return checked(module, Path(__file__).with_name(SOURCE))
+    return checked(module, Path(__file__).parent)
 
 
-def checked(module: ModuleType, source: Path) -> Build:
-    """The module, if it was made of that source; where the source is not installed there is nothing to compare with."""
+def checked(module: ModuleType, folder: Path) -> Build:
+    """The module, if it was made of the sources in that folder; where they are not installed there is nothing to compare with."""
     try:
-        ours = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+        ours = hashlib.sha256(b"".join((folder / name).read_bytes() for name in SOURCES)).hexdigest()[:16]
     except OSError:
         return Build(module, "")
     if module.source != ours:

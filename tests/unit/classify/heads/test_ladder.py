@@ -108,6 +108,15 @@ def test_harness_blocks_and_system_prompts_move_nothing(ladder):
     assert ladder.score_one(Query.of(wrapped)).p == pytest.approx(ladder.score_one(Query.of_prompt(STORY)).p)
 
 
+def test_one_by_one_it_says_what_a_whole_table_says(artifact, ladder):
+    prompts = [prompt for group in GOLDEN for prompt in group["prompts"]] + ["", "x", STORY + " How much is left?", "9 " * 5000]
+    queries = [Query.of_prompt(prompt) for prompt in prompts]
+    difficulty = guarded(of_artifact(artifact), queries)
+    offsets = artifact.array("offsets").astype(float)
+
+    assert ladder.score(queries).p == pytest.approx(1 / (1 + np.exp(difficulty[:, None] - offsets)), abs=1e-5)
+
+
 def test_a_batch_of_none_is_fine(ladder):
     assert ladder.score([]).p.shape == (0, 3)
 

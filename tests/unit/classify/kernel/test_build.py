@@ -7,28 +7,32 @@ from types import SimpleNamespace
 
 import pytest
 
-from pointsman.classify.kernel.build import VARIABLE, Build, checked, found
+from pointsman.classify.kernel.build import SOURCES, VARIABLE, Build, checked, found
 
 
-def test_a_kernel_of_another_source_is_not_used(tmp_path):
-    source = tmp_path / "_kernel.c"
-    source.write_text("int changed;")
+@pytest.fixture
+def folder(tmp_path):
+    for name in SOURCES:
+        (tmp_path / name).write_bytes(b"")
+    return tmp_path
 
-    build = checked(SimpleNamespace(source="0" * 16, instructions="plain"), source)
+
+@pytest.mark.parametrize("changed", SOURCES)
+def test_a_kernel_of_another_source_is_not_used(folder, changed):
+    (folder / changed).write_text("int changed;")
+
+    build = checked(SimpleNamespace(source="e3b0c44298fc1c14", instructions="plain"), folder)
     assert build.module is None
     assert str(build).startswith("numpy, because the kernel was built from another version of its source")
 
 
-def test_a_kernel_of_this_source_is(tmp_path):
-    source = tmp_path / "_kernel.c"
-    source.write_bytes(b"")
-
-    build = checked(SimpleNamespace(source="e3b0c44298fc1c14", instructions="plain"), source)
+def test_a_kernel_of_this_source_is(folder):
+    build = checked(SimpleNamespace(source="e3b0c44298fc1c14", instructions="plain"), folder)
     assert str(build) == "compiled (plain)"
 
 
 def test_without_a_source_there_is_nothing_to_compare(tmp_path):
-    assert checked(SimpleNamespace(source="0" * 16, instructions="avx2"), tmp_path / "_kernel.c") == Build(
+    assert checked(SimpleNamespace(source="0" * 16, instructions="avx2"), tmp_path) == Build(
         SimpleNamespace(source="0" * 16, instructions="avx2"), "")
 
 
