@@ -20,9 +20,10 @@ from pointsman.core.fleet import EndpointSpec
 from pointsman.core.protocols import BilledAsks, Posts
 from pointsman.core.request import ChatRequest
 from pointsman.core.settings import RemoteSettings, RouteSettings, Settings
-from pointsman.errors import BadAnswer, RateLimited, UpstreamError, UpstreamOverloaded, UpstreamTimeout
+from pointsman.errors import UpstreamError
 from pointsman.gateway.allowance import Share
-from pointsman.gateway.consulting import StageBusy, StageSilent
+from pointsman.gateway.consulting import StageBusy
+from pointsman.gateway.silence import silence
 
 NAME: Final = "remote"
 REMEMBERED: Final = 2048
@@ -95,7 +96,7 @@ class RemoteStage:
             raise
         except (UpstreamError, Garbage) as error:
             standing.breaker.failed(_now())
-            raise _silence(error) from error
+            raise silence(error) from error
         finally:
             standing.in_flight -= 1
         standing.breaker.succeeded()
@@ -127,16 +128,6 @@ class RemoteStage:
     def __repr__(self) -> str:
         standing = self.standing
         return f"<RemoteStage {self._settings.url} [{standing.in_flight} in flight | {standing.share!r} | {standing.breaker!r} | {len(standing.said)} known]>"
-
-
-def _silence(error: UpstreamError | Garbage) -> StageSilent:
-    if isinstance(error, UpstreamTimeout):
-        return StageSilent("it did not answer in time", "slow", "late")
-    if isinstance(error, Garbage | BadAnswer):
-        return StageSilent(str(error)[:200], "garbage")
-    if isinstance(error, UpstreamOverloaded | RateLimited):
-        return StageBusy(f"it is full: {error}"[:200], "busy")
-    return StageSilent(str(error)[:200], "down", "failed")
 
 
 def _now() -> float:

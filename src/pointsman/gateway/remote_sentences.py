@@ -22,8 +22,9 @@ from pointsman.core.breaker import Breaker
 from pointsman.core.fleet import EndpointSpec
 from pointsman.core.protocols import Posts
 from pointsman.core.settings import RemoteEmbedderSettings
-from pointsman.errors import BadAnswer, RateLimited, UpstreamError, UpstreamOverloaded, UpstreamTimeout
+from pointsman.errors import UpstreamError
 from pointsman.gateway.consulting import StageBusy, StageSilent
+from pointsman.gateway.silence import silence
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -118,7 +119,7 @@ class RemoteSentences:
         except (UpstreamError, Unusable) as error:
             self._probe_at = _now() + (PROBED_AGAIN_S if self._is_trusted else 0.0)
             self._breaker.failed(_now())
-            raise _silence(error) from error
+            raise silence(error) from error
         if why := self._elsewhere.differs(*rows):
             self._refuse(why, _now())
             raise StageSilent(why, "refused")
@@ -169,7 +170,7 @@ class RemoteSentences:
             rows = await self._vectors(posts, [text for _, text, _ in batch])
         except (UpstreamError, Unusable) as error:
             self._breaker.failed(_now())
-            self._give_up(batch, _silence(error))
+            self._give_up(batch, silence(error))
             return
         now = _now()
         if now - began > self.deadline_s:
@@ -212,16 +213,6 @@ class RemoteSentences:
     def __repr__(self) -> str:
         return (f"<RemoteSentences {self._settings.model} [{len(self._line)} waiting, {len(self._asking)} under way, {len(self._known)} known | "
                 f"{self._breaker!r}]>")
-
-
-def _silence(error: UpstreamError | Unusable) -> StageSilent:
-    if isinstance(error, UpstreamTimeout):
-        return StageSilent("it did not answer in time", "slow", "late")
-    if isinstance(error, Unusable | BadAnswer):
-        return StageSilent(str(error)[:200], "garbage")
-    if isinstance(error, UpstreamOverloaded | RateLimited):
-        return StageBusy(f"it is full: {error}"[:200], "busy")
-    return StageSilent(str(error)[:200], "down", "failed")
 
 
 def _now() -> float:
