@@ -126,8 +126,9 @@ def test_any_artifact_scores_alike(text, times, seed, models, dims, marks, block
         if "kinds" in blocks and is_undecided(plain, query):
             return  # two kinds are equally near, and rounding decides
         for name in ("p", "lower"):
-            assert getattr(ours, name) == pytest.approx(getattr(theirs, name), rel=1e-5, abs=1e-4), "curves at random are steep"
-        assert ours.evidence == pytest.approx(theirs.evidence, rel=1e-5, abs=1e-6)
+            assert getattr(ours, name) == pytest.approx(getattr(theirs, name), rel=1e-5, abs=3e-4), "curves at random are steep"
+        # A tenth power of a nearness, of vectors whose rows may nearly cancel each other.
+        assert ours.evidence == pytest.approx(theirs.evidence, rel=1e-3, abs=1e-5)
         assert ours.is_foreign == theirs.is_foreign
         assert (ours.tokens is None) == (theirs.tokens is None) == (not has_tokens)
         assert list(ours.tokens or ()) == pytest.approx(list(theirs.tokens or ()), rel=1e-4, abs=1e-4)
