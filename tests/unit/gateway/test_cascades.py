@@ -12,7 +12,7 @@ from pointsman.core.price import TokenPrice
 from pointsman.core.request import UNLIMITED, Limits
 from pointsman.core.settings import CascadeSettings, HoldSettings, RouteSettings, TaskSettings, TierSettings
 from pointsman.core.verdict import Rates
-from pointsman.gateway.cascades import Cascades, scores_of
+from pointsman.gateway.cascades import LOOKING_S, Cascades, scores_of
 from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
 from pointsman.testing.verifications import OnRungs, says
 
@@ -80,7 +80,7 @@ def test_verifiers_of_whole_answers_hold_them_whole():
 def test_a_tier_has_its_own_hold_and_threshold():
     tier = TierSettings("small", ("small",), hold=HoldSettings(5, 0.1), accept_at=0.9)
     rule = a_rule(mode="threshold", threshold=0.4, tiers={"small": tier})
-    assert (rule.holds["small"].tokens, rule.holds["small"].for_s) == (5, 0.1)
+    assert (rule.holds["small"].tokens, rule.holds["small"].for_s) == (5, pytest.approx(0.1 - LOOKING_S)), "looking and sending are part of it"
     assert rule.accept_at == {"small": 0.9, "medium": 0.4}
     assert (rule.mode, rule.benefit) == ("threshold", None)
 
