@@ -23,6 +23,7 @@ class Agent:
     def __init__(self, tellers: Sequence[Teller], sources: Sequence[Source], *, wall: Callable[[], float],
                  sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._tellers, self._sources, self._wall, self._sleep = tellers, sources, wall, sleep
+        self._turns = {id(teller): asyncio.Lock() for teller in tellers}
 
     async def arrive(self) -> None:
         """Tells every router that the endpoint is there: one that was drained for the machine before is taken back."""
@@ -72,7 +73,8 @@ class Agent:
         pause = pauses()
         while True:
             try:
-                return await asyncio.to_thread(say)
+                async with self._turns[id(teller)]:
+                    return await _to_its_end(say)
             except Refused as exc:
                 _log.error("%s", exc)
                 return None
@@ -97,3 +99,18 @@ class Agent:
             if notice is not None and not first.done():
                 first.set_result(notice)
             await self._sleep(source.every_s)
+
+
+async def _to_its_end(say: Callable[[], Heard]) -> Heard:
+    """Says it in a thread, and returns only when it has been said, even if cancelled.
+
+    A thread cannot be called back: a "back in service" still on its way must not arrive after the notice that came next.
+    """
+    saying = asyncio.ensure_future(asyncio.to_thread(say))
+    try:
+        return await asyncio.shield(saying)
+    except asyncio.CancelledError:
+        await asyncio.wait({saying})
+        if not saying.cancelled():
+            saying.exception()  # read, so that nobody complains: whoever asked is gone
+        raise
