@@ -14,6 +14,8 @@ from pointsman.config.load import load_text
 from pointsman.testing.llamacpp import MODEL, LlamaCpp, NoLlamaCpp
 from pointsman.testing.router import RunningRouter
 
+pytestmark = pytest.mark.timeout(240)  # a real model on however many cores there are: a dozen answers may take a minute of a busy machine
+
 CONFIG = """
 tiers:
   small: {{model: small-chat, endpoints: [{endpoint}]}}

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman import errors
-from pointsman.core.clock import SystemClock
 from pointsman.core.settings import RouteSettings
 from pointsman.gateway.gateway import Gateway
+from pointsman.testing import virtual_time
 from pointsman.testing.factories import a_pool, a_request, a_settings
 from pointsman.testing.ports import HeardPort, ListSink
 from pointsman.testing.upstream import Play, ScriptedUpstream
+from pointsman.testing.virtual_time import LoopClock
 from pointsman.wiring import build_graph
 
 ROUTE = RouteSettings("auto", ladder=("small", "large"), default_tier="small", pipeline=("pinned:small",),
@@ -42,7 +43,7 @@ a_play = st.builds(
 
 async def run(plays, stream, leave_after):
     upstream, sink, port = ScriptedUpstream(plays), ListSink(), HeardPort()
-    gateway = Gateway(build_graph(SETTINGS), upstream, sink, SystemClock(), Random(1))
+    gateway = Gateway(build_graph(SETTINGS), upstream, sink, LoopClock(), Random(1))
     task = asyncio.ensure_future(gateway.handle(a_request(stream=stream), port))
     for _ in range(leave_after if leave_after is not None else 0):
         await asyncio.sleep(0)
@@ -55,7 +56,7 @@ async def run(plays, stream, leave_after):
 @settings(max_examples=400, deadline=None)
 @given(st.lists(a_play, min_size=1, max_size=6), st.booleans(), st.none() | st.integers(0, 30))
 def test_one_request_one_record_and_nothing_left(plays, stream, leave_after):
-    gateway, upstream, sink, port, result = asyncio.run(run(plays, stream, leave_after))
+    gateway, upstream, sink, port, result = virtual_time.run(run(plays, stream, leave_after))
 
     assert not isinstance(result, Exception), repr(result)
     left = isinstance(result, asyncio.CancelledError)
@@ -79,7 +80,7 @@ def test_one_request_one_record_and_nothing_left(plays, stream, leave_after):
 def test_a_waiting_request_that_is_left_is_cancelled_everywhere():
     async def story():
         upstream, sink, port = ScriptedUpstream([Play(waits=True)]), ListSink(), HeardPort()
-        gateway = Gateway(build_graph(SETTINGS), upstream, sink, SystemClock(), Random(1))
+        gateway = Gateway(build_graph(SETTINGS), upstream, sink, LoopClock(), Random(1))
         task = asyncio.ensure_future(gateway.handle(a_request(stream=True), port))
         begun = time.monotonic()
         while not upstream.open_streams:
@@ -90,4 +91,4 @@ def test_a_waiting_request_that_is_left_is_cancelled_everywhere():
         assert (upstream.open_streams, gateway.graph.fleet.in_flight) == (0, 0)
         assert [(r.outcome, r.status) for r in sink.records] == [("cancelled", 499)]
 
-    asyncio.run(story())
+    virtual_time.run(story())

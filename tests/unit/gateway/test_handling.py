@@ -5,15 +5,16 @@ from random import Random
 
 import msgspec
 
-from pointsman.core.clock import SystemClock
 from pointsman.core.settings import QueueSettings, RouteSettings, TierSettings
 from pointsman.errors import PointsmanError, Shed
 from pointsman.gateway import handling
 from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.port import Facts
+from pointsman.testing import virtual_time
 from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
 from pointsman.testing.ports import HeardPort, ListSink
 from pointsman.testing.upstream import Play, ScriptedUpstream
+from pointsman.testing.virtual_time import LoopClock
 from pointsman.wiring import build_graph
 
 ROUTE = RouteSettings("auto", ladder=("small",), default_tier="small", pipeline=("pinned:small",), open_after_s=0.01)
@@ -33,7 +34,7 @@ class SlowToHear(HeardPort):
 def test_no_keep_alive_follows_the_error_of_a_stream_that_waited_in_vain():
     async def story() -> None:
         sink, port, busy = ListSink(), SlowToHear(), HeardPort()
-        gateway = Gateway(build_graph(SETTINGS), ScriptedUpstream([Play(waits=True)]), sink, SystemClock(), Random(1))
+        gateway = Gateway(build_graph(SETTINGS), ScriptedUpstream([Play(waits=True)]), sink, LoopClock(), Random(1))
         running = asyncio.ensure_future(gateway.handle(a_request(), busy))
         await asyncio.sleep(0)
 
@@ -49,19 +50,19 @@ def test_no_keep_alive_follows_the_error_of_a_stream_that_waited_in_vain():
         await asyncio.gather(running, return_exceptions=True)
         assert (gateway.in_flight, gateway.graph.fleet.in_flight, len(asyncio.all_tasks())) == (0, 0, 1)
 
-    asyncio.run(story())
+    virtual_time.run(story())
 
 
 def test_who_found_a_slot_free_is_not_recorded_as_having_waited():
     async def story() -> None:
         sink, port = ListSink(), HeardPort()
-        gateway = Gateway(build_graph(SETTINGS), ScriptedUpstream(), sink, SystemClock(), Random(1))
+        gateway = Gateway(build_graph(SETTINGS), ScriptedUpstream(), sink, LoopClock(), Random(1))
 
         await gateway.handle(a_request(stream=True), port)
 
         assert [record.queued_s for record in sink.records] == [None]
 
-    asyncio.run(story())
+    virtual_time.run(story())
 
 
 class Deaf(HeardPort):
@@ -74,21 +75,21 @@ class Deaf(HeardPort):
 
 def is_cut(monkeypatch, *, late_s):
     """Whether a stream to a deaf client is cut at its deadline, where a timer may ring so late."""
-    monkeypatch.setattr(handling, "OVERDUE_S", 0.0)
+    monkeypatch.setattr(handling, "OVERDUE_S", 0.001)
     monkeypatch.setattr(handling, "LATE_S", late_s)
     route = msgspec.structs.replace(ROUTE, deadline_s=0.01)
     settings = msgspec.structs.replace(SETTINGS, routes={"auto": route})
 
     async def story():
         port = Deaf()
-        gateway = Gateway(build_graph(settings), ScriptedUpstream(), ListSink(), SystemClock(), Random(1))
+        gateway = Gateway(build_graph(settings), ScriptedUpstream(), ListSink(), LoopClock(), Random(1))
         running = asyncio.ensure_future(gateway.handle(a_request(stream=True), port))
         await asyncio.wait((running,), timeout=0.05)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         return port.is_aborted
 
-    return asyncio.run(asyncio.wait_for(story(), 5))
+    return virtual_time.run(asyncio.wait_for(story(), 5))
 
 
 def test_a_client_that_does_not_read_is_cut_when_its_time_is_over(monkeypatch):

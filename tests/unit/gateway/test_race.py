@@ -12,13 +12,14 @@ import pytest
 
 from pointsman import errors
 from pointsman.cascade.events import Call
-from pointsman.core.clock import SystemClock
 from pointsman.core.settings import HedgeSettings, RouteSettings, TierSettings
 from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.race import Ended, Race
+from pointsman.testing import virtual_time
 from pointsman.testing.factories import a_pool, a_request, a_settings
 from pointsman.testing.ports import HeardPort, ListSink
 from pointsman.testing.upstream import Play, ScriptedUpstream
+from pointsman.testing.virtual_time import LoopClock
 from pointsman.wiring import build_graph
 
 ROUTE = RouteSettings("auto", ladder=("small",), default_tier="small", pipeline=("pinned:small",), deadline_s=5.0)
@@ -33,7 +34,7 @@ def played(*plays: Play, stream: bool, leaves: bool = False):
     """Runs one request; leaving happens once both attempts are under way."""
     async def story():
         upstream, sink, port = ScriptedUpstream(list(plays)), ListSink(), HeardPort()
-        gateway = Gateway(build_graph(SETTINGS), upstream, sink, SystemClock(), Random(1))
+        gateway = Gateway(build_graph(SETTINGS), upstream, sink, LoopClock(), Random(1))
         task = asyncio.ensure_future(gateway.handle(a_request(stream=stream), port))
         while leaves and len(upstream.calls) < 2:
             await asyncio.sleep(0.001)
@@ -44,7 +45,7 @@ def played(*plays: Play, stream: bool, leaves: bool = False):
         (record,) = sink.records
         return upstream, port, record
 
-    return asyncio.run(story())
+    return virtual_time.run(story())
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -87,7 +88,7 @@ class Journeys:
     def __init__(self) -> None:
         self.ended: list[int] = []
         self.discarded: list[object] = []
-        self.race = Race(SystemClock(), self.discarded.append)
+        self.race = Race(LoopClock(), self.discarded.append)
 
     async def perform(self, call: Call) -> Ended:
         try:
@@ -120,7 +121,7 @@ def test_a_race_that_is_stopped_twice_leaves_nobody_running():
         assert sorted(journeys.ended) == [1, 2]
         assert len(asyncio.all_tasks()) == 1
 
-    asyncio.run(story())
+    virtual_time.run(story())
 
 
 def test_what_a_loser_came_to_is_discarded_even_when_nobody_waits_for_it_any_more():
@@ -136,7 +137,7 @@ def test_what_a_loser_came_to_is_discarded_even_when_nobody_waits_for_it_any_mor
 
         assert journeys.discarded == ["journey 1"]
 
-    asyncio.run(story())
+    virtual_time.run(story())
 
 
 def test_a_race_that_is_abandoned_ends_by_itself():
@@ -150,4 +151,4 @@ def test_a_race_that_is_abandoned_ends_by_itself():
 
         assert (journeys.race.is_on, journeys.ended, journeys.discarded) == (False, [1], ["journey 2"])
 
-    asyncio.run(story())
+    virtual_time.run(story())
