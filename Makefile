@@ -106,7 +106,7 @@ matrix: $(VENV)/.dev ## every fault of endpoints, lines, clients and the process
 fuzz: $(VENV)/.dev ## a million odd requests over real sockets (ARGS="--requests N --seed N")
 	@$(BIN)/python bench/fuzz/run.py $(ARGS)
 
-bench-quality: $(VENV)/.learn ## how well classifiers route, beside plain baselines and published rows (DATA=path to the data folder; ARGS="--quick", "--write")
+bench-quality: $(VENV)/.learn ## how well classifiers route, beside plain baselines and published rows (DATA=path to the data folder; ARGS="--hours 2", "--quick", "--write")
 	@$(BIN)/python bench/quality/run.py $(DATA) $(ARGS)
 
 .PHONY: bench-cascade

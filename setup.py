@@ -13,7 +13,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 KERNEL = Path("src/pointsman/classify/kernel")
-HEADERS = [(KERNEL / f"{noun}.h").as_posix() for noun in ("arrays", "head", "sums", "table", "text")]
+HEADERS = [(KERNEL / f"{noun}.h").as_posix() for noun in ("arrays", "head", "looks", "signs", "sums", "table", "text")]
 SOURCE = (KERNEL / "_kernel.c").as_posix()
 # The kernel knows which source it was made of, so that one left over from before an update is not used (`kernel/build.py`).
 DIGEST = hashlib.sha256(b"".join((Path(__file__).parent / file).read_bytes() for file in (SOURCE, *HEADERS))).hexdigest()[:16]

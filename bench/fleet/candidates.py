@@ -13,6 +13,7 @@ from zlib import crc32
 from pointsman.core.fleet import EndpointView
 from pointsman.core.protocols import Balancer
 from pointsman.core.request import ChatRequest
+from pointsman.pools.anteroom import Foresees
 from pointsman.pools.balancers.load import prompt_tokens_of, tokens_of
 from pointsman.pools.balancers.memory import Remembers, Sent
 from pointsman.pools.balancers.power_of_two import lighter
@@ -112,6 +113,11 @@ class Processes:
         chosen = balancer.pick(request, views, rng)
         self.unread = balancer.unread if isinstance(balancer, Remembers) else prompt_tokens_of(request)
         return chosen
+
+    def known_at(self, request: ChatRequest) -> Mapping[str, int]:
+        """As one of them thinks."""
+        balancer = self._balancers[0]
+        return balancer.known_at(request) if isinstance(balancer, Foresees) else {}
 
     # The rest of what a pool asks of a balancer with a memory. Nothing is reloaded or found out here.
 

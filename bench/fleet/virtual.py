@@ -4,8 +4,8 @@
 [--first-seed 3] [--processes 4] [--promise no,sla,slots]`
 
 A heap of moments instead of an event loop: hundreds of simulated seconds pass in one, and the same seed gives the same
-figures. What is real: `pools.pool.Pool` with its balancers, health and leases; `testing.engine`; polls every 2 s. What is
-left out: the router's own time, HTTP and hedges (`run.py` has them). `cache_aware` is a model of sglang-router's policy
+figures. What is real: `pools.pool.Pool` with its balancers, anteroom, health and leases; `testing.engine`; polls every 2 s. What is
+left out: the router's own time, HTTP and hedges (`run.py` has them); `whole.py` has the whole gateway. `cache_aware` is a model of sglang-router's policy
 (`candidates.CacheAware`), not the program.
 
 `--promise`: what the tier is told. `no`: nothing. `sla`: a p95 of 2 s to the first token, so that it turns away whom it cannot
@@ -35,6 +35,7 @@ from pointsman.core.protocols import Balancer
 from pointsman.core.request import ChatRequest, Kind
 from pointsman.core.settings import PoolSettings, QueueSettings, Settings, SlaSettings, TierSettings
 from pointsman.errors import ConnectFailed, ConnectionLost, NoEndpoint, UpstreamError
+from pointsman.pools.anteroom import Guest
 from pointsman.pools.balancers.choice import BALANCERS
 from pointsman.pools.fleet import Fleet
 from pointsman.pools.pool import Lease
@@ -48,6 +49,8 @@ POLL_S = 2.0
 MOST_ATTEMPTS = 3
 CAPACITY_SAMPLE = 150
 SIZED_FOR = 0.8
+LOOK_EVERY_S = 0.25
+"""As `gateway.turns`."""
 PATIENCE_S = 60.0
 """A client that has heard nothing for so long leaves."""
 
@@ -79,6 +82,7 @@ class Task:
     tried: list[str] = field(default_factory=list)
     lease: Lease | None = None
     sequence: Sequence | None = None
+    guest: Guest | None = None
 
 
 class Machine:
@@ -133,6 +137,7 @@ class VirtualFleet:
         self.fleet = Fleet(Settings({"fleet": tier}, {"fleet": PoolSettings("fleet", MODEL, specs)}, {}), lambda: balancer)
         self.pool = self.fleet.pools["fleet"]
         self.line = None if promise is None else Line(self.fleet, queue)
+        self.limit_s = math.inf if promise is None else promise.ttft_p95_s
         self.machines = {
             spec.id: Machine(Engine(timing.slowed(trouble.slow), slots=gpu.slots, kv_tokens=gpu_models.kv_tokens(gpu, model)),
                              trouble, timing.front_s)
@@ -155,6 +160,7 @@ class VirtualFleet:
             if (end := machine.trouble.ends_at) is not None:
                 self._at(end, self._die, name)
         self._at(0.0, self._poll)
+        self._at(0.0, self._look_in)
         now = 0.0
         while self._open and self._heap:
             now, _, act, arguments = heapq.heappop(self._heap)
@@ -176,13 +182,38 @@ class VirtualFleet:
             return
         if self.line is not None and not task.tried:
             self._enter(now, task, self.line)
+        elif not task.tried:
+            self._begin(now, task)
         else:
             self._lease(now, task)
+
+    def _begin(self, now: float, task: Task) -> None:
+        """Its first attempt, as soon as some endpoint has not enough to read."""
+        room = self.pool.anteroom
+        if room is None or not room.must_wait(now):
+            self._lease(now, task)
+        else:
+            task.guest = room.enter(task.request, now, lambda: self._at(self._now, self._go, task), limit_s=self.limit_s - (now - task.at))
+
+    def _go(self, now: float, task: Task) -> None:
+        if (guest := task.guest) is None or task.error:
+            return
+        if guest.endpoint is None:
+            self._end(task, "shed")
+        else:
+            self._lease(now, task, guest.endpoint)
+        guest.leave(now)
+
+    def _look_in(self, now: float) -> None:
+        if self.pool.anteroom is not None:
+            self.pool.anteroom.look(now)
+        if self._open:
+            self._at(now + LOOK_EVERY_S, self._look_in)
 
     def _enter(self, now: float, task: Task, line: Line) -> None:
         """Its first attempt: at once, after a wait in line, or never."""
         if not line.must_wait(now, self.rng):
-            self._lease(now, task)
+            self._begin(now, task)
         elif (until := line.join(task, now)) is None:
             self._end(task, "shed")
         else:
@@ -192,13 +223,13 @@ class VirtualFleet:
         """Whoever stands in line goes on, stands on, or has stood long enough."""
         if self.line is not None:
             while (task := self.line.next(now)) is not None:
-                self._lease(now, task)
+                self._begin(now, task)
             for task in self.line.late(now):
                 self._end(task, "shed")
 
-    def _lease(self, now: float, task: Task) -> None:
+    def _lease(self, now: float, task: Task, at: str = "") -> None:
         try:
-            task.lease = self.pool.lease(task.request, task.tried, now, self.rng, desperate=True)
+            task.lease = (self.pool.offer_at(at, task.request, now, self.rng) if at else None) or self.pool.lease(task.request, task.tried, now, self.rng, desperate=True)
         except NoEndpoint:
             self._end(task, "no endpoint")
             return
@@ -214,6 +245,9 @@ class VirtualFleet:
     def _submit(self, now: float, task: Task, name: str) -> None:
         machine = self.machines[name]
         if task.error or task.lease is None or task.lease.is_closed:
+            return
+        if machine.is_dead:
+            self._failed(now, task, ConnectionLost("reset"))
             return
         task.sequence = Sequence(task.arrival.prompt_tokens, task.arrival.output_tokens, task.prefix)
         machine.tasks[task.sequence] = task
@@ -232,6 +266,8 @@ class VirtualFleet:
     def _leave(self, now: float, task: Task) -> None:
         if task.ttft_s is not None or task.error:
             return
+        if task.guest is not None:
+            task.guest.leave(now)
         if task.lease is not None:
             if task.sequence is not None:
                 machine = self.machines[task.lease.endpoint.id]

@@ -15,7 +15,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from measures import Found, Traffic
+from flushing import Watched, answers_in, may_watch
+from measures import Found, Measure, Traffic
 from world import SCALED, Plan, Router, Tier, is_root
 
 from pointsman.testing import fault_answers as answers
@@ -45,6 +46,9 @@ STUCK_S = 23.0
 class ProcessFaults:
     """Each case starts its own router over one endpoint that answers."""
 
+    FLUSHED = 100
+    """Requests that are watched through strace."""
+
     def __init__(self, folder: Path, *, seed: int, quick: bool) -> None:
         self.folder, self.seed, self.quick = folder, seed, quick
         self.found = Found()
@@ -55,7 +59,7 @@ class ProcessFaults:
         await self.server.start()
         try:
             for case in (self.reload, self.broken_reload, self.term, self.term_twice, self.frozen, self.stuck_worker, self.descriptors, self.disk_full,
-                         self.small_disk, self.locked_store, self.blocked_log, self.port_in_use):
+                         self.small_disk, self.locked_store, self.blocked_log, self.port_in_use, self.flushed):
                 if self.quick and case in (self.small_disk, self.term_twice, self.frozen, self.stuck_worker, self.broken_reload, self.descriptors, self.locked_store,
                                            self.blocked_log):
                     continue
@@ -334,6 +338,28 @@ class ProcessFaults:
         said = (done.stdout + done.stderr).decode()
         self._measure("M11", "the port is taken: exit code, seconds, traceback", f"{done.returncode}, {took:.1f} s, {'Traceback' in said}",
                       "not 0, ≤ 4 s, False", done.returncode != 0 and took <= 4 and "Traceback" not in said)
+
+    async def flushed(self) -> None:
+        """S-21, D2: records are on the disk before the last byte of their answer."""
+        what, target = "D2, `records.flush: disk`: answers whose last bytes left before their record was flushed, of one after the other", "0"
+        if why := may_watch():
+            self.found.measures.append(Measure("S-21", what, why, target, None))
+            return
+        router = self._router("flushed")
+        router.plan.flush = "disk"
+        (router.folder / "router.yaml").write_text(router.plan.yaml(router.port, router.admin_port, "state/records.db"))
+        asked, trace = self.FLUSHED, router.folder / "trace"
+        async with router:
+            oracle = Oracle(router.port, allowed_s=20)
+            try:
+                async with Watched(router.target.pid, trace):
+                    seen = [await oracle.ask(f"flushed.{i}", model="one", stream=i % 2 == 0) for i in range(asked)]
+            except RuntimeError as exc:
+                self.found.measures.append(Measure("S-21", what, str(exc), target, None))
+                return
+        bad = [one for one in seen if one.ended != "complete"]
+        answers, late = answers_in(trace.read_text(errors="replace"), router.port)
+        self._measure("S-21", what, f"{late} of {answers}{f'; {bad[0]}' if bad else ''}", f"0 of {asked}", not late and not bad and answers == asked)
 
 
 __all__ = ["ProcessFaults"]

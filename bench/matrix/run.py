@@ -163,7 +163,6 @@ class Session:
         cost = spool_cost_us()
         self.found.measure("S-21", "D1, the record is written before the last byte: what it costs (median)", f"{cost:.0f} µs", "≤ 100 µs", cost <= 100,
                            self._again("process"))
-        self.found.measures.append(Measure("S-21", "D2, flushed to the disk before the last byte", "there is no such setting yet", "0 lost", None))
         self.found.measures.append(Measure("S-23", "budget overshoot", "there are no budgets yet", "≤ 0", None))
 
     async def _states(self) -> None:

@@ -78,6 +78,8 @@ class Plan:
     clock: Clock = SCALED
     workers: int = 1
     eject_after: int = 5
+    flush: str = "system"
+    """Where records are before an answer's last byte."""
     more: str = ""
     """More top-level YAML."""
 
@@ -90,7 +92,7 @@ class Plan:
         lines = [
             f"server: {{host: 127.0.0.1, port: {port}, workers: {self.workers}}}",
             f'admin: {{host: 127.0.0.1, port: {admin_port}, token: "file:token"}}',
-            f"records: {{path: {records}}}", self.more, "tiers:"]
+            f"records: {{path: {records}, flush: {self.flush}}}", self.more, "tiers:"]
         health = f"health: {{eject_for: {t.eject}s, eject_max: {max(t.eject, 0.2)}s, cooldown_max: {max(t.eject, 0.2)}s, eject_after: {self.eject_after}, slow_start: {t.slow_start}s}}"
         for tier in self.tiers:
             price = "gpu: {type: RTX 4090, usd_per_hour: 0.51, tokens_per_s: 1000}"

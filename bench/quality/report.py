@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import datetime
 import json
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +14,7 @@ import numpy as np
 import plots as svg
 import pyarrow.parquet as pq
 from sources import DEV, FAMILIES, PUBLIC
-from speed import Latency
-from trial import ORDER, OURS, PROMISED, RIVALS, RULES, Result
+from trial import ALWAYS, ORDER, OURS, PROMISED, RIVALS, RULES, WITH_JUDGE, Result
 
 from pointsman.learn.frontier import aiq
 
@@ -28,10 +26,12 @@ model". **APGR** is the area under "share of the quality gap recovered" over "sh
 more than any router reaches. **CPT50 / CPT80** are the shares of large calls (%) that recover 50 and 80 % of the gap: less is better.
 Definitions: `pointsman.learn.metrics`, after RouteLLM (arXiv 2406.18665). Draws of labels are drawn anew for each row; ± is half
 of a 95 % interval of the mean over draws (not over items: see the paired tests for that). The task table is told the true name of
-the task, which no router that reads only the prompt can know; the oracle knows the outcomes.
+the task, which no router that reads only the prompt can know; the oracle knows the outcomes. The judge is simulated: it is asked about the
+fifth of the queries nearest to the threshold, and its word is as reliable as the settings' default takes it to be (0.3: of its words
+about the small model 65 in 100 are right); the row says what asking would be worth then, not how good any model's word is.
 
-Features, prior beliefs, penalties, the number of divisions into kinds and the averaging of two blends were chosen on the development
-sources; RouteLLM's draws were scored afterwards. Two older choices had first been noticed on RouteLLM draws and were made anew on the
+Features, prior beliefs, penalties, the number of divisions into kinds, the averaging of two blends and how far differences between
+models are believed (`learn/differences.py`) were chosen on the development sources; RouteLLM's draws were scored afterwards. Two older choices had first been noticed on RouteLLM draws and were made anew on the
 development sources alone (mean over five sources, 3 draws at 300 labels and 1 to 2 at 1,000): smoothing differences between models
 (`CAUTION` in `learn/stack.py`) is best at the value that it has (1.0 against 0.5: +.0008 and +.0003 APGR; against 1.5: +.0000 and
 +.0007); one slope of calibration for all models (`learn/learners/platt.py`) ties with a slope for each (+.0008 and -.0006), and the one with
@@ -39,20 +39,33 @@ fewer parameters stays. That they had been looked at there once cannot be undone
 """
 
 
-def text(results: Sequence[Result], latencies: Sequence[Latency], outcomes: Path) -> str:
-    """The whole report in markdown."""
+def text(results: Sequence[Result], speed: str, outcomes: Path, missing: int) -> str:
+    """The whole report in markdown. `speed`: its section; `missing`: cells that were not made yet."""
     by = defaultdict(list)
     for result in results:
         by[result.source, result.labels].append(result)
-    parts = [PREAMBLE, f"Made on {datetime.datetime.now(datetime.UTC).date()}.\n"]
+    parts = [PREAMBLE, _made_of(by, missing)]
     for source, labels in (("RouteLLM MMLU", 1500), ("RouteLLM GSM8K", 650)):
         if found := by.get((source, labels)):
             parts.append(_public(source, labels, found, outcomes))
     for labels in (100, 300, 1000):
         if any((source, labels) in by for source in DEV):
             parts.append(_dev(labels, {source: by[source, labels] for source in DEV if (source, labels) in by}))
-    parts += [_money(by, outcomes), _curves(by), _calibration(by), _promise(by), _dominated(by), _speed(latencies)]
+    parts += [_money(by, outcomes), _curves(by), _calibration(by), _promise(by), _best_single(by), _fitting(by), speed]
     return "\n".join(part for part in parts if part)
+
+
+def _made_of(by: dict[tuple[str, int], list[Result]], missing: int) -> str:
+    """How much of the plan stands behind the figures."""
+    draws = "; ".join(f"{source} " + ", ".join(f"{len(by[source, labels])} × {labels:,}" for labels in sorted(n for s, n in by if s == source))
+                      for source in (*PUBLIC, *DEV) if any(s == source for s, _ in by))
+    short = f" {missing} cells of the plan are missing: `run.py` goes on where it stopped." if missing else ""
+    return f"Made on {datetime.datetime.now(datetime.UTC).date()}. Draws × labels: {draws}.{short}\n"
+
+
+def _with(found: Sequence[Result], name: str) -> list[Result]:
+    """Trials in which this router took part."""
+    return [one for one in found if name in one.figures]
 
 
 def _public(source: str, labels: int, found: list[Result], outcomes: Path) -> str:
@@ -62,20 +75,26 @@ def _public(source: str, labels: int, found: list[Result], outcomes: Path) -> st
              "| router | APGR | CPT50 % | CPT80 % | " + ("APGR, marked draw | CPT50 % | CPT80 % |" if gold else ""),
              "|---|---:|---:|---:|" + ("---:|---:|---:|" if gold else "")]
     for name in _names(found):
-        if not draws:
+        if not (known := _with(draws, name)):
             continue
-        row = f"| {_bold(name)} | {_spread([one.figures[name][0, 0] for one in draws])} | {_mean(draws, name, 1)} | {_mean(draws, name, 2)} | "
-        if gold:
+        row = f"| {_bold(name)} | {_spread([one.figures[name][0, 0] for one in known])} | {_mean(known, name, 1)} | {_mean(known, name, 2)} | "
+        if gold and name in gold[0].figures:
             apgr, half, most = gold[0].figures[name][0]
             row += f"{apgr:.3f} | {half * 100:.1f} | {most * 100:.1f} |"
+        elif gold:
+            row += "| | |"
         lines.append(row)
     paper = json.loads((outcomes / "routellm_paper_tables.json").read_text())["tables"][source.split()[1].lower()]
     for training, router, half, most, apgr, _ in paper:
         lines.append(f"| published: RouteLLM {router}, {training} | {apgr:.3f} | {half:.1f} | {most:.1f} | " + ("| | |" if gold else ""))
-    wins = [f"{own} is above {rival} in {np.mean([one.beats[own][rival][0, 0] > 0 for one in draws]):.0%} of draws, by "
-            f"{np.mean([one.beats[own][rival][0, 0] for one in draws]):+.3f} ± {1.96 * np.mean([one.beats[own][rival][0, 1] for one in draws]):.3f}"
-            for own in OURS for rival in RIVALS if draws and own in draws[0].beats]
-    return "\n".join([*lines, "", "Paired over items (± 1.96 standard errors of one draw): " + "; ".join(wins) + ".\n"])
+    wins = []
+    for own in OURS:
+        for rival in RIVALS:
+            away = np.array([one.beats[own][rival][0] for one in draws if rival in one.beats.get(own, {})])
+            if len(away):
+                wins.append(f"{own} is above {rival} in {np.mean(away[:, 0] > 0):.0%} of draws, by {away[:, 0].mean():+.3f} ± {1.96 * away[:, 1].mean():.3f}")
+    paired = ["", "Paired over items (± 1.96 standard errors of one draw): " + "; ".join(wins) + ".\n"] if wins else [""]
+    return "\n".join([*lines, *paired])
 
 
 def _dev(labels: int, by: dict[str, list[Result]]) -> str:
@@ -86,19 +105,23 @@ def _dev(labels: int, by: dict[str, list[Result]]) -> str:
              + ", ".join(f"{source} {len(by[source])} × {by[source][0].rows:,}" for source in sources) + ").\n",
              "| router | " + " | ".join(sources) + " | mean | above random |", "|---|" + "---:|" * (len(sources) + 2)]
     for name in names:
-        means = [np.mean([one.figures[name][:, 0].mean() for one in by[source]]) if name in by[source][0].figures else np.nan for source in sources]
-        lines.append(f"| {_bold(name)} | " + " | ".join(f"{one:.3f}" for one in means) + f" | {np.mean(means):.3f} | {np.mean(means) - 0.5:+.3f} |")
+        means = [np.mean([one.figures[name][:, 0].mean() for one in _with(by[source], name)] or [np.nan]) for source in sources]
+        lines.append(f"| {_bold(name)} | " + " | ".join("" if np.isnan(one) else f"{one:.3f}" for one in means)
+                     + ("" if np.isnan(means).any() else f" | {np.mean(means):.3f} | {np.mean(means) - 0.5:+.3f}") + " |")
     worse, compared = [], 0
     for source in sources:
         for own in OURS:
             for rival in RIVALS:
-                if own not in by[source][0].beats:
+                both = [one.beats[own][rival] for one in by[source] if rival in one.beats.get(own, {})]
+                if not both:
                     continue
-                away = np.mean([one.beats[own][rival] for one in by[source]], axis=0)
+                away = np.mean(both, axis=0)
                 for pair, (difference, error) in enumerate(away):
                     compared += 1
                     if difference + 1.96 * error < 0:
                         worse.append(f"{own} below {rival} on {source} {' → '.join(FAMILIES[source][pair])} by {-difference:.3f} (± {1.96 * error:.3f})")
+    if not compared:
+        return "\n".join([*lines, ""])
     said = "none." if not worse else f"{len(worse)}: " + "; ".join(worse) + "."
     return "\n".join([*lines, "", f"Of {compared} paired comparisons with prompt length, task table, TF-IDF + ridge and kNN, ours is below by more than noise in " + said + "\n"])
 
@@ -135,8 +158,12 @@ def _money(by: dict[tuple[str, int], list[Result]], outcomes: Path) -> str:
         small, large = FAMILIES[source][0]
         weak, strong = _means(outcomes, source, small, large)
         cost = np.array([prices[small], prices[large]])
-        for name in ("random", "prompt length", "TF-IDF + ridge", "kNN", *OURS, "oracle"):
+        lines += [_fixed(f"{source}, {labels:,}", name, own, dollars, strong, float(cost[1]))
+                  for name, own, dollars in (("always the small one", weak, float(cost[0])), ("always the large one (the best single one)", strong, float(cost[1])))]
+        for name in ("random", "published heuristic", *RIVALS, *OURS, WITH_JUDGE, "oracle"):
             draws = [one for one in found if name in one.curves]
+            if not draws:
+                continue
             share = np.asarray(draws[0].curves[name][0])
             quality = weak + (strong - weak) * np.mean([one.curves[name][1] for one in draws], axis=0)
             spent = cost[0] + share * (cost[1] - cost[0])
@@ -146,6 +173,12 @@ def _money(by: dict[tuple[str, int], list[Result]], outcomes: Path) -> str:
                 saved.append(f"{100 * (1 - spent[enough[0]] / cost[1]):.0f} %" if len(enough) else "never")
             lines.append(f"| {source}, {labels:,} | {_bold(name)} | {' | '.join(saved)} | {aiq(spent, quality, float(cost[0]), float(cost[1])):.4f} |")
     return "\n".join([*lines, ""]) if len(lines) > 4 else ""
+
+
+def _fixed(where: str, name: str, quality: float, dollars: float, strong: float, large: float) -> str:
+    """One model for everything: a point and no curve, so it has no AIQ."""
+    saved = [f"{100 * (1 - dollars / large):.0f} %" if quality >= kept * strong - 1e-9 else "never" for kept in (0.95, 0.99, 1.0)]
+    return f"| {where} | {name} | {' | '.join(saved)} | quality {quality:.4f} |"
 
 
 def _prices(outcomes: Path) -> dict[str, float]:
@@ -172,35 +205,59 @@ def _calibration(by: dict[tuple[str, int], list[Result]]) -> str:
              "| source | labels | router | ECE | floor | excess | worst model's excess |", "|---|---:|---|---:|---:|---:|---:|"]
     for (source, labels), found in sorted(by.items()):
         for own in OURS:
-            if own in found[0].calibration:
-                pairs = np.array([one.calibration[own] for one in found])
+            if known := [one for one in found if own in one.calibration]:
+                pairs = np.array([one.calibration[own] for one in known])
                 excess = (pairs[..., 0] - pairs[..., 1]).mean(axis=0)
                 lines.append(f"| {source} | {labels} | {own} | {pairs[..., 0].mean():.3f} | {pairs[..., 1].mean():.3f} | {max(0.0, excess.mean()):.3f} | {excess.max():.3f} |")
     return "\n".join([*lines, ""])
 
 
-def _dominated(by: dict[tuple[str, int], list[Result]]) -> str:
+def _best_single(by: dict[tuple[str, int], list[Result]]) -> str:
     """Choosing the model with the higher expected quality, against always the better one."""
     lines = ["## Best single model\n", "Quality when each query goes to the model that is expected to be better (no price), less that of the better single model; the family "
-             "with the least, and its ± 1.96 standard errors. Dominated and inverted families are among them.\n",
-             "*Rehearsed* is `quality: 1` with the model whose labels are best on average as the reference: another one is chosen only where the "
+             "with the least, and its ± 1.96 standard errors. Dominated and inverted families are among them. *Lost*: trials (a family and a draw) in which it is below by more "
+             "than 1.96 standard errors of the judged rows; of two that are equally good 2.5 % look so by chance.\n",
+             "*Always the labels' best* sends everything to the model with the better mean on the labels: where it loses, the labels themselves name the wrong model, and "
+             "nobody who has nothing else can know. *Rehearsed* is `quality: 1` with that model as the reference: the other one is chosen only where the "
              "artifact's rehearsal shows that it gains. Families of `routerbench` and `llmrouter` are judged on few rows.\n",
-             "| source | labels | router | mean | least | ± | family |", "|---|---:|---|---:|---:|---:|---|"]
+             "| source | labels | router | mean | lost | of these the labels' fault | least | ± | family |", "|---|---:|---|---:|---:|---:|---:|---:|---|"]
+    total: dict[tuple[int, str], list[Any]] = defaultdict(list)
     for (source, labels), found in sorted(by.items()):
-        for own in OURS:
-            if own in found[0].best_single:
-                away = np.mean([one.best_single[own] for one in found], axis=0)
-                lines.append(_family_row(source, labels, own, away))
-        if all(one.best_rehearsed is not None for one in found):
-            away = np.mean([one.best_rehearsed for one in found], axis=0)
-            lines.append(_family_row(source, labels, "rehearsed, static", away))
+        for name in (ALWAYS, *OURS):
+            if known := [(one.best_single[name], one.best_single[ALWAYS]) for one in found if name in one.best_single]:
+                lines.append(_family_row(source, labels, name, np.array([own for own, _ in known]), np.array([best for _, best in known])))
+                if source in DEV:
+                    total[labels, name] += known
+        if known := [(one.best_rehearsed, one.best_single[ALWAYS]) for one in found if one.best_rehearsed is not None]:
+            lines.append(_family_row(source, labels, "rehearsed, static", np.array([own for own, _ in known]), np.array([best for _, best in known])))
+    for (labels, name), known in sorted(total.items()):
+        own, best = (np.concatenate([np.asarray(one[at]) for one in known]) for at in (0, 1))
+        lost, fault = _lost(own), _lost(best)
+        lines.append(f"| all development sources | {labels} | {name} | {own[:, 0].mean():+.4f} | {lost.sum()} of {len(lost)} | {(lost & fault).sum()} | {own[:, 0].min():+.4f} | | |")
     return "\n".join([*lines, ""])
 
 
-def _family_row(source: str, labels: int, name: str, away: Any) -> str:
+def _lost(away: Any) -> Any:
+    """Below by more than the judged rows' noise."""
+    return away[..., 0] < -1.96 * away[..., 1] - 1e-12
+
+
+def _fitting(by: dict[tuple[str, int], list[Result]]) -> str:
+    """Seconds of fitting and scoring."""
+    lines = ["## Fitting and scoring\n", "Seconds of one core for fitting on the labels and scoring the judged rows, vectors made beforehand: all plain routers together, and both of "
+             "our stacks.\n", "| source | labels | judged | plain | ours |", "|---|---:|---:|---:|---:|"]
+    for (source, labels), found in sorted(by.items()):
+        known = [[one.seconds[part] for one in found if part in one.seconds] for part in ("plain", "ours")]
+        lines.append(f"| {source} | {labels:,} | {found[0].rows:,} | " + " | ".join(f"{np.median(one):.1f}" if one else "" for one in known) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _family_row(source: str, labels: int, name: str, own: Any, best: Any) -> str:
+    """`own`, `best`: (draws, families, 2)."""
+    away, lost = own.mean(axis=0), _lost(own)
     least = int(np.argmin(away[:, 0]))
-    return (f"| {source} | {labels} | {name} | {away[:, 0].mean():+.4f} | {away[least, 0]:+.4f} | {1.96 * away[least, 1]:.4f} | "
-            f"{' → '.join(FAMILIES[source][least])} |")
+    return (f"| {source} | {labels} | {_bold(name)} | {away[:, 0].mean():+.4f} | {lost.sum()} of {lost.size} | {(lost & _lost(best)).sum()} | {away[least, 0]:+.4f} | "
+            f"{1.96 * away[least, 1]:.4f} | {' → '.join(FAMILIES[source][least])} |")
 
 
 def _promise(by: dict[tuple[str, int], list[Result]]) -> str:
@@ -210,10 +267,11 @@ def _promise(by: dict[tuple[str, int], list[Result]]) -> str:
              "([why](../../docs/adr/0017-quality-is-kept-in-the-mean.md)). *Broken*: below the target by more than 1.64 standard errors of the judged rows.\n",
              "| labels | `quality` | rule | to the large model | quality kept | cases that kept the target | broken |", "|---:|---:|---|---:|---:|---:|---:|"]
     for labels in (100, 300, 1000):
-        sources = [source for source in DEV if by.get((source, labels)) and by[source, labels][0].promise]
+        told = {source: [one for one in by.get((source, labels), []) if one.promise] for source in DEV}
+        sources = [source for source in DEV if told[source]]
         for at, quality in enumerate(PROMISED):
             for rule in RULES:
-                rows = [np.concatenate([one.promise[rule][:, at] for one in by[source, labels]]) for source in sources]
+                rows = [np.concatenate([one.promise[rule][:, at] for one in told[source]]) for source in sources]
                 if rows:
                     up, kept = (np.mean([one[:, figure].mean() for one in rows]) for figure in (0, 1))
                     held, broken = np.mean([(one[:, 1] >= quality).mean() for one in rows]), np.mean([(one[:, 2] < -1.64).mean() for one in rows])
@@ -221,28 +279,13 @@ def _promise(by: dict[tuple[str, int], list[Result]]) -> str:
     return "\n".join([*lines, ""]) if len(lines) > 4 else ""
 
 
-def _crowd() -> str:
-    """A warning when others use the machine."""
-    load = os.getloadavg()[0]
-    return f" Other work ran on the machine (load {load:.1f}): read the p99 as an upper bound." if load > 1.5 else ""
-
-
-def _speed(latencies: Sequence[Latency]) -> str:
-    if not latencies:
-        return ""
-    lines = ["## Latency and memory\n", "One decision from the prompt's text on, one core, microseconds; three models, 1,000 labels. Memory is what the artifact's arrays take." + _crowd() + "\n",
-             "| router | p50, 60 words | p99, 60 words | p99, 16 KiB | MB |", "|---|---:|---:|---:|---:|"]
-    lines += [f"| {_bold(one.router)} | {one.p50_us:,.0f} | {one.p99_us:,.0f} | {one.long_p99_us:,.0f} | {one.megabytes:.1f} |" for one in latencies]
-    return "\n".join([*lines, ""])
-
-
 def plots(results: Sequence[Result], folder: Path) -> None:
     """Recovery curves of the public protocol as SVG."""
     for source in PUBLIC:
         found = [one for one in results if one.source == source and one.draw >= 0 and one.labels in (650, 1500)]
         if found:
-            names = [name for name in ("random", "prompt length", "TF-IDF + ridge", "kNN", *OURS) if name in found[0].curves]
-            lines = {name: (np.asarray(found[0].curves[name][0]), np.mean([one.curves[name][1] for one in found], axis=0)) for name in names}
+            names = [name for name in ("random", "prompt length", "TF-IDF + ridge", "kNN", *OURS) if _with(found, name)]
+            lines = {name: (np.linspace(0, 1, 51), np.mean([one.curves[name][1] for one in _with(found, name)], axis=0)) for name in names}
             (folder / f"{source.split()[1].lower()}.svg").write_text(svg.lines(lines, f"{source}: share of the gap recovered", "share of calls to the large model"))
 
 

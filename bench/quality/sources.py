@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from pointsman.classify.embedders.static import shipped_static
+from pointsman.classify.heads.core import core
 from pointsman.classify.heads.query import Query
 
 FAMILIES: dict[str, tuple[tuple[str, str], ...]] = {
@@ -109,7 +110,7 @@ def load(outcomes: Path, name: str, most: int | None = None) -> Source:
         np.array([[np.nan if row[model] is None else row[model] for model in models] for row in rows], dtype=float),
         np.array([row["split"] for row in rows]), np.array([str(row["group"]) for row in rows]),
         np.array([_task(row, file) for row in rows]), np.array([bool(row.get("gold_sample")) for row in rows]),
-        shipped_static().embed([query.text for query in queries]))
+        shipped_static().embed([core(query).text for query in queries]))
 
 
 def _task(row: dict[str, Any], file: str) -> str:

@@ -1,35 +1,34 @@
-"""One trial: every router fitted on the same labels, scored on the same rest."""
+"""One trial: every router learned from the same labels, and this is how good each was on the same rest."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from cells import GOLD, Trial
+from opinion import curve_with_judge
 from sources import Source
 
-from pointsman.artifact import Artifact
-from pointsman.classify.features import read
-from pointsman.classify.heads.rehearsal import ARRAY, Rehearsal
-from pointsman.classify.heads.scorer import Stack
-from pointsman.classify.published import published_tier
-from pointsman.learn.baselines import Neighbours, TaskTable, VectorRidge, WordRidge
+from pointsman.classify.heads.rehearsal import Rehearsal
 from pointsman.learn.choosing import chosen
-from pointsman.learn.fit import Fit
-from pointsman.learn.metrics import Floats, curve
-from pointsman.learn.outcomes import as_request
+from pointsman.learn.metrics import Curve, Floats, curve
 from pointsman.learn.reliability import reliability
-from pointsman.learn.table import OutcomeTable
 
 OURS = ("ours, static", "ours, MiniLM")
+WITH_JUDGE = "ours, MiniLM, simulated judge"
 RIVALS = ("prompt length", "task table", "TF-IDF + ridge", "kNN")
 PROMISED = (0.95, 0.9, 0.8)
 """Values of `quality` that are asked for."""
 RULES = ("bounds", "rehearsed")
 """How a tier clears: by its lower bound, or by what the artifact was rehearsed to allow."""
-ORDER = ("random", "published heuristic", *RIVALS, "MiniLM + ridge", *OURS, "oracle")
+ORDER = ("random", "published heuristic", *RIVALS, "MiniLM + ridge", *OURS, WITH_JUDGE, "oracle")
+MOST_JUDGED = 20000
+"""Rows that are judged at most."""
+RESAMPLES = 60
+ALWAYS = "always the labels' best"
 
 
 @dataclass
@@ -45,60 +44,45 @@ class Result:
     beats: dict[str, dict[str, Any]] = field(default_factory=dict)
     calibration: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     best_single: dict[str, Any] = field(default_factory=dict)
+    """`router -> (pairs, 2)`: sending each query to the model expected to be better, less always the better one, and its standard error.
+    `always the labels' best` is the model with the better mean on the labels: what it loses, no router that believes its labels can avoid."""
     best_rehearsed: Any = None
     """As `best_single`, of the static stack: the model with the best mean of the labels, unless the other was rehearsed to gain."""
     promise: dict[str, Any] = field(default_factory=dict)
     """`rule -> (pairs, len(PROMISED), 3)`: share to the large model, quality kept as a share of its quality, and how far that is above
     what was promised in standard errors."""
-    fit_s: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)
+    """What each part's scores took."""
     curves: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
-def run(source: Source, learn: Any, judged: Any, labels: int, draw: int, *, resamples: int = 60, most: int = 20000) -> Result:
-    """Fits and scores. `most`: rows that are judged at most."""
-    if len(judged) > most:
-        judged = np.sort(np.random.default_rng(draw).choice(judged, most, replace=False))
-    quality = source.quality[learn]
-    result = Result(source.name, labels, draw, len(judged))
-    began = time.perf_counter()
-    predicted, rehearsals = ours(source, learn, judged, seed=max(0, draw))
-    result.fit_s = time.perf_counter() - began
-    said: dict[str, Any] = {"random": np.zeros((len(judged), len(source.models)))}
-    said["task table"] = TaskTable().fit(source.task[learn], quality).predict(source.task[judged])
-    said["TF-IDF + ridge"] = WordRidge().fit([source.prompts[i] for i in learn], quality).predict([source.prompts[i] for i in judged])
-    if source.sentence is not None:
-        said["kNN"] = Neighbours().fit(source.sentence[learn], quality).predict(source.sentence[judged])
-        said["MiniLM + ridge"] = VectorRidge().fit(source.sentence[learn], quality).predict(source.sentence[judged])
-    else:
-        said["kNN"] = Neighbours().fit(source.static[learn], quality).predict(source.static[judged])
-    said.update({name: one.p for name, one in predicted.items()})
-    truth = source.quality[judged]
-    for name, one in predicted.items():
+def drawn(source: Source, trial: Trial) -> tuple[Any, Any]:
+    """Rows to learn from and rows that are judged."""
+    learn, judged = source.gold_draw() if trial.draw == GOLD else source.draw(trial.labels, trial.draw)
+    if len(judged) > MOST_JUDGED:
+        judged = np.sort(np.random.default_rng(max(0, trial.draw)).choice(judged, MOST_JUDGED, replace=False))
+    return learn, judged
+
+
+def measured(source: Source, trial: Trial, said: Mapping[str, Any]) -> Result:
+    """Figures of all routers that said something (`routers.Said`, of one part or both)."""
+    learn, judged = drawn(source, trial)
+    truth, quality = source.quality[judged], source.quality[learn]
+    result = Result(*trial, len(judged))
+    ours = {name: _ours(said, name) for name in OURS if name in said}
+    for name, one in ours.items():
         result.calibration[name] = [_calibration(one.p[:, at], truth[:, at]) for at in range(len(source.models))]
-    _measure(result, source, judged, said, resamples)
-    static = OURS[0]  # it decides most requests
-    result.promise = {rule: np.array([_promise(predicted[static], truth, pair, rehearsals[static] if rule == "rehearsed" else None)
-                                      for pair in source.pairs]) for rule in RULES}
-    result.best_rehearsed = np.array([_rehearsed_best(predicted[static], quality, truth, pair, rehearsals[static]) for pair in source.pairs])
+    _measure(result, source, truth, quality, {"random": np.zeros(len(judged)), **{name: one for name, one in said.items() if "|" not in name}})
+    if (static := ours.get(OURS[0])) is not None:  # it decides most requests
+        result.promise = {rule: np.array([_promise(static, truth, pair, static.rehearsal if rule == "rehearsed" else None) for pair in source.pairs])
+                          for rule in RULES}
+        result.best_rehearsed = np.array([_rehearsed_best(static, quality, truth, pair, static.rehearsal) for pair in source.pairs])
     return result
 
 
-def ours(source: Source, learn: Any, judged: Any, seed: int) -> tuple[dict[str, Any], dict[str, Rehearsal]]:
-    """What both stacks of one artifact say, and their rehearsals, from vectors made once for the whole run."""
-    table = OutcomeTable([str(i) for i in learn], [source.prompts[i] for i in learn], source.models, source.quality[learn],
-                         group=[str(one) for one in source.group[learn]])
-    sentence = None if source.sentence is None else source.sentence[learn]
-    fit = Fit(table, [source.queries[i] for i in learn], source.static[learn], sentence, seed)
-    draft = fit.draft({}, lambda stage, done: None)
-    artifact = Artifact(draft.manifest, draft.arrays, "", Path())
-    queries = [source.queries[i] for i in judged]
-    found, rehearsals = {}, {}
-    for name, stack in zip(OURS, ("static", "full"), strict=True):
-        if stack in draft.manifest["stacks"]:
-            vectors = None if stack == "static" or source.sentence is None else source.sentence[judged]
-            found[name] = Stack(artifact, stack).predicted(fit.reader.read(queries, source.static[judged], vectors))
-            rehearsals[name] = Rehearsal(draft.arrays[f"{stack}.{ARRAY}"])
-    return found, rehearsals
+def _ours(said: Mapping[str, Any], name: str) -> Any:
+    return SimpleNamespace(p=np.asarray(said[name], dtype=np.float64), lower=np.asarray(said[f"{name}|lower"], dtype=np.float64),
+                           is_foreign=said[f"{name}|foreign"], rehearsal=Rehearsal(said[f"{name}|rehearsal"]))
 
 
 def _rehearsed_best(said: Any, learned: Any, truth: Any, pair: tuple[int, int], rehearsal: Rehearsal) -> tuple[float, float]:
@@ -129,39 +113,51 @@ def _promise(said: Any, truth: Any, pair: tuple[int, int], rehearsal: Rehearsal 
     return found
 
 
-def _measure(result: Result, source: Source, judged: Any, said: dict[str, Any], resamples: int) -> None:
-    lengths = np.array([len(source.prompts[i]) for i in judged], dtype=float)
-    heuristic = _published(source, judged)
+def _measure(result: Result, source: Source, truth: Any, learned: Any, said: dict[str, Any]) -> None:
     figures: dict[str, list[list[float]]] = {}
     beats: dict[str, dict[str, list[tuple[float, float]]]] = {name: {} for name in OURS if name in said}
+    best_single: dict[str, list[tuple[float, float]]] = {}
     for pair, (small, large) in enumerate(source.pairs):
-        known = np.isfinite(source.quality[judged][:, small]) & np.isfinite(source.quality[judged][:, large])
-        weak, strong = source.quality[judged][known, small], source.quality[judged][known, large]
-        scores = {name: (p[:, large] - p[:, small])[known] for name, p in said.items()}
-        scores |= {"prompt length": lengths[known], "published heuristic": heuristic[known], "oracle": strong - weak}
-        for name, score in scores.items():
-            one = curve(score, weak, strong)
+        known = np.isfinite(truth[:, [small, large]]).all(axis=1)
+        weak, strong = truth[known, small], truth[known, large]
+        scores = {name: np.asarray(p if p.ndim == 1 else p[:, large] - p[:, small], dtype=np.float64)[known] for name, p in said.items()}
+        scores["oracle"] = strong - weak
+        found = {name: curve(score, weak, strong) for name, score in scores.items()}
+        if (full := said.get(OURS[1])) is not None:
+            found[WITH_JUDGE] = curve_with_judge(np.asarray(full[known, small], dtype=np.float64), np.asarray(full[known, large], dtype=np.float64),
+                                                 weak, strong, seed=max(0, result.draw))
+        for name, one in found.items():
             figures.setdefault(name, []).append([one.apgr, one.cpt(0.5), one.cpt(0.8)])
-            if pair == 0:
-                grid = np.linspace(0, 1, 51)
-                result.curves[name] = (grid, np.interp(grid, one.share, one.pgr))
+        if pair == 0:
+            result.curves = {name: _shown(one) for name, one in found.items()}
         for name, against in beats.items():
-            for rival in RIVALS:
-                against.setdefault(rival, []).append(_paired(scores[name], scores[rival], weak, strong, resamples))
-        best = max(float(weak.mean()), float(strong.mean()))
-        for name in beats:
-            chosen = np.where(scores[name] > 0, strong, weak)
-            result.best_single.setdefault(name, []).append((float(chosen.mean()) - best, float((chosen - (strong if strong.mean() >= weak.mean() else weak)).std() / np.sqrt(len(weak)))))
+            for rival in (one for one in RIVALS if one in scores):
+                against.setdefault(rival, []).append(_paired(scores[name], scores[rival], weak, strong))
+            best_single.setdefault(name, []).append(_beside_best(scores[name] > 0, weak, strong))
+        labels_say = np.nanmean(learned[:, large]) > np.nanmean(learned[:, small])
+        best_single.setdefault(ALWAYS, []).append(_beside_best(np.full(len(weak), labels_say), weak, strong))
+    result.best_single = best_single
     result.figures = {name: np.array(one) for name, one in figures.items()}
     result.beats = {name: {rival: np.array(one) for rival, one in against.items()} for name, against in beats.items()}
 
 
-def _paired(first: Floats, second: Floats, weak: Floats, strong: Floats, resamples: int) -> tuple[float, float]:
+def _shown(one: Curve) -> tuple[Any, Any]:
+    grid = np.linspace(0, 1, 51)
+    return grid, np.interp(grid, one.share, one.pgr)
+
+
+def _beside_best(goes_up: Any, weak: Floats, strong: Floats) -> tuple[float, float]:
+    """Of a choice for each query: quality less that of the better model, and its standard error."""
+    away = np.where(goes_up, strong, weak) - (strong if strong.mean() >= weak.mean() else weak)
+    return float(away.mean()), float(away.std() / np.sqrt(len(away)))
+
+
+def _paired(first: Floats, second: Floats, weak: Floats, strong: Floats) -> tuple[float, float]:
     """Difference of APGR and its standard error over resampled items, both routers on the same resample."""
     rng = np.random.default_rng(7)
     away = curve(first, weak, strong).apgr - curve(second, weak, strong).apgr
     drawn = []
-    for _ in range(resamples):
+    for _ in range(RESAMPLES):
         counts = np.bincount(rng.integers(0, len(weak), len(weak)), minlength=len(weak)).astype(float)
         if float((counts * (strong - weak)).sum()) > 0:
             drawn.append(curve(first, weak, strong, counts).apgr - curve(second, weak, strong, counts).apgr)
@@ -176,15 +172,3 @@ def _calibration(p: Floats, outcome: Floats) -> tuple[float, float]:
     known = np.isfinite(outcome)
     found = reliability(p[known], outcome[known], draws=50)
     return found.ece, found.floor
-
-
-_PUBLISHED: dict[str, Any] = {}
-
-
-def _published(source: Source, judged: Any) -> Any:
-    if source.name not in _PUBLISHED:
-        _PUBLISHED[source.name] = np.array([float(published_tier(as_request(prompt))[0]) for prompt in source.prompts])
-    return _PUBLISHED[source.name][judged]
-
-
-__all__ = ["ORDER", "OURS", "RIVALS", "Result", "ours", "read", "run"]

@@ -54,9 +54,11 @@ who reads code. No such merit is taken out of the figures. The mean of a kind is
 What to read from it: the generic guess holds against triggers, since its signs hardly see what they are made of, and behind a sentence
 that ends the tail counts only if it makes a prompt easier (`classify.heads.ladder`). Its signs were weighed on suffixes other than these;
 this table was looked at some six times on the way, and showed that a question that ends a story must count, so it flatters a little.
-What still works is a row of fields or signs behind a prompt that is long and in no sentences. Against trained classifiers triggers are
-the open flank, as they are of every router that reads prompts: where code is what the dear model was better at, a line of code is a
-trigger. Doubled spaces move the patterns of `classify.signals`, which expect one.
+What still works is a row of fields or signs behind a prompt that is long and in no sentences. Trained classifiers leave out what is
+appended too (`classify.heads.core`), and training says of some rows that the same with something appended is worth the same
+(`learn.appended`: other texts than these; the rule was chosen among some eight, with this table and eighteen other suffixes in sight, which
+moved 2.8 and 1.4 %). Where a prompt ends without any mark and code is what the dear model was better at, a line of code is a trigger still. Doubled
+blanks, and capitals alone, are read as anybody else writes before anything is counted (`classify.spacing`, `classify.casing`).
 """
 
 

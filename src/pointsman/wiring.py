@@ -359,7 +359,7 @@ class Service:
         """
         started, read = plain(self._started), plain(self.settings)
         read["server"] |= {name: started["server"][name] for name in ("host", "port", "workers")}
-        read |= {"admin": started["admin"], "records": read["records"] | {"path": started["records"]["path"]}}
+        read |= {"admin": started["admin"], "records": read["records"] | {name: started["records"][name] for name in ("path", "flush")}}
         return {"source": self.settings.source, "generation": self.gateway.graph.generation,
                 "overridden": self._overridden, "settings": read}
 

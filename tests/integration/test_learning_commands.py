@@ -158,6 +158,7 @@ def test_split_named_models_and_columns_that_are_none(tmp_path):
 
     assert said["models"] == ["narrow", "large", "spare"]
     assert said["rows"] == 75
+    assert 0 < said["differences"] <= 1
     found = scored(tmp_path, tmp_path / "a", pa.table({"query_id": [1], "prompt": ["Where is my order?"]}))
     assert found.column_names == ["query_id", "narrow", "large", "spare"]
     assert found["narrow"][0].as_py() == pytest.approx(0.5, abs=0.05)

@@ -8,14 +8,20 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pointsman.artifact import Artifact
+from pointsman.artifact import Artifact, read
+from pointsman.classify import features
+from pointsman.classify.classifier import default_artifact
 from pointsman.classify.embedders.static import END_CHARS, Static, Table, shipped_static
-from pointsman.classify.heads import ngrams, surface
+from pointsman.classify.heads import ladder, ngrams, signs, surface
+from pointsman.classify.heads.ladder import Ladder
 from pointsman.classify.heads.query import Query
 from pointsman.classify.heads.reading import points
 from pointsman.classify.heads.scorer import Scorer, features_version
+from pointsman.classify.heuristic import Heuristic
+from pointsman.classify.heuristic import Table as Weights
 from pointsman.classify.kernel.build import found
 from pointsman.classify.kernel.head import BLOCKS
+from pointsman.core.request import ChatRequest, Kind, Message, Needs
 
 pytestmark = pytest.mark.skipif(found().module is None, reason=f"kernel: {found()}")
 
@@ -160,3 +166,75 @@ def test_a_text_scores_the_same_bits_alone_and_among_others(text, times):
 @cache
 def scorer_of_many() -> Scorer:
     return Scorer.load(an_artifact(1, 3, 384, 200, ("surface", "length", "kinds", "static.near"), "static", True, shipped_static()))
+
+
+# -- what is the same bit for bit: features, the heuristic, the shipped guess
+
+tokens = st.sampled_from([
+    "the ", "Refund ", "7", " 1234567 ", "3.14", "1,000", "\n(A) x", "\nB. y", "\n \tc:  z", "\nD)", "\nj)\n", "??", "???", "？", "，", "、", "،", "日本。", "。", "привет ",
+    "שלום ", "สวัสดี ", "🙂", "\ud800", "write a python function ", "fix the query in go ", "prove that ", "prove to my bank that ", "He has six apples. ", "how many ",
+    "é", "\0", "the\0 ", "\t", "\x0b", "\x1c", "\x85", "_", "___ ", "x=2 ", "\nplease. ", "must exactly such that different ", "? ", ". ", "! ", ": ", "hi ", "my order ",
+    "a" * 17 + " ", "altogether ", "translate ", "```", "\\frac", "$x^2$", "THE ", "[]{}<>()", "+*=^%|", "'\"`", "what is the weather ", "step by step "])
+wording = text | st.lists(tokens, max_size=60).map("".join)
+many = settings(max_examples=250, deadline=None)
+
+
+@many
+@given(wording=wording, times=times, turns=st.integers(0, 40), tools=st.sampled_from([0, 1, 2, 7, 10**6]), images=st.integers(0, 2), schema=st.booleans())
+@example("?" * 9, 1, 0, 0, 0, False)
+@example("a" * 8192 + "é" * 8192, 1, 0, 0, 0, False)
+def test_a_request_has_the_same_features_bit_for_bit(wording, times, turns, tools, images, schema):
+    request = ChatRequest(Kind.CHAT, b"", "auto", (*(Message("user", "before") for _ in range(turns)), Message("user", wording * times)),
+                          tools=tools, images=images, needs=Needs(json_schema=schema))
+    ours, theirs = features.read(request), features.read_plainly(request)
+
+    assert bits(ours.numbers) == bits(theirs.numbers)
+    assert ours == theirs
+
+
+@many
+@given(numbers=st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.25, 0.5, 1.0]) | st.floats(0, 1), min_size=29, max_size=29).map(tuple), seen=st.integers(0, 10**9),
+       script=st.sampled_from([None, "cjk", "indic/thai"]), rungs=st.integers(1, 9), seed=st.integers(0, 5))
+def test_features_are_judged_alike_bit_for_bit(numbers, seen, script, rungs, seed):
+    rng = np.random.default_rng(seed)
+    weights = {name: float(weight) for name, weight in zip(features.NAMES, rng.choice([-1.5, -0.5, -0.5, 0.2, 1.0], 29), strict=True) if weight != 0.2}
+    table = Weights(weights, 0.3, (0.0, 1.0), (-1.0, 2.0), 9)
+    heuristic = Heuristic([f"t{at}" for at in range(rungs)], table if seed else None)
+    ours, theirs = heuristic._judge(numbers, seen, script), heuristic.judge(numbers, seen, script)
+
+    assert heuristic._judge != heuristic.judge
+    assert ours[1] == theirs[1]
+    assert bits(ours[0]) == bits(theirs[0])
+
+
+@many
+@given(data=(wording.map(lambda text: text.encode("utf-8", "replace")) | st.binary(max_size=400)), times=times, more=st.sampled_from([0, 0, 1, 10**6, 2**62]))
+@example(b"\n(a) x\nb. " + b"y" * 3072, 1, 0)
+@example(b"a " * 1537, 1, 0)
+@example(b"a b" * 1024, 1, 0)
+@example(b"", 1, 5)
+def test_the_same_signs_are_counted_bit_for_bit(data, times, more):
+    data *= times
+    guess = shipped_ladder(True)._score.__self__
+
+    assert bits(guess.signs(data, len(data) + more)) == bits(signs.counted(data, len(data) + more))
+    core = ladder._core(Query("", data, len(data) + more, ()))
+    assert guess.core(data) == (0 if core is None else len(core.data))
+
+
+@many
+@given(wording=wording, times=times, tools=st.integers(0, 3))
+@example("Tell me. " * 400, 1, 0)
+def test_the_shipped_guess_is_the_same_bit_for_bit(wording, times, tools):
+    query = Query.of(ChatRequest(Kind.CHAT, b"", "auto", (Message("user", wording * times),), tools=tools))
+
+    assert bits(shipped_ladder(True).row(query).p) == bits(shipped_ladder(False).row(query).p)
+
+
+@cache
+def shipped_ladder(kernel: bool) -> Ladder:
+    return Ladder(read(default_artifact()), kernel=kernel)
+
+
+def bits(numbers) -> bytes:
+    return np.array(numbers, dtype=np.float64).tobytes()

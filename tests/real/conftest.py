@@ -67,6 +67,8 @@ else:
     def calm(roomy: Vllm) -> Vllm:
         """`roomy` when nothing of the test before runs there any more."""
         until = time.monotonic() + 60
-        while roomy.running() and time.monotonic() < until:
+        while left := roomy.running() + roomy.waiting():
+            if time.monotonic() > until:
+                raise RuntimeError(f"{left} requests of the test before still run or wait at {roomy}")
             time.sleep(0.1)
         return roomy

@@ -19,7 +19,7 @@ from home import HOME, MODEL, PYTHON
 
 NAME = "counting"
 """What the engine calls its model."""
-START_TIMEOUT_S = 300.0
+START_TIMEOUT_S = 480.0
 """Thirty seconds on an idle machine; a busy one takes its time."""
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 _ONE_CORE = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_CPU_KVCACHE_SPACE": "1"}
@@ -37,7 +37,7 @@ class Vllm:
 
     def __init__(self, *flags: str, port: int | None = None) -> None:
         self._flags = flags
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self.log = HOME / "logs" / f"vllm-{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.started_in_s = 0.0
@@ -138,6 +138,10 @@ class Vllm:
     def running(self) -> int:
         return int(self.metric("vllm:num_requests_running"))
 
+    def waiting(self) -> int:
+        """In its queue, or set aside for want of cache."""
+        return int(self.metric("vllm:num_requests_waiting"))
+
     def version(self) -> str:
         with urllib.request.urlopen(f"{self.root}/version", timeout=30) as reply:
             said: dict[str, Any] = json.loads(reply.read())
@@ -177,7 +181,7 @@ class Load:
             thread.join(60)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Below the range the kernel hands out for connections: an engine binds it twenty seconds later."""
     for port in _PORTS:
         with socket.socket() as sock:

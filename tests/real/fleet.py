@@ -12,8 +12,8 @@ from pointsman.core.price import GpuPrice
 from pointsman.core.settings import PoolSettings, RouteSettings, SaturationSettings, Settings, TierSettings
 
 PRICE = GpuPrice("RTX 4090", 0.51, 1, 1000.0)
-NEVER = SaturationSettings(waiting=10_000, kv_usage=1.0, probe_share=0.0)
-"""For tests that are not about load."""
+NEVER = SaturationSettings(waiting=10_000, kv_usage=1.1, probe_share=0.0)
+"""For tests that are not about load. A small cache is full now and then, which is 1.0."""
 
 
 def a_pool(name: str, *urls: str, balancer: str = "power_of_two", **endpoint: Any) -> PoolSettings:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import time
 from collections.abc import Iterator
 
 import msgspec
 import pytest
 from client import Client
-from engine import NAME, Vllm
+from engine import NAME, Vllm, free_port
 from fleet import a_fleet, a_pool
 
 from pointsman.core.request import Message
@@ -20,12 +19,6 @@ from pointsman.testing.factories import a_request
 from pointsman.testing.router import RunningRouter
 
 pytest.importorskip("zmq")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +41,12 @@ def numbers(messages: list[dict[str, str]]) -> set[int]:
     return {number for number, _ in read(request).parts}
 
 
-async def until(true, what: str, seconds: float = 20.0) -> float:
+async def until(true, what, seconds: float = 120.0) -> float:
+    """Seconds until it is so. `what()` says what is there instead. So patient: the machine is shared."""
     begun = time.monotonic()
     while not true():
         if time.monotonic() - begun > seconds:
-            raise AssertionError(what)
+            raise AssertionError(what())
         await asyncio.sleep(0.05)
     return time.monotonic() - begun
 
@@ -65,25 +59,35 @@ def test_what_the_engine_keeps_is_known_and_what_it_overwrites_is_forgotten(tell
         pool = a_pool("small", engine.url, engine.url.replace("127.0.0.1", "localhost"), balancer="prefix", kv_events=events, kv_replay=replay)
         async with RunningRouter(a_fleet(pool)) as router, Client() as client:
             follower = router.service._follower
-            memory = router.service.gateway.graph.fleet.pools["small"].memory
+
+            def memory():
+                """Of now: what the engines say of themselves soon after the start makes new pools."""
+                return router.service.gateway.graph.fleet.pools["small"].memory
 
             def knows(messages) -> bool:
-                return any(number in memory._memory(f"small/{i}") for number in numbers(messages) for i in range(2))
+                return any(number in memory()._memory(f"small/{i}") for number in numbers(messages) for i in range(2))
+
+            def saw(what: str) -> str:
+                told = {i: list(memory()._memory(f"small/{i}").numbers) for i in range(2)}
+                sent = {name: sorted(numbers(prompt(name))) for name in ("first", "second", "third", "fourth", "fifth")}
+                picked = [(record.attempts[-1].endpoint, record.outcome) for record in router.records()]
+                return f"{what}: {follower.status()}, known {told}, prompts {sent}, went to {picked}"
 
             first = prompt("first")
             answer = await client.chat(router.url, messages=first, max_tokens=2)
-            assert answer.status == 200
-            believed_s = await until(lambda: follower.counts["believed"] >= 2, f"nothing believed: {follower.status()}")
+            assert answer.status == 200, answer.body
+            believed_s = await until(lambda: follower.counts["believed"] >= 2, lambda: saw("nothing believed"))
             status = follower.status()
-            assert follower.counts["failed"] == 0
-            assert {place["block_tokens"] for place in status["endpoints"].values()} == {128}
-            assert knows(first)
+            assert follower.counts["failed"] == 0, saw("not asked")
+            assert {place["block_tokens"] for place in status["endpoints"].values()} == {128}, status
+            assert knows(first), saw("believed and not known")
             blocks = max(place["blocks"] for place in status["endpoints"].values())
 
             for other in ("second", "third", "fourth", "fifth"):
-                await client.chat(router.url, messages=prompt(other), max_tokens=2)
-            await until(lambda: not knows(first), f"never forgotten: {follower.status()}")
-            assert knows(prompt("fifth"))
+                answer = await client.chat(router.url, messages=prompt(other), max_tokens=2)
+                assert answer.status == 200, answer.body
+            await until(lambda: not knows(first), lambda: saw("never forgotten"))
+            assert knows(prompt("fifth")), saw("the latest is not known")
             measured(f"{blocks} blocks of 128 tokens told, believed {believed_s:.1f} s after sending; four other prompts later forgotten")
 
     asyncio.run(story())
@@ -98,11 +102,13 @@ def test_who_comes_late_is_told_again(telling, measured):
         pool = a_pool("small", engine.url, engine.url.replace("127.0.0.1", "localhost"), balancer="prefix", kv_events=events, kv_replay=replay)
         async with RunningRouter(a_fleet(pool)) as router:
             follower = router.service._follower
-            await until(lambda: follower.status()["endpoints"].get("small/0", {}).get("is_whole"), f"not told again: {follower.status()}")
+            await until(lambda: follower.status()["endpoints"].get("small/0", {}).get("is_whole"), lambda: f"not told again: {follower.status()}")
             held = follower._held["small/0"]
             tokens = await router.service._tokens.of(
-                pool.endpoints[0], a_request(body=msgspec.json.encode({"messages": prompt("early")})), asyncio.get_running_loop().time() + 5)
-            assert len(held.chain(tokens)) == len(tokens) // 128
+                pool.endpoints[0], a_request(body=msgspec.json.encode({"messages": prompt("early")})), asyncio.get_running_loop().time() + 60)
+            # The engine publishes from a thread of its own: the last blocks may come a moment after the answer.
+            await until(lambda: len(held.chain(tokens)) == len(tokens) // 128,
+                        lambda: f"{len(held.chain(tokens))} blocks of {len(tokens)} tokens known: {follower.status()}")
             measured(f"{len(held)} blocks known without a request; a prompt sent past the router found in all of its {len(tokens) // 128}")
 
     asyncio.run(story())

@@ -7,7 +7,7 @@ import time
 
 from client import Client, counted
 from engine import NAME, Load
-from fleet import PRICE, a_fleet, a_pool
+from fleet import NEVER, PRICE, a_fleet, a_pool
 
 from pointsman.core.fleet import EndpointSpec, LoadReport
 from pointsman.core.settings import SaturationSettings
@@ -76,13 +76,15 @@ def test_a_queue_at_the_engine_sends_new_requests_to_the_tier_above_within_three
                     await asyncio.sleep(0.05)
                 began = time.monotonic()
                 diverted = None
-                while diverted is None and time.monotonic() - began < 30:
-                    # A stream that has waited its turn at the full tier shows nothing: only who asks now does.
-                    answer = asyncio.create_task(client.chat(router.url, max_tokens=1))
-                    done, _ = await asyncio.wait({answer}, timeout=0.25)
-                    if done and answer.result().headers.get("x-route-tier-name") == "large":
-                        diverted = time.monotonic() - began
-                assert diverted is not None
+                asked_at: dict[asyncio.Task, float] = {}
+                while diverted is None and time.monotonic() - began < 60:
+                    # When it was asked counts, not when it was answered: a busy machine takes its time with that.
+                    asked_at[asyncio.create_task(client.chat(router.url, max_tokens=1))] = time.monotonic() - began
+                    await asyncio.wait(asked_at, timeout=0.25)
+                    above = [at for task, at in asked_at.items() if task.done() and task.result().headers.get("x-route-tier-name") == "large"]
+                    diverted = min(above, default=None)
+                    await asyncio.sleep(0.05)
+                assert diverted is not None, router.service.state()["tiers"]
                 state = router.service.state()["tiers"]["small"]
                 assert not state["is_fit"]
                 assert state["reason"] in ("waiting", "kv")
@@ -102,8 +104,7 @@ def test_slow_first_tokens_break_the_promise_and_the_tier_above_answers(calm, na
         from pointsman.core.settings import SlaSettings, TierSettings
 
         settings = a_fleet(a_pool("small", calm.url), a_pool("large", narrow.url))
-        promise = TierSettings("small", ("small",), sla=SlaSettings(None, 0.25), saturation=SaturationSettings(
-            waiting=10_000, kv_usage=1.0, probe_share=0.0))
+        promise = TierSettings("small", ("small",), sla=SlaSettings(None, 0.25), saturation=NEVER)
         settings = msgspec.structs.replace(settings, tiers=settings.tiers | {"small": promise})
         async with RunningRouter(settings, polls=True) as router, Client() as client:
             # Far more than there is room for: most wait for their first token.
@@ -113,8 +114,8 @@ def test_slow_first_tokens_break_the_promise_and_the_tier_above_answers(calm, na
             while (await client.chat(router.url, stream=True, max_tokens=1)).headers["x-route-tier-name"] != "large":
                 assert time.monotonic() - began < 3.0
             state = router.service.state()["tiers"]["small"]
-            assert state["reason"] == "ttft"
-            assert [record.escalations[0].reason for record in router.records() if record.escalations][-1] == "sla"
+            assert state["reason"] == "ttft", state
+            assert [record.escalations[0].reason for record in router.records() if record.escalations][-1] == "sla", state
             measured(f"{state['detail']}; next request to the tier above after {time.monotonic() - began:.2f} s")
 
     asyncio.run(story())

@@ -12,7 +12,7 @@ from pointsman.classify import gate as gates
 from pointsman.classify.fixed import Pinned, RandomSplit
 from pointsman.classify.heuristic import Heuristic
 from pointsman.classify.pipeline import Outcome, Pipeline
-from pointsman.classify.policy import Allowances, by_price, candidates, choose, nearest
+from pointsman.classify.policy import Allowances, by_price, candidates, choose, in_order, nearest
 from pointsman.classify.prices import are_always_in_one_order, input_tokens, output_tokens, tariff, tier_usd
 from pointsman.classify.priors import Priors, shifted, told
 from pointsman.classify.published import Published
@@ -89,6 +89,8 @@ class Decider:
         self._gate = gates.Memory((settings.pools[name] for tier in tiers for name in tier.pools), lambda needs, allowed: tuple(
             gates.check(needs, tier, settings.pools, allowed) for tier in tiers))
         self._splits = {stage.name: stage for stage in built if isinstance(stage, RandomSplit)}
+        # Of the gate's last answer, which the memory of the gate gives again and again: the order of typical prices.
+        self._ordered: tuple[tuple[GateView, ...], Sequence[str]] = ((), ())
         self._terms = Terms(self.target)
         self._allowances = _allowances(route, settings, classifier, self.prices)
         self._not_asked = {stage.name: StageView(stage.name, "skipped", NOT_ASKED, 0.0) for stage in self.consulting}
@@ -107,9 +109,8 @@ class Decider:
         said = self.pipeline.run(request)
         self._seen.forget()
         decision = self._settled(request, said, views, terms, started)
-        if self.consulting and not all(self.asks(stage, decision) for stage in self.consulting):
-            skipped = [self._not_asked[stage.name] for stage in self.consulting if not self.asks(stage, decision)]
-            decision = msgspec.structs.replace(decision, stages=(*decision.stages, *skipped))
+        if self.consulting and (unasked := [view for stage in self.consulting if (view := self._unasked(stage, decision)) is not None]):
+            decision = msgspec.structs.replace(decision, stages=(*decision.stages, *unasked))
         return decision
 
     def terms(self, quality: float | None = None, allowed: Collection[str] | None = None) -> Terms:
@@ -119,8 +120,12 @@ class Decider:
         return Terms(target, allowed)
 
     def asks(self, stage: ConsultingStage, decision: Decision) -> bool:
-        """The decision hangs on so little that this stage may change it."""
-        return stage.wants(decision)
+        """The decision hangs on so little that this stage may change it, and it has not been told yet why it was not asked."""
+        return stage.wants(decision) and stage.name not in [view.stage for view in decision.stages]
+
+    def _unasked(self, stage: ConsultingStage, decision: Decision) -> StageView | None:
+        """Why this stage will not be asked, as far as that is known; None = it may be."""
+        return stage.refusal(decision) if stage.wants(decision) else self._not_asked[stage.name]
 
     def reconsidered(self, request: ChatRequest, decision: Decision, said: StageResult, view: StageView, terms: Terms) -> Decision:
         """The decision with what a consulting stage said of it; `None` only adds its view."""
@@ -156,7 +161,8 @@ class Decider:
                 scores = shifted(scores, offsets) if offsets else scores
                 usd = self._usd(request, scores, terms)
                 cost = self._with_waiting(usd, terms) if terms.ttft_s else usd
-                choice = choose(scores, views, terms.target, usd, self.route.name, self.route.default_tier, cost, self._rehearsed(said.views))
+                choice = choose(scores, views, terms.target, usd, self.route.name, self.route.default_tier, cost, self._rehearsed(said.views),
+                                self._order(views) if cost is self.prices else None)
                 tier, reason, confidence, pool = choice.tier, choice.reason, choice.confidence, None
                 margin, dominated = (choice.margin if choice.margin < inf else None), choice.dominated
                 by = "policy"
@@ -205,6 +211,12 @@ class Decider:
             out = made if expected is None else expected if request.max_tokens is None else min(expected, request.max_tokens)
             usd[tier] = found.usd(given, out, held_tokens(request, given) if tier == terms.held else 0.0)
         return usd
+
+    def _order(self, views: tuple[GateView, ...]) -> Sequence[str]:
+        """The tiers that fit, the one with the lowest typical price first."""
+        if self._ordered[0] is not views:
+            self._ordered = (views, in_order(views, self.prices))
+        return self._ordered[1]
 
     def _with_waiting(self, usd: Mapping[str, float | None], terms: Terms) -> Mapping[str, float | None]:
         """Dollars, and what the wait for the first token is worth. A tier that nobody has measured must be tried to be known."""

@@ -9,10 +9,13 @@ business hours?" hard. Turns, tools, schema and images are counted, their text i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import log2
 
 import msgspec
 
+from pointsman.classify import signals as wording
+from pointsman.classify.kernel.build import found as kernel_found
 from pointsman.classify.signals import found
 from pointsman.classify.subject import Subject, subject
 from pointsman.core.request import ChatRequest
@@ -27,9 +30,16 @@ NAMES: tuple[str, ...] = (
 )
 """Feature names, in the order of a vector."""
 
+SCRIPTS = ("latin", "cjk", "cyrillic", "arabic/hebrew", "indic/thai")
+"""What most letters of a text may be, in the order of the kernel's numbers for them."""
+
 _SAME = ("code", "code_error", "algorithm", "latex", "maths", "equation", "units", "steps", "analysis", "thorough",
          "puzzle", "writing", "expert", "choices")
 """Signals that are features as they stand: 1 when found. In a fixed order, so that sums are bit for bit the same."""
+
+ORDER: tuple[str, ...] = (*_SAME, "code_task", "proof", "constraints", "question", "daily", "greeting", "simple_task",
+                          "length", "lines", "numbers", "asks", "turns", "tools", "schema", "images")
+"""The order in which features are found, and added up."""
 
 _CONDITIONS = frozenset(("demands", "bounds", "givens", "exclusions"))
 """Kinds of conditions a task may set."""
@@ -65,22 +75,43 @@ _INDIC_THAI = b"\xe0"
 class Features(msgspec.Struct, frozen=True, gc=False):
     """What was read from a request."""
 
-    values: dict[str, float]
-    """Only those that are not 0; names of `NAMES`."""
+    numbers: tuple[float, ...]
+    """In the order of `NAMES`."""
     tokens: int
     """Estimated tokens of the last user text, all of it."""
     script: str
-    """`latin`, `cjk`, `cyrillic`, `arabic/hebrew`, `indic/thai` or `other`: what most letters are."""
+    """One of `SCRIPTS`."""
     turns: int
     """User turns, this one included."""
 
+    @property
+    def values(self) -> dict[str, float]:
+        """Only those that are not 0, in the order of `ORDER`."""
+        numbers = self.numbers
+        return {name: value for name, at in _PLACES if (value := numbers[at])}
+
     def vector(self) -> list[float]:
         """Dense, in the order of `NAMES`."""
-        return [self.values.get(name, 0.0) for name in NAMES]
+        return list(self.numbers)
+
+
+_PLACES = tuple((name, NAMES.index(name)) for name in ORDER)
+_ZEROS = (0.0,) * len(NAMES)
 
 
 def read(request: ChatRequest, about: Subject | None = None) -> Features:
-    """The features of a request; `about` spares reading the subject twice."""
+    """The features of a request; `about` spares reading the subject twice. With the kernel where there is one: the same numbers."""
+    if _looks is None:
+        return read_plainly(request, about)
+    about = subject(request) if about is None else about
+    turns = _turns(request)
+    numbers, tokens, script = _looks(about.data, wording.mask(about.data), len(about.text), about.chars, about.cut, turns, request.tools,
+                                     request.needs.json_schema, request.images)
+    return Features(numbers, tokens, SCRIPTS[script], turns)
+
+
+def read_plainly(request: ChatRequest, about: Subject | None = None) -> Features:
+    """As `read`, without the kernel: this is what the kernel must agree with."""
     about = subject(request) if about is None else about
     tokens, script = _tokens(about)
     signals = found(about.data)
@@ -90,8 +121,9 @@ def read(request: ChatRequest, about: Subject | None = None) -> Features:
     if "reckon" in signals and numbers >= _PROBLEM_NUMBERS and tokens >= _PROBLEM_TOKENS:
         values.pop("daily", None)
     _measure(values, about.data, tokens, numbers)
-    turns = _count(values, request)
-    return Features(values, tokens, script, turns)
+    turns = _turns(request)
+    _count(values, request, turns)
+    return Features(tuple(map(values.get, NAMES, _ZEROS)), tokens, script, turns)
 
 
 def estimate_tokens(text: str) -> int:
@@ -153,12 +185,17 @@ def _measure(values: dict[str, float], data: bytes, tokens: int, numbers: int) -
         values["asks"] = min(1.0, (asks - 1) / 4)
 
 
-def _count(values: dict[str, float], request: ChatRequest) -> int:
-    """The request's structure."""
+def _turns(request: ChatRequest) -> int:
+    """How often the user has spoken."""
     turns = 0
     for message in request.messages:
         if message.role == "user":
             turns += 1
+    return turns
+
+
+def _count(values: dict[str, float], request: ChatRequest, turns: int) -> None:
+    """The request's structure."""
     if turns > 1:
         values["turns"] = min(1.0, log2(turns) / 5)
     if request.tools:
@@ -167,7 +204,6 @@ def _count(values: dict[str, float], request: ChatRequest) -> int:
         values["schema"] = 1.0
     if request.images:
         values["images"] = 1.0
-    return turns
 
 
 def _tokens(about: Subject) -> tuple[int, str]:
@@ -198,3 +234,15 @@ def _script(data: bytes, chars: int) -> str:
 def _share(data: bytes, leads: bytes) -> int:
     """How many characters of UTF-8 `data` start with one of these bytes."""
     return len(data) - len(data.translate(None, leads))
+
+
+def _compiled() -> Callable[..., tuple[tuple[float, ...], int, int]] | None:
+    """The kernel's reading of a request; None where there is no kernel, or one that knows other signals and features."""
+    kernel = kernel_found().module
+    if kernel is None or kernel.signals != wording.NAMES or kernel.features != NAMES:
+        return None
+    looks: Callable[..., tuple[tuple[float, ...], int, int]] = kernel.looks
+    return looks
+
+
+_looks = _compiled()

@@ -84,10 +84,16 @@ class Memory(Generic[T]):
         self._room = min((c for pool in pools if (c := pool.capabilities.context) is not None), default=inf)
         self._ask = ask
         self._said: dict[tuple[bool, tuple[Any, ...], frozenset[str] | None], T] = {}
+        # Of a request that needs nothing but room, as nearly every one: its key would take longer than the rest.
+        self._plain: T | None = None
 
     def __call__(self, needs: Needs, allowed: Collection[str] | None) -> T:
         if needs.context > self._room:
             return self._ask(needs, allowed)
+        if allowed is None and needs.context > 0 and not (needs.tools or needs.json_schema or needs.vision or needs.logprobs or needs.dialect):
+            if self._plain is None:
+                self._plain = self._ask(needs, allowed)
+            return self._plain
         # Of the context, which comes first, only whether it is there.
         key = (needs.context > 0, msgspec.structs.astuple(needs)[1:], None if allowed is None else frozenset(allowed))
         said = self._said.get(key)

@@ -12,18 +12,23 @@ say `calibrated: false`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
 from math import exp, log
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from pointsman.classify.features import NAMES, Features
+from pointsman.classify.features import NAMES, ORDER, Features
+from pointsman.classify.kernel.build import found
 from pointsman.classify.seen import Seen
 from pointsman.core.decision import Refine, Scores, StageResult, TierScore
 from pointsman.core.request import ChatRequest
+
+if TYPE_CHECKING:
+    from pointsman.classify.kernel import _kernel
 
 _WORDS = {
     "length": "length", "lines": "many lines", "numbers": "many numbers", "asks": "several questions", "code": "code",
@@ -71,44 +76,64 @@ class Heuristic:
         """`seen` is shared with the other stages of its pipeline, so that nothing is read twice."""
         self._table = shipped_table() if table is None else table
         self._seen = seen
-        self._rungs = tuple(zip(ladder, _offsets(self._table, len(ladder)), strict=True))
+        self._ladder, self._offsets = tuple(ladder), tuple(_offsets(self._table, len(ladder)))
+        self._judge = _compiled(self._table, self._offsets) or self.judge
 
     def classify(self, request: ChatRequest, so_far: StageResult) -> StageResult:
         """Refine with a score per tier, or None."""
         seen = (Seen() if self._seen is None else self._seen).of(request)[1]
         if seen is None:
             return None
-        hard = self.difficulty(seen)
-        scores, evidence = {}, self._table.evidence
-        for tier, offset in self._rungs:
-            p = 1 / (1 + exp(hard - offset))
-            scores[tier] = TierScore(p, p, evidence)
-        return Refine(Scores(scores, calibrated=False), self._reason(seen, hard))
+        script = seen.script
+        p, reason = self._judge(seen.numbers, seen.tokens, None if script == "latin" else script)
+        evidence = self._table.evidence
+        return Refine(Scores({tier: TierScore(one, one, evidence) for tier, one in zip(self._ladder, p, strict=True)}, calibrated=False), reason)
 
     def difficulty(self, seen: Features) -> float:
         """In logits: higher is harder. 0 is where the first rung just clears 0.8 (see the table's provenance)."""
+        return self._difficulty(seen.numbers)
+
+    def judge(self, numbers: Sequence[float], tokens: int, script: str | None) -> tuple[tuple[float, ...], str]:
+        """P(acceptable) of every rung, and why. The kernel's method of this name says the same; this one serves where there is none."""
+        hard = self._difficulty(numbers)
+        return tuple(1 / (1 + exp(hard - offset)) for offset in self._offsets), self._reason(numbers, tokens, script, hard)
+
+    def _difficulty(self, numbers: Sequence[float]) -> float:
         weights = self._table.weights
         total = self._table.bias
-        for name, value in seen.values.items():
-            total += weights.get(name, 0.0) * value
+        for name, at in _PLACES:
+            if value := numbers[at]:
+                total += weights.get(name, 0.0) * value
         return total
 
-    def _reason(self, seen: Features, hard: float) -> str:
+    def _reason(self, numbers: Sequence[float], tokens: int, script: str | None, hard: float) -> str:
         """`looks easy: a short question; about 9 tokens`: the direction, its strongest signs, the length."""
-        rungs = self._rungs
+        offsets = self._offsets
         clear = hard + _CLEARS
-        look = "easy" if clear <= rungs[0][1] else "hard" if clear > rungs[len(rungs) // 2][1] else "middling"
+        look = "easy" if clear <= offsets[0] else "hard" if clear > offsets[len(offsets) // 2] else "middling"
         weights, sign = self._table.weights, 1.0 if look == "easy" else -1.0
-        parts = [(sign * weights[name] * value, name) for name, value in seen.values.items()
-                 if name != "length" and name in weights]
-        if len(parts) > 1:
-            parts.sort(key=_part)
+        parts = [(sign * weights[name] * value, name) for name, at in _PLACES
+                 if (value := numbers[at]) and name != "length" and name in weights]
+        parts.sort(key=itemgetter(0))
         signs = [_WORDS[name] for part, name in parts[:3] if part < -0.1]
-        script = "" if seen.script == "latin" else f" ({seen.script})"
-        return f"looks {look}: {', '.join(signs) or 'nothing special'}; about {seen.tokens} tokens{script}"
+        where = "" if script is None else f" ({script})"
+        return f"looks {look}: {', '.join(signs) or 'nothing special'}; about {tokens} tokens{where}"
 
 
-_part = itemgetter(0)
+_PLACES = tuple((name, NAMES.index(name)) for name in ORDER)
+
+
+def _compiled(table: Table, offsets: tuple[float, ...]) -> Callable[[Sequence[float], int, str | None], tuple[tuple[float, ...], str]] | None:
+    """The kernel with this table in it; None where there is no kernel, or one of other features."""
+    kernel = found().module
+    if kernel is None or kernel.features != NAMES or not 1 <= len(offsets) <= kernel.MOST_PLACES:
+        return None
+    weights = table.weights
+    made: _kernel.Heuristic = kernel.Heuristic(
+        weights=tuple(float(weights.get(name, 0.0)) for name in NAMES), order=tuple(at for _, at in _PLACES),
+        words=tuple(_WORDS[name] if name in weights and name != "length" else None for name in NAMES),
+        offsets=offsets, bias=float(table.bias), clears=_CLEARS)
+    return made.judge
 
 
 def _offsets(table: Table, rungs: int) -> list[float]:

@@ -6,7 +6,7 @@ whatever the pattern. One set of fifty patterns costs about what one pattern cos
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import re2
@@ -33,10 +33,11 @@ class PatternSet:
             self._set.Add(pattern)
         # Matches everything. When it is not among the hits, the set's automaton ran out of memory and its
         # (empty) answer means nothing: then each pattern is asked by itself.
-        self._sentinel = self._set.Add("")
+        self.sentinel: int = self._set.Add("")
         self._set.Compile()
         # The library's own Set.Match is a Python function around this one, for texts that are str.
-        self._match = getattr(self._set, "_set", self._set).Match
+        self.match: Callable[[bytes], list[int]] = getattr(self._set, "_set", self._set).Match
+        """As `hits`, with the sentinel among them. Without it the others mean nothing: ask `hits`."""
         self.fallbacks = 0
 
     def __len__(self) -> int:
@@ -44,8 +45,8 @@ class PatternSet:
 
     def hits(self, data: bytes) -> list[int]:
         """Indices of the patterns that occur in `data` (UTF-8), in no particular order."""
-        found: list[int] = self._match(data)
-        if self._sentinel in found:
+        found = self.match(data)
+        if self.sentinel in found:
             return found
         self.fallbacks += 1
         return [index for index, pattern in enumerate(self._each) if pattern.search(data)]

@@ -39,29 +39,26 @@ class Pipeline:
         views: list[StageView] = []
         so_far: Refine | None = None
         by = ""
+        now = self._now
+        started = now()
         for index, stage in enumerate(self.stages):
-            said, view = self._ask(stage, request, so_far)
-            views.append(view)
-            if isinstance(said, Decide):
-                views.extend(StageView(late.name, "skipped", f"{stage.name} decided", 0.0)
-                             for late in self.stages[index + 1:])
-                return Outcome(said, stage.name, tuple(views), so_far)
-            if said is not None:
-                so_far, by = said, stage.name
+            name = stage.name
+            try:
+                said = stage.classify(request, so_far)
+            except Exception as exc:  # noqa: BLE001 - a sick stage only abstains
+                ended = now()
+                views.append(StageView(name, "failed", f"{type(exc).__name__}: {exc}"[:200], ended - started))
+                started = ended
+                continue
+            ended = now()
+            took, started = ended - started, ended
+            if isinstance(said, Refine):
+                views.append(StageView(name, "refined", said.reason, took, said.scores))
+                so_far, by = said, name
+            elif isinstance(said, Decide):
+                views.append(StageView(name, "decided", said.reason, took, None, said.target))
+                views.extend(StageView(late.name, "skipped", f"{name} decided", 0.0) for late in self.stages[index + 1:])
+                return Outcome(said, name, tuple(views), so_far)
+            else:
+                views.append(StageView(name, "abstained", "nothing to say", took))
         return Outcome(so_far, by, tuple(views), so_far)
-
-    def _ask(self, stage: Stage, request: ChatRequest, so_far: Refine | None) -> tuple[StageResult, StageView]:
-        started = self._now()
-        try:
-            said = stage.classify(request, so_far)
-        except Exception as exc:  # noqa: BLE001 - a sick stage only abstains
-            reason = f"{type(exc).__name__}: {exc}"[:200]
-            return None, StageView(stage.name, "failed", reason, self._now() - started)
-        took = self._now() - started
-        match said:
-            case Decide():
-                return said, StageView(stage.name, "decided", said.reason, took, None, said.target)
-            case Refine():
-                return said, StageView(stage.name, "refined", said.reason, took, said.scores)
-            case _:
-                return None, StageView(stage.name, "abstained", "nothing to say", took)

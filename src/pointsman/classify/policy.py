@@ -62,20 +62,22 @@ class Bar(msgspec.Struct, frozen=True, gc=False):
 
 def choose(
     scores: Scores, gate: Sequence[GateView], target: QualityTarget, usd: Dollars, route: str = "", reference: str = "",
-    cost: Dollars | None = None, allowances: Allowances = MappingProxyType({}),
+    cost: Dollars | None = None, allowances: Allowances = MappingProxyType({}), order: Sequence[str] | None = None,
 ) -> Choice:
     """The cheapest fitting tier that reaches the target. Raises NothingFits when no tier passes the gate.
 
     `gate` has one view per tier in ladder order; a tier without a score never clears. `reference` is the tier that a
     relative target is relative to; when it does not fit or has no score, the best that fits takes its place. `cost` orders
-    the tiers where more than dollars counts; None = dollars do. `allowances`: where the artifact was rehearsed.
+    the tiers where more than dollars counts; None = dollars do. `allowances`: where the artifact was rehearsed. `order`: the
+    fitting tiers, cheapest first, where that is known already.
     """
-    fitting = [view.tier for view in gate if view.fits]
-    if not fitting:
+    if order is None:
+        order = in_order(gate, usd if cost is None else cost)
+    if not order:
         raise nothing_fits(route, gate)
     by_tier = scores.by_tier
-    known = [tier for tier in by_price(fitting, usd if cost is None else cost) if tier in by_tier]
-    is_only = len(fitting) == 1
+    known = [tier for tier in order if tier in by_tier]
+    is_only = len(order) == 1
     if not known:
         tier = nearest(reference, gate, route)
         return Choice(tier, "the classifier knows no tier that fits", 0.0, is_only)
@@ -84,21 +86,22 @@ def choose(
     if not within:
         return _cheapest(known, by_tier, target, is_only, dominated)
     if target.wants_best:
-        return _best(within, scores, fitting, "asked for the best", target, is_only, dominated)
+        return _best(within, scores, gate, "asked for the best", target, is_only, dominated)
     bar = bar_of(scores, known, target, reference, allowances)
-    margin = inf
+    margin, height, absolute = inf, bar.height, bar.allowance is None
     for tier in within:
         score = by_tier[tier]
-        held = bar.held(score)
+        held = score.lower if absolute else score.p
         if tier != bar.reference:
-            margin = min(margin, abs(held - bar.height))
-        if held >= bar.height or tier == bar.reference:
+            off = abs(held - height)
+            margin = off if off < margin else margin
+        if held >= height or tier == bar.reference:
             reason = _why(score, tier, by_tier, bar, target)
             return Choice(tier, reason if target.max_usd is None else reason + _within(target.max_usd), score.p, is_only, margin, dominated)
     why = f"no fitting tier reaches {target.quality:g}"
     if bar.reference:
         why = f"no fitting tier reaches {target.quality:g} of {bar.reference}"
-    choice = _best(within, scores, fitting, why, target, is_only, dominated)
+    choice = _best(within, scores, gate, why, target, is_only, dominated)
     return msgspec.structs.replace(choice, margin=min(margin, choice.margin))
 
 
@@ -149,11 +152,11 @@ def _candidate(view: GateView, score: TierScore | None, bar: Bar | None, usd: Do
         bar is not None and bar.allowance is not None)
 
 
-def _best(within: list[str], scores: Scores, fitting: list[str], why: str, target: QualityTarget, is_only: bool,
+def _best(within: list[str], scores: Scores, gate: Sequence[GateView], why: str, target: QualityTarget, is_only: bool,
           dominated: tuple[str, ...]) -> Choice:
     """The best score of those within the budget. Ties: the cheapest of calibrated scores, else the highest rung."""
     by_tier = scores.by_tier
-    order = within if scores.calibrated else [tier for tier in reversed(fitting) if tier in within]
+    order = within if scores.calibrated else [view.tier for view in reversed(gate) if view.tier in within]
     best = max(order, key=lambda tier: by_tier[tier].p)
     p = by_tier[best].p
     margin = min((p - by_tier[tier].p for tier in order if tier != best), default=inf)
@@ -235,6 +238,11 @@ def nothing_fits(route: str, gate: Sequence[GateView]) -> NothingFits:
     lacking = "; ".join(f"{view.tier}: {view.reason}" for view in gate)
     return NothingFits(f"no tier of route {route!r} can serve this request ({lacking or 'its ladder is empty'}); "
                        "ask for less or add a tier that can", param="model")
+
+
+def in_order(gate: Sequence[GateView], cost: Dollars) -> list[str]:
+    """The tiers that fit, cheapest first."""
+    return by_price([view.tier for view in gate if view.fits], cost)
 
 
 def by_price(tiers: list[str], usd: Dollars) -> list[str]:

@@ -63,7 +63,7 @@ class _Look:
 
     def user_hits(self) -> frozenset[int]:
         if self._user_hits is None:
-            about = subject(self.request, RULE_BYTES)
+            about = subject(self.request, RULE_BYTES, as_sent=True)
             self._chars = about.chars
             self._user_hits = frozenset(self._user.hits(about.data))
         return self._user_hits

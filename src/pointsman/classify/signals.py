@@ -11,6 +11,7 @@ The core signals also know Chinese, Japanese, Korean, Spanish, French, German, P
 
 from __future__ import annotations
 
+from pointsman.classify.kernel.build import found as kernel_found
 from pointsman.classify.patterns import PatternSet
 
 _TASK = r"(?:[^ \n]+ ){0,2}"
@@ -246,34 +247,58 @@ ASKING_BYTES = 400
 """Head, and again tail, in which `_ASKING` is looked for: people ask before or after what they paste."""
 
 
+NAMES = tuple(SIGNALS)
+"""Signals in the order of the bits of a mask."""
+_BITS = {name: 1 << at for at, name in enumerate(NAMES)}
+
+
+_WHOLE = 63
+"""The bit that says that a set has answered."""
+
+
 class _Signals:
     """Some signals as one pattern set. Small automata are built faster than their product would be."""
 
     def __init__(self, *names: str) -> None:
         self._set = PatternSet([pattern for name in names for pattern in SIGNALS[name]])
         # One more than patterns: a set's last hit is its own and means nothing.
-        self._owners = (*(name for name in names for _ in SIGNALS[name]), "")
+        self._bits = (*(_BITS[name] for name in names for _ in SIGNALS[name]), 0)
+        self.match = self._set.match
+        self.numbers = bytes(NAMES.index(name) for name in names for _ in SIGNALS[name]) + bytes((_WHOLE,))
+        """Of each pattern the signal, of the set's own hit `_WHOLE`: for the kernel."""
 
-    def add(self, data: bytes, names: set[str]) -> None:
-        """Adds the names of those that occur, and ""."""
-        owners = self._owners
+    def mask(self, data: bytes) -> int:
+        """Which of them occur."""
+        bits, said = self._bits, 0
         for hit in self._set.hits(data):
-            names.add(owners[hit])
+            said |= bits[hit]
+        return said
 
 
 _ABOUT = _Signals(*(name for name in SIGNALS if name not in _ASKING and name not in _CANCELLED))
 _ASKED = _Signals(*_ASKING)
-_CANCELS = tuple((_Signals(name), cancelled) for name, cancelled in _CANCELLED.items())
+_CANCELS = tuple((_Signals(name), sum(_BITS[one] for one in cancelled)) for name, cancelled in _CANCELLED.items())
+_CANCELLABLE = sum(bits for _, bits in _CANCELS)
+_ALL = (1 << len(NAMES)) - 1
+_mask_of = None if kernel_found().module is None else kernel_found().module.mask_of
+
+
+def mask(data: bytes) -> int:
+    """The signals that occur in `data` (UTF-8): bit i for the i-th of `NAMES`."""
+    asking = data if len(data) <= 2 * ASKING_BYTES else data[:ASKING_BYTES] + b"\n" + data[-ASKING_BYTES:]
+    if _mask_of is None:
+        said = _ABOUT.mask(data) | _ASKED.mask(asking)
+    else:
+        about, asked = _mask_of(_ABOUT.match(data), _ABOUT.numbers), _mask_of(_ASKED.match(asking), _ASKED.numbers)
+        said = (about | asked) & _ALL if about & asked > _ALL else _ABOUT.mask(data) | _ASKED.mask(asking)
+    if said & _CANCELLABLE:
+        for signals, cancelled in _CANCELS:
+            if said & cancelled:
+                said |= signals.mask(asking)
+    return said
 
 
 def found(data: bytes) -> set[str]:
     """Names of the signals that occur in `data` (UTF-8)."""
-    asking = data if len(data) <= 2 * ASKING_BYTES else data[:ASKING_BYTES] + b"\n" + data[-ASKING_BYTES:]
-    names: set[str] = set()
-    _ABOUT.add(data, names)
-    _ASKED.add(asking, names)
-    for signals, cancelled in _CANCELS:
-        if not names.isdisjoint(cancelled):
-            signals.add(asking, names)
-    names.discard("")
-    return names
+    said = mask(data)
+    return {name for name, bit in _BITS.items() if said & bit}

@@ -3,6 +3,9 @@
 Coding harnesses and agents put reminders, environment listings and tool results into user turns. A classifier
 that reads those learns about the harness and not about the question, so they are set aside first.
 
+Why are runs of blanks taken as one, and capitals alone read as sentences? Patterns and counts go by both: two blanks after each word
+would move one decision in ten (`spacing`, `casing`). Rules are the operator's own, and go by what was sent.
+
 Why a window? A pasted megabyte must cost what a page costs. Classifiers read 8 KiB of head and 8 KiB of tail;
 rules, which look for one marker, read twice that. The rest is counted only.
 """
@@ -14,6 +17,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pointsman.classify.casing import cased
+from pointsman.classify.spacing import evened
 from pointsman.core.request import ChatRequest, Message
 
 CLASSIFIER_BYTES = 8 * 1024
@@ -58,7 +63,8 @@ class Subject(msgspec.Struct, frozen=True, gc=False):
     data: bytes
     """`text` as UTF-8."""
     chars: int
-    """Characters of the whole text that `text` was cut from, harness blocks not counted."""
+    """Characters of the whole text that `text` was cut from, harness blocks not counted, runs of blanks inside a line as one: of a
+    text of many pages going by its ends."""
     cut: bool
     """Something in the middle was left out."""
 
@@ -66,8 +72,8 @@ class Subject(msgspec.Struct, frozen=True, gc=False):
         return not self.text
 
 
-def subject(request: ChatRequest, window_bytes: int = CLASSIFIER_BYTES) -> Subject:
-    """The last user text with real words in it, its head and tail of `window_bytes` each."""
+def subject(request: ChatRequest, window_bytes: int = CLASSIFIER_BYTES, *, as_sent: bool = False) -> Subject:
+    """The last user text with real words in it, its head and tail of `window_bytes` each. `as_sent`: with the writer's blanks and case."""
     for message in reversed(request.messages):
         if message.role == "user":
             text = message.text
@@ -75,11 +81,13 @@ def subject(request: ChatRequest, window_bytes: int = CLASSIFIER_BYTES) -> Subje
                 if not (text := text.strip()):
                     continue
                 data = text.encode("utf-8", "replace")
+                if not as_sent and (plain := cased(evened(text, data), data)) is not text:
+                    text, data = plain, plain.encode("utf-8", "replace")
                 if len(data) <= 2 * window_bytes:
                     return Subject(text, data, len(text), False)
             text, chars = own_words(text)
             if text:
-                return _cut(text, chars, window_bytes)
+                return _cut(text, chars, window_bytes) if as_sent else _plain(text, chars, window_bytes)
     return Subject("", b"", 0, False)
 
 
@@ -167,6 +175,17 @@ def _unwrapped(text: str) -> str:
         return text
     inside = [found.group(2) for found in _OWN.finditer(text)]
     return "\n".join(inside) if any(part.strip() for part in inside) else text
+
+
+def _plain(text: str, chars: int, size: int) -> Subject:
+    """As `_cut`, without the writer's habits. Of a long text only as much is evened as may be shown, twice over."""
+    about = _cut(text, chars, size)
+    if evened(about.text, about.data) is not about.text:
+        seen = text if len(text) <= 4 * size else f"{text[:2 * size]}\n{text[-2 * size:]}"
+        even = evened(seen, seen.encode("utf-8", "replace"))
+        about = _cut(even, max(len(even), chars - round((len(seen) - len(even)) * chars / len(seen))), size)
+    plain = cased(about.text, about.data)
+    return about if plain is about.text else Subject(plain, plain.encode("utf-8", "replace"), about.chars, about.cut)
 
 
 def _cut(text: str, chars: int, window_bytes: int) -> Subject:

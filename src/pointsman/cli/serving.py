@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 import uvloop
 from rich.console import Console
 
+from pointsman.cli.huge_pages import keep_gathered
 from pointsman.config.watch import Seen, WatchedFiles
 from pointsman.core.settings import Settings
 from pointsman.core.verifying import HttpCheck
@@ -117,12 +118,14 @@ async def _run(make: Callable[[], Service], console: Console, watched: WatchedFi
         _banner(console, service)
     else:
         _log.info("serving on http://%s:%d/v1, admin on port %d", service.settings.server.host, service.port, service.admin_port)
+    gathering = loop.create_task(keep_gathered()) if service.serves else None
     watching = loop.create_task(_keep_watch(watched, service)) if watched is not None else None
     left = loop.create_task(service.failed.wait())
     left.add_done_callback(lambda _: stop.set())
     await stop.wait()
-    if watching is not None:
-        watching.cancel()
+    for task in (watching, gathering):
+        if task is not None:
+            task.cancel()
     service.drain()
     if service.in_flight:
         _log.info("draining: %d request(s) under way; signal again to cut them", service.in_flight)

@@ -69,8 +69,13 @@ def described(found: Trained) -> dict[str, Any]:
         "artifact": str(found.artifact.path), "version": found.artifact.version, "shape": found.dataset.shape,
         "rows": len(found.table), "models": found.table.models, "embedder": found.embedder, "why_static": found.why_static,
         "notes": found.dataset.notes, "findings": [{"level": one.level, "code": one.code, "text": one.text} for one in found.findings],
-        "held_out": found.picture,
+        "differences": differences(found), "held_out": found.picture,
     }
+
+
+def differences(found: Trained) -> float:
+    """How far differences between models are believed, by the stack that believes least; 1 = all that was fitted."""
+    return min(float(stack.get("differences", 1.0)) for stack in found.artifact.manifest["stacks"].values())
 
 
 def _show(found: Trained) -> None:
@@ -85,6 +90,9 @@ def _show(found: Trained) -> None:
     screen.print()
     used = "static embeddings and n-grams" if found.embedder == "static" else f"{found.embedder}, static embeddings and n-grams"
     screen.print(f"{found.artifact.path}: version {found.artifact.version}, {len(found.table.models)} models, {len(found.table):,} rows, {used}")
+    if (share := differences(found)) < 1:
+        screen.print(Text(f"differences between models from query to query are believed to {share:.0%}: so much of them came true on held-out rows for "
+                          "sure; more labels tell more", style="dim"))
     if found.embedder == "static" and found.why_static:
         screen.print(Text(f"sentence embeddings would know more: {found.why_static}", style="dim"))
     screen.print(Text(f"next: pointsman evaluate NEW_DATA --artifact {found.artifact.path}, then name it in the configuration:\n"

@@ -33,7 +33,7 @@ from pointsman.core.settings import (
     TierSettings,
 )
 
-NEEDS_RESTART: Final = ("server.host", "server.port", "server.workers", "admin", "records.path")
+NEEDS_RESTART: Final = ("server.host", "server.port", "server.workers", "admin", "records.path", "records.flush")
 """What a reload reads but cannot change: sockets are bound and the store is open."""
 
 _SECRET = "secret:"
@@ -163,7 +163,7 @@ def plain(settings: Settings) -> dict[str, Any]:
         "admin": {"host": admin.host, "port": admin.port, "token": _digest(admin.token), "token_file": admin.token_file,
                   "notice_key": _digest(admin.notice_key)},
         "auth": {"keys": [_key(key) for key in settings.keys]},
-        "records": {"path": settings.records.path, "content": settings.records.content},
+        "records": {"path": settings.records.path, "content": settings.records.content, "flush": settings.records.flush},
         "polling": {"every": _time(settings.polling.every_s), "timeout": _time(settings.polling.timeout_s),
                     "stale_after": _time(settings.polling.stale_after_s)},
         "classifier": {

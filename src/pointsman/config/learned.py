@@ -26,8 +26,9 @@ class Classifier(Section):
     """How long a decision waits for it; late counts as abstained, and the static scores decide. 10ms: below the noise of a network,
     and twice what the embedder needs for an ordinary prompt."""
     sentence_cpu: float = Field(default=0.05, gt=0, le=1, allow_inf_nan=False)
-    """Share of one core that it may use in each process, averaged over some seconds; what goes beyond is decided by the static scores.
-    0.05: ten or so vectors a second for ever and a hundred at once, while a busy router keeps its core for requests."""
+    """Share of one core that it may use in each process, averaged over some seconds and counted in time of the processor; what goes beyond
+    is decided by the static scores, and so is everything while the router needs nine tenths of its core or more for requests. 0.05: ten
+    or so vectors a second for ever and a hundred after a quiet time, which a router that is not full does not feel."""
     remote: RemoteEmbedder = RemoteEmbedder()
     """The embedder elsewhere that `sentence: remote` means."""
     models: dict[Name, Annotated[str, Field(min_length=1, max_length=256)]] = {}

@@ -14,7 +14,7 @@ from pointsman.config.problems import Loc, Report
 from pointsman.config.schema import BalancerName, Endpoint, Pool, Root, Route, Tier
 
 MOST_BY_PREFIX = 32
-"""Engines of a pool that goes by prefix unasked: 3 us each and request."""
+"""Engines of a pool that goes by prefix unasked: 1 us each and request, and 4 for the whole."""
 
 
 class PlacedPool(msgspec.Struct, frozen=True):

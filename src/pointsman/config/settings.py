@@ -72,7 +72,7 @@ def settings_of(root: Root, source: str) -> Settings:
             token_file=root.admin.token_file, notice_key=_revealed(root.admin.notice_key),
         ),
         keys=tuple(_key(key) for key in root.auth.keys),
-        records=RecordsSettings(path=root.records.path, content=root.records.content),
+        records=RecordsSettings(path=root.records.path, content=root.records.content, flush=root.records.flush),
         polling=PollingSettings(
             every_s=root.polling.every, timeout_s=root.polling.timeout, stale_after_s=root.polling.stale_after),
         classifier=_classifier(root.classifier),

@@ -10,7 +10,7 @@ from random import Random
 from typing import Protocol
 
 from pointsman.core.answer import Answer
-from pointsman.core.decision import Answered, Decision, Refine, StageResult
+from pointsman.core.decision import Answered, Decision, Refine, StageResult, StageView
 from pointsman.core.fleet import EndpointId, EndpointSpec, EndpointView, LoadReport
 from pointsman.core.record import Question, Record
 from pointsman.core.reply import Batch, Heard, Reply
@@ -44,6 +44,10 @@ class ConsultingStage(Protocol):
 
     def wants(self, decision: Decision) -> bool:
         """What it says may change this decision. Pure and quick: asked of every request."""
+        ...
+
+    def refusal(self, decision: Decision) -> StageView | None:
+        """Of a decision that it wants: its view, with the reason, when asking now would be no use. None = it may be asked. Quick."""
         ...
 
     async def consult(self, request: ChatRequest, so_far: Refine | None, asks: BilledAsks) -> StageResult | Answered:

@@ -144,10 +144,13 @@ class Record(msgspec.Struct, frozen=True):
 
 
 _62_BITS = (1 << 62) - 1
+_48_BITS = (1 << 48) - 1
+_VERSION = 7 << 76
 _VARIANT = 2 << 62
 
 
 def new_record_id(wall_s: float, rng: Random) -> str:
     """A UUIDv7 (RFC 9562 §5.7) as 32 hex digits: sorts by time, unique across processes that seed differently."""
     drawn = rng.getrandbits(74)
-    return f"{int(wall_s * 1000):012x}7{drawn >> 62:03x}{_VARIANT | drawn & _62_BITS:016x}"
+    whole = (int(wall_s * 1000) & _48_BITS) << 80 | _VERSION | drawn >> 62 << 64 | _VARIANT | drawn & _62_BITS
+    return whole.to_bytes(16, "big").hex()  # three formatted pieces would take twice as long

@@ -55,6 +55,8 @@ class RecordsSettings(msgspec.Struct, frozen=True):
     path: str = ".pointsman/records.db"
     content: str = "none"
     """`none` or `all`: whether prompt and answer text are stored."""
+    flush: str = "system"
+    """`system` or `disk`: where a record is before an answer's last byte is sent."""
 
 
 class PollingSettings(msgspec.Struct, frozen=True):

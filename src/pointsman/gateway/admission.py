@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil
 from typing import Any, Protocol
 
@@ -31,6 +31,8 @@ LOOK_EVERY_S = 0.25
 """Room is also made by what engines report, not only by answers that end here: so the lines are looked at this often."""
 SIZE_UNKNOWN = 100
 """Length of a line for a tier whose slots nobody knows."""
+AFTER_A_RACE_S = 0.005
+"""Two processes that saw one place at once both leave it: whoever looks again first has it."""
 COMEBACK_MIN_S, COMEBACK_MAX_S = 1.0, 60.0
 """A minute: the longest that the official SDKs heed."""
 
@@ -40,6 +42,11 @@ class Rooms(Protocol):
 
     def has_room(self, tier: str, now: float, entering: int = 0) -> bool:
         """One more may enter; `entering` have been let in and hold no lease yet."""
+        ...
+
+    def hold(self, tier: str, now: float) -> Callable[[], None] | None:
+        """Other processes see from now on that one more enters; the call that is returned takes it back. None = one of them
+        was quicker."""
         ...
 
     def is_served(self, tier: str, now: float) -> bool:
@@ -75,6 +82,8 @@ class Admission:
         self._awaited: Counter[str] = Counter()
         # Let in, and not yet holding a lease. Returns to zero.
         self._entering: dict[str, int] = {}
+        # By place: what takes back that other processes see them coming.
+        self._holds: dict[str, list[Callable[[], None]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._is_woken = False
         # By tier: when the next one that is turned away may come back, so that they do not all come at once.
@@ -89,6 +98,10 @@ class Admission:
     def is_awaited(self, place: str) -> bool:
         """Somebody waits for a place there: newcomers stand behind them, even while one is free."""
         return self._timer is not None and self._awaited[place] > 0
+
+    def is_contested(self, place: str) -> bool:
+        """Somebody waits for a place there, or was let in and has no lease yet: whether there is room has to be asked here."""
+        return self.is_awaited(place) or self._entering.get(place, 0) > 0
 
     def must_wait(self, place: str, now: float) -> bool:
         """There is no room for one more, or others were there first."""
@@ -131,6 +144,8 @@ class Admission:
     def entered(self, place: str) -> None:
         """One that was let in has its lease."""
         self._entering[place] = max(0, self._entering.get(place, 0) - 1)
+        if holds := self._holds.get(place):
+            holds.pop()()
 
     def forgo(self, place: str) -> None:
         """One that was let in takes no lease: the place is the next one's."""
@@ -151,9 +166,9 @@ class Admission:
 
     # -- letting in ----------------------------------------------------------------------------------------
 
-    def _look_again(self) -> None:
+    def _look_again(self, after_s: float = LOOK_EVERY_S) -> None:
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
+            self._timer = asyncio.get_running_loop().call_later(after_s, self._look)
 
     def _look(self) -> None:
         """Lets in as many as there is room for."""
@@ -162,18 +177,30 @@ class Admission:
             self._timer.cancel()
             self._timer = None
         now = self._clock.now()
-        looks = _Looks(self.rooms, self._entering, now)
+        looks, after_s = _Looks(self.rooms, self._entering, now), LOOK_EVERY_S
         while (found := self._next(looks, now)) is not None:
             line, ticket = found
-            line.let_in(ticket)
             place = looks.place_for(ticket.item.places)
+            if place is not None and not ticket.item.granted.done() and not self._lets_in(place, looks, now):
+                after_s = AFTER_A_RACE_S
+                break
+            line.let_in(ticket)
             if ticket.item.granted.done() or place is None:
                 continue
             looks.forget(place)
-            self._entering[place] = self._entering.get(place, 0) + 1
             ticket.item.granted.set_result(place)
         if any(self._lines.values()):
-            self._look_again()
+            self._look_again(after_s)
+
+    def _lets_in(self, place: str, looks: _Looks, now: float) -> bool:
+        """Counts one in. False: the room that there was is another process's."""
+        if looks.has_room(place):
+            hold = self.rooms.hold(place, now)
+            if hold is None:
+                return False
+            self._holds.setdefault(place, []).append(hold)
+        self._entering[place] = self._entering.get(place, 0) + 1
+        return True
 
     def _next(self, looks: _Looks, now: float) -> tuple[FairQueue[_Waiting], Ticket[_Waiting]] | None:
         """Who goes on next, over all lines."""
@@ -216,6 +243,10 @@ class Admission:
             ticket.item.granted.set_exception(self._shed(tier, why, ticket.item.places[0], now))
         return True
 
+    def refusal(self, tier: str, why: str, place: str) -> Shed:
+        """Counted as turned away from the line of `tier`."""
+        return self._shed(tier, why, place, self._clock.now())
+
     def _shed(self, tier: str, why: str, place: str, now: float) -> Shed:
         self.shed[tier] = self.shed.get(tier, 0) + 1
         return Shed(tier, why, self._comeback(tier, self.rooms.drain_rate(place, now), now))
@@ -250,11 +281,11 @@ class _Looks:
     def place_for(self, places: tuple[str, ...]) -> str | None:
         """The first with room; the first of all when there is nothing to wait for."""
         for place in places:
-            if self._room(place):
+            if self.has_room(place):
                 return place
         return None if any(self._is_awaitable(place) for place in places) else places[0]
 
-    def _room(self, place: str) -> bool:
+    def has_room(self, place: str) -> bool:
         found = self._has_room.get(place)
         if found is None:
             found = self._has_room[place] = self._rooms.has_room(place, self._now, self._entering.get(place, 0))

@@ -58,7 +58,11 @@ class Consulting:
         """Some stage of the route is to be asked about this decision. Asked once for each request."""
         for stage in decider.consulting:
             stage.saw()
-        return decision.decided_by in _OPEN and any(decider.asks(stage, decision) for stage in decider.consulting)
+        if decision.decided_by in _OPEN:
+            for stage in decider.consulting:  # asked of every request: a generator would cost more than what it asks
+                if decider.asks(stage, decision):
+                    return True
+        return False
 
     async def settled(self, decider: Decider, request: ChatRequest, decision: Decision, terms: Terms,
                       asks: BilledAsks = NOBODY, until: float = inf) -> Decision:

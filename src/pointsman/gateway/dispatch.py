@@ -189,7 +189,16 @@ class Dispatch:
             names = (trip.told.pool,)  # another model would go on in another voice
         if trip.barred:
             exclude |= trip.barred.get(command.tier, NOBODY)
-        lease = self._fleet.lease_among(command.tier, names, trip.request, exclude, now, self._rng, desperate=desperate)
+        guest, trip.guest = trip.guest, None
+        try:
+            lease = None
+            if guest is not None and guest.endpoint and guest.endpoint not in exclude:
+                lease = self._fleet.offer_at(guest.endpoint, trip.request, now, self._rng)
+            if lease is None:
+                lease = self._fleet.lease_among(command.tier, names, trip.request, exclude, now, self._rng, desperate=desperate)
+        finally:
+            if guest is not None:
+                guest.leave(now)
         self._budget.started(lease.endpoint.pool, now)
         return lease
 

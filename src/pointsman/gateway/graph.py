@@ -30,6 +30,7 @@ from pointsman.gateway.consulting import NOBODY, Consulting
 from pointsman.gateway.names import Meaning, Names
 from pointsman.gateway.remote_sentences import RemoteSentences
 from pointsman.gateway.sentences import Sentences
+from pointsman.pools.anteroom import Anteroom
 from pointsman.pools.fleet import Fleet
 
 TTFT_FOR_S = 1.0
@@ -273,6 +274,20 @@ class Graph:
 
     def _endpoints_of(self, names: tuple[str, ...]) -> tuple[EndpointId, ...]:
         return tuple(endpoint for name in names for endpoint in self.fleet.endpoints_of_pool(name))
+
+    def anteroom(self, way: Way) -> Anteroom | None:
+        """Where a request waits while everybody on its first rung has enough to read; None = nowhere: several pools, or only some of
+        the endpoints, may serve it."""
+        if not way.rungs:
+            return None
+        pools = way.pools[(tier := way.rungs[0].tier)]
+        return self.fleet.pools[pools[0]].anteroom if len(pools) == 1 and not way.barred.get(tier) else None
+
+    def promised_s(self, tier: str, asked_s: float | None) -> float:
+        """How long a first token may take: what the tier promises, or the client asks for."""
+        settings = self.settings.tiers.get(tier)
+        promised = None if settings is None or settings.sla.on_breach != "escalate" else settings.sla.ttft_p95_max_s
+        return min(inf if promised is None else promised, inf if asked_s is None else asked_s)
 
     def deadline(self, request: ChatRequest, route: RouteSettings, now: float) -> float:
         asked = request.limits.deadline_s

@@ -51,6 +51,8 @@ from pointsman.gateway.names import Meaning
 from pointsman.gateway.port import Facts, Port
 from pointsman.gateway.race import Ended, Race
 from pointsman.gateway.trip import Trip
+from pointsman.gateway.turns import turn
+from pointsman.pools.anteroom import Anteroom
 from pointsman.pools.pool import Lease
 
 OVERDUE_S = 0.5
@@ -83,8 +85,8 @@ class Handling:
         self._task = asyncio.current_task()
         self._machine: Machine | None = None
         self._current: Journey | None = None
-        # Where it was let in, until it holds a lease there.
-        self._entered = ""
+        self._entered = ""  # where it was let in, until it holds a lease there
+        self._let_go: Callable[[], None] | None = None  # takes back that other processes see it coming
         self._race: Race | None = None
         # When the machine wants to look at a race again.
         self._look_at: float | None = None
@@ -95,8 +97,7 @@ class Handling:
         self._is_settled = False
         self._is_open = False
         self._overdue: asyncio.TimerHandle | None = None
-        self._is_over = False
-        self._was_overdue = False
+        self._is_over = self._was_overdue = False
         self._opening: asyncio.TimerHandle | None = None
         self._keeping_open: asyncio.Task[None] | None = None
 
@@ -138,12 +139,17 @@ class Handling:
         deadline = self._graph.deadline(trip.request, route, trip.arrived)
         asyncio.get_running_loop().call_soon(self._keep_time, route, deadline)  # while the upstream thinks: nothing is due before
         entry = enter(way, self._graph.fleet, trip.arrived, self._rng, ttft_slo_s=trip.request.limits.ttft_slo_s)
-        must_queue = entry.is_stuck or self._admission.is_awaited(entry.place)
+        is_contested = entry.is_stuck or self._admission.is_contested(entry.place)
+        self._let_go = None if is_contested else self._graph.fleet.step_in(entry.place, trip.arrived)
+        must_queue = self._let_go is None
         if must_queue:
             way = await self._stand_in_line(way, deadline)
         elif entry.escalation is not None:
             way, trip.escalations = entry.way, (entry.escalation,)
             trip.entry = trip.escalations
+        if (anteroom := self._graph.anteroom(way)) is not None and anteroom.must_wait(trip.arrived):
+            await self._wait_to_be_read(anteroom, way, deadline)
+            must_queue = True
         plan = self._graph.plan(trip.request, route, way, trip.arrived, deadline, trip.decision)
         self._machine = machine = Machine(plan, self._budget, self._rng)
         if plan.deferral is not None:
@@ -165,6 +171,17 @@ class Handling:
             if self._journeys and isinstance(event, Verified):
                 self._hold_on(event.attempt, commands)
             trip.escalations = trip.entry + machine.escalations
+
+    async def _wait_to_be_read(self, anteroom: Anteroom, way: Way, deadline: float) -> None:
+        """Waits until an endpoint of the first rung's pool has less to read. Raises Shed, when the promise cannot be kept any more;
+        DeadlineExceeded."""
+        trip, tier, now = self._trip, way.rungs[0].tier, self._clock.now()
+        limit_s = self._graph.promised_s(tier, trip.request.limits.ttft_slo_s)
+        trip.guest = guest = await turn(anteroom, trip.request, self._clock, limit_s=limit_s - (now - trip.arrived), deadline=deadline,
+                                        arrived=trip.arrived)
+        trip.queued_s = (trip.queued_s or 0.0) + self._clock.now() - now
+        if guest.endpoint is None:
+            raise self._admission.refusal(tier, f"its first token would come later than the {limit_s:.3g} s that it may take", tier)
 
     async def _stand_in_line(self, way: Way, deadline: float) -> Way:
         """Waits until the decided tier, or one above it, has room. Raises Shed, DeadlineExceeded."""
@@ -295,6 +312,9 @@ class Handling:
 
     def _has_entered(self, lease: Lease | None = None) -> None:
         """The lease of one that stood in line counts now, its place no more. None: it has taken none."""
+        let_go, self._let_go = self._let_go, None
+        if let_go is not None:
+            let_go()
         entered, self._entered = self._entered, ""
         if entered and lease is not None:
             self._admission.entered(entered)
@@ -469,6 +489,8 @@ class Handling:
         """Last of all: no timer and no task outlives its request."""
         self._is_over = True
         self._has_entered()
+        if self._trip.guest is not None:
+            self._trip.guest.leave(self._clock.now())
         if self._race is not None:
             self._race.abandon()
         for timer in (self._overdue, self._opening):

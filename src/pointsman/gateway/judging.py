@@ -16,7 +16,7 @@ from pointsman.classify.judge import Form, Habit, Word, alone, moved, question, 
 from pointsman.classify.subject import subject
 from pointsman.core.answer import answer_of
 from pointsman.core.breaker import Breaker
-from pointsman.core.decision import Decide, Decision, Refine, StageResult, Target
+from pointsman.core.decision import Decide, Decision, Refine, StageResult, StageView, Target
 from pointsman.core.protocols import BilledAsks
 from pointsman.core.request import ChatRequest
 from pointsman.core.settings import JudgeSettings, RouteSettings
@@ -65,6 +65,10 @@ class JudgeStage:
         if decision.decided_by == "policy":
             return decision.margin is not None and decision.margin <= self._settings.band and decision.confidence < self._settings.below
         return decision.decided_by == "default" and decision.margin is None and not decision.reason.startswith(FOREIGN)
+
+    def refusal(self, decision: Decision) -> StageView | None:
+        """None: whether it may be asked is known when it is."""
+        return None
 
     async def consult(self, request: ChatRequest, so_far: Refine | None, asks: BilledAsks) -> StageResult:
         about = subject(request)

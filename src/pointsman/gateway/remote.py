@@ -15,7 +15,7 @@ from typing import Final
 from pointsman.classify.remote import MOST_BYTES, Garbage, meaning, question, tiers_of
 from pointsman.classify.subject import subject
 from pointsman.core.breaker import Breaker
-from pointsman.core.decision import Answered, Decision, Refine, StageResult
+from pointsman.core.decision import Answered, Decision, Refine, StageResult, StageView
 from pointsman.core.fleet import EndpointSpec
 from pointsman.core.protocols import BilledAsks, Posts
 from pointsman.core.request import ChatRequest
@@ -69,6 +69,10 @@ class RemoteStage:
         if decision.decided_by not in ("policy", "default"):
             return False
         return self._settings.band >= ALWAYS or decision.margin is None or decision.margin <= self._settings.band
+
+    def refusal(self, decision: Decision) -> StageView | None:
+        """None: whether it may be asked is known when it is."""
+        return None
 
     async def consult(self, request: ChatRequest, so_far: Refine | None, asks: BilledAsks) -> StageResult | Answered:
         about = subject(request)

@@ -80,6 +80,10 @@ class RemoteSentences:
     def deadline_s(self) -> float:
         return self._settings.deadline_s
 
+    def refusal(self) -> str:
+        """Nothing: it has to be asked what it remembers, and nearly all the time of asking is spent elsewhere."""
+        return ""
+
     async def embed(self, text: str) -> Vector:
         """One vector. Raises StageSilent with what came of asking."""
         key = blake2b(text.encode("utf-8", "replace"), digest_size=16).digest()

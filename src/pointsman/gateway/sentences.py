@@ -1,8 +1,11 @@
 """Sentence vectors for the path, made on a thread of their own: never on the event loop, never more than is asked for.
 
-Texts that wait together are embedded in one go of the thread. The line is short, and what leaves it (its decision's deadline
-has passed) is not embedded any more. Over a few seconds the thread gets a share of one core and no more: under load the
-static scores decide alone, since a router that reads better and answers less is no gain.
+Those that wait are embedded in one go of the thread, one text after another, and each is handed on as soon as it is there. The line is
+as long as a decision's patience; what leaves it (its deadline has passed) is not embedded any more. Over a few seconds the
+thread gets a share of one core and no more, and while the loop is busy nothing (`gateway.spare`): then the static scores decide alone.
+
+Why is it said before asking that there is no room? Under load that is the answer nearly every time, and finding it out with a
+deadline, an exception and a second decision costs as much as the static scores themselves.
 
 `classify` may not know threads, so this lives here; `SentenceStage` is the stage `sentence` that goes with it.
 """
@@ -10,6 +13,8 @@ static scores decide alone, since a router that reads better and answers less is
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,26 +22,31 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pointsman.classify.embedding import Embedding
-from pointsman.core.decision import Answered, Decision, Refine, StageResult
+from pointsman.core.decision import Answered, Decision, Refine, Scores, StageResult, StageView
 from pointsman.core.protocols import BilledAsks
 from pointsman.core.request import ChatRequest
 from pointsman.gateway.consulting import StageBusy
+from pointsman.gateway.spare import IS_BUSY, USED_UP, Spare
 
 if TYPE_CHECKING:
     from pointsman.classify.embedders.embedder import Embedder
     from pointsman.classify.embedding import Vector
 
-WAITING = 16
-"""Texts that may wait: at some milliseconds each, more would be late anyway."""
-TOGETHER = 4
-"""Texts of one go: between two goes the loop hands out what is ready."""
-SAVED_S = 0.5
-"""Seconds of work that an idle thread saves up for a burst."""
+WAITING: Final = 16
+"""Texts that may wait, however quick they seem."""
+USUAL_S: Final = 0.004
+"""What a text is taken to cost before the first was measured: 60 words with six layers (bench/overhead/RESULTS.md)."""
 REMEMBERED = 1024
 BAND = 0.02
 """How far a sentence vector moves a bound in nine cases of ten (measured on three models of RouterBench with 600 labels), for
 artifacts that do not say it of themselves (`training.sentence_moves`): asked where a bound lies nearer to the bar than this."""
 NAME = "sentence"
+AGAIN_S: Final = 1.0
+"""How often a text is tried while they usually come too late: who asks then waits in vain, and shows when that has changed."""
+TOO_MANY: Final = "too many wait"
+TOO_SLOW: Final = "vectors came too late lately"
+RESULTS: Final = {IS_BUSY: "busy", USED_UP: "share", TOO_MANY: "busy", TOO_SLOW: "resting"}
+"""In one word, for who counts."""
 
 
 class Embeds(Protocol):
@@ -44,6 +54,9 @@ class Embeds(Protocol):
 
     @property
     def is_remote(self) -> bool: ...
+
+    def refusal(self) -> str:
+        """Why it would be no use to ask now; "" = it may be. Quick."""
 
     async def embed(self, text: str) -> Vector: ...
 
@@ -53,74 +66,97 @@ class Sentences:
 
     is_remote: Final = False
 
-    def __init__(self, embedder: Embedder, now: Callable[[], float], cpu_share: float) -> None:
-        self._embedder, self._now, self.cpu_share = embedder, now, cpu_share
+    def __init__(self, embedder: Embedder, now: Callable[[], float], cpu_share: float, patience_s: float = 0.010, *,
+                 spare: Spare | None = None, cpu: Callable[[], float] = time.thread_time) -> None:
+        """`patience_s`: how long a decision waits. `cpu`: seconds that the calling thread has run."""
+        self._embedder, self._now, self._cpu = embedder, now, cpu
+        self.cpu_share, self.patience_s = cpu_share, patience_s
+        self._spare = Spare(cpu_share, now) if spare is None else spare
         self._pool = ThreadPoolExecutor(1, "sentences")
         self._line: deque[tuple[str, asyncio.Future[Vector]]] = deque()
         self._is_running = self._is_closed = False
-        # Seconds of the thread that may still be spent; below zero nobody is let in.
-        self._saved_s, self._saved_at = SAVED_S, now()
+        # A text is with the thread. Written on either side: it is false before its vector is handed on.
+        self._is_at_work = False
+        # From the thread's beginning with a text to its vector being there, as of late.
+        self._usual_s = USUAL_S
+        self._again_at = float("-inf")
 
     @property
     def digest(self) -> str:
         return self._embedder.digest
 
+    def refusal(self) -> str:
+        waiting = len(self._line) + self._is_at_work
+        if waiting and (waiting > WAITING or (waiting + 1) * self._usual_s > self.patience_s):
+            return TOO_MANY
+        if self._usual_s > self.patience_s and self._now() < self._again_at:
+            return TOO_SLOW
+        return self._spare.refusal()
+
     async def embed(self, text: str) -> Vector:
-        """One vector. Raises StageBusy when the line is full or the thread has had its share."""
-        now = self._now()
-        self._saved_s = min(SAVED_S, self._saved_s + (now - self._saved_at) * self.cpu_share)
-        self._saved_at = now
-        if self._saved_s <= 0:
-            raise StageBusy("its share of the processor is used up")
-        if len(self._line) >= WAITING:
-            raise StageBusy("too many wait")
+        """One vector. Raises StageBusy when it would come too late, or the thread may not work now."""
+        if why := self.refusal():
+            raise StageBusy(why, RESULTS[why])
+        if self._usual_s > self.patience_s:
+            self._again_at = self._now() + AGAIN_S
         future: asyncio.Future[Vector] = asyncio.get_running_loop().create_future()
         self._line.append((text, future))
         self._go()
         return await future
 
     def _go(self) -> None:
-        if self._is_running:
+        if self._is_running or not self._line:
             return
         if self._is_closed:
             while self._line:
-                _, future = self._line.popleft()
-                if not future.done():
-                    future.set_exception(StageBusy("another configuration has been taken up"))
+                _turn_away(self._line.popleft()[1])
             return
-        batch: list[tuple[str, asyncio.Future[Vector]]] = []
-        while self._line and len(batch) < TOGETHER:
-            text, future = self._line.popleft()
+        self._is_running = self._is_at_work = True
+        text, future = self._line.popleft()
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(self._pool, self._work, loop, text, future)
+        work.add_done_callback(lambda done: self._rested(done, future))
+
+    def _work(self, loop: asyncio.AbstractEventLoop, text: str, future: asyncio.Future[Vector]) -> None:
+        """On the thread: this text, and the line until nobody waits."""
+        while True:
             if not future.done():
-                batch.append((text, future))
-        if not batch:
+                self._embed(loop, text, future)
+            self._is_at_work = False
+            try:
+                text, future = self._line.popleft()
+            except IndexError:
+                return
+            if self._is_closed:
+                self._line.appendleft((text, future))
+                return
+
+    def _embed(self, loop: asyncio.AbstractEventLoop, text: str, future: asyncio.Future[Vector]) -> None:
+        vector, error, began, ran = None, None, self._now(), self._cpu()
+        self._is_at_work = True
+        try:
+            vector = self._embedder.embed((text,))[0]
+        except Exception as exc:  # noqa: BLE001 - told to the decision, which counts it
+            error = exc
+        self._is_at_work = False
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+            loop.call_soon_threadsafe(self._hand_on, future, vector, error, self._cpu() - ran, began)
+
+    def _hand_on(self, future: asyncio.Future[Vector], vector: Vector | None, error: Exception | None, ran_s: float, began: float) -> None:
+        self._spare.spend(ran_s)
+        took_s = min(self._now() - began, 2 * self.patience_s)  # one pause is no habit
+        self._usual_s += (took_s - self._usual_s) / 8
+        if future.done():
             return
-        self._is_running = True
-        work = asyncio.get_running_loop().run_in_executor(self._pool, self._embed, [text for text, _ in batch])
-        work.add_done_callback(lambda done: self._hand_out(done, [future for _, future in batch]))
+        if error is not None:
+            future.set_exception(error)
+        elif vector is not None:
+            future.set_result(vector)
 
-    def _embed(self, texts: list[str]) -> tuple[Vector, float]:
-        started = self._now()
-        vectors = self._embedder.embed(texts)
-        return vectors, self._now() - started
-
-    def _hand_out(self, done: asyncio.Future[tuple[Vector, float]], futures: list[asyncio.Future[Vector]]) -> None:
+    def _rested(self, done: asyncio.Future[None], first: asyncio.Future[Vector]) -> None:
         self._is_running = False
-        if done.cancelled():
-            for future in futures:
-                future.cancel()
-            return
-        error = done.exception()
-        if error is None:
-            vectors, took = done.result()
-            self._saved_s -= took
-        for place, future in enumerate(futures):
-            if future.done():
-                continue
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(vectors[place])
+        if done.cancelled():  # closed before it began
+            _turn_away(first)
         self._go()
 
     def begin(self) -> None:
@@ -132,7 +168,12 @@ class Sentences:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def __repr__(self) -> str:
-        return f"<Sentences {self._embedder.name} [{len(self._line)} waiting, {self._saved_s:.2f} s saved]>"
+        return f"<Sentences {self._embedder.name} [{len(self._line)} waiting, {self._spare!r}]>"
+
+
+def _turn_away(future: asyncio.Future[Vector]) -> None:
+    if not future.done():
+        future.set_exception(StageBusy("another configuration has been taken up"))
 
 
 class SentenceStage:
@@ -144,12 +185,22 @@ class SentenceStage:
         self._embedding, self._sentences = embedding, sentences
         self.deadline_s, self.band = deadline_s, band
         self._said: dict[tuple[bytes, tuple[float, ...]], Refine] = {}
+        # Scores of the stage before, by identity: they are remembered too, so that the same words bring the same object.
+        self._known: dict[int, Scores] = {}
 
     def saw(self) -> None:
         """Its share is one of the processor, not of requests."""
 
     def wants(self, decision: Decision) -> bool:
         return decision.margin is not None and decision.margin <= self.band
+
+    def refusal(self, decision: Decision) -> StageView | None:
+        """No thread has room for it, and it is not known already what its vector would say."""
+        why = self._sentences.refusal()
+        return None if not why or (self._known and self._knows(decision)) else _REFUSALS[why]
+
+    def _knows(self, decision: Decision) -> bool:
+        return any(id(view.scores) in self._known for view in decision.stages)
 
     async def consult(self, request: ChatRequest, so_far: Refine | None, asks: BilledAsks) -> StageResult | Answered:
         query = self._embedding.query(request)
@@ -162,5 +213,11 @@ class SentenceStage:
             said = self._embedding.refined(query, await self._sentences.embed(query.text))
             if len(self._said) >= REMEMBERED:
                 self._said.clear()
+                self._known.clear()
             self._said[key] = said
+        if so_far is not None and len(self._known) < 2 * REMEMBERED:
+            self._known[id(so_far.scores)] = so_far.scores
         return Answered(said, "answered" if is_new else "remembered") if self._sentences.is_remote else said
+
+
+_REFUSALS: Final = {why: StageView(NAME, "abstained", why, 0.0, result=result) for why, result in RESULTS.items()}

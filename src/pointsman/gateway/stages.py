@@ -42,10 +42,10 @@ def sentences_of(settings: Settings, classifier: Classifier | None, old: Sentenc
     if isinstance(classifier.sentence, Elsewhere):
         made_of = (classifier.sentence, settings.classifier.remote)
         return old if isinstance(old, RemoteSentences) and old.made_of == made_of else RemoteSentences(*made_of, posts)
-    share = settings.classifier.sentence_cpu
-    if isinstance(old, Sentences) and (old.digest, old.cpu_share) == (classifier.sentence.digest, share):
+    share, patience_s = settings.classifier.sentence_cpu, settings.classifier.sentence_deadline_s
+    if isinstance(old, Sentences) and (old.digest, old.cpu_share, old.patience_s) == (classifier.sentence.digest, share, patience_s):
         return old
-    return Sentences(classifier.sentence, SystemClock().now, share)
+    return Sentences(classifier.sentence, SystemClock().now, share, patience_s)
 
 
 def _second_opinion(settings: Settings, route: str, learned: Learned) -> tuple[ConsultingStage, ...]:

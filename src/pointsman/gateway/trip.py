@@ -17,6 +17,7 @@ from pointsman.errors import ClientGone, PointsmanError, RequestError, Shed, Ups
 from pointsman.gateway.continuation import Told
 from pointsman.gateway.port import Facts
 from pointsman.money.ledger import sum_costs
+from pointsman.pools.anteroom import Guest
 
 BETWEEN = "\n\n"
 """What stands between two turns in a prompt that is kept."""
@@ -51,6 +52,8 @@ class Trip:
         self.entry: tuple[Escalation, ...] = ()
         """The step before any attempt, when the decided tier was not fit."""
         self.queued_s: float | None = None
+        # Where it was let out of an anteroom, until it holds a lease there.
+        self.guest: Guest | None = None
         self.told: Told | None = None
         """Set for streams that could go on elsewhere."""
         self.deadline = float("inf")

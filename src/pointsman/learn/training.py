@@ -16,9 +16,10 @@ from pointsman.artifact import Artifact, ArtifactDraft
 from pointsman.classify.embedders.embedder import Embedder
 from pointsman.classify.embedders.static import shipped_static
 from pointsman.classify.heads.calibration import Curves
+from pointsman.classify.heads.core import core
 from pointsman.classify.heads.query import Query
 from pointsman.classify.heads.rehearsal import ARRAY, Rehearsal
-from pointsman.classify.heads.scorer import features_version
+from pointsman.classify.heads.scorer import trained_features
 from pointsman.errors import DataRefused
 from pointsman.learn import checks, near_duplicate, rivals
 from pointsman.learn.checks import Finding
@@ -127,11 +128,11 @@ def fitted(table: OutcomeTable, seed: int, sentence: Embedder | None, progress: 
     texts = [query.text for query in queries]
     progress("embedding", 0.0)
     static = shipped_static()
-    vectors = static.embed(texts)
+    vectors = static.embed([core(query).text for query in queries])
     sentences = None if sentence is None else _embedded(sentence, texts, progress)
     progress("fitting", 0.0)
     fit = Fit(table, queries, vectors, sentences, seed)
-    return fit.draft({**features_version(static), "sentence": in_manifest(sentence)}, progress), fit
+    return fit.draft({**trained_features(static), "sentence": in_manifest(sentence)}, progress), fit
 
 
 def _embedded(sentence: Embedder, texts: Sequence[str], progress: Progress) -> Vectors:

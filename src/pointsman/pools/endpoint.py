@@ -36,7 +36,7 @@ class Vitals:
     """What changes about one server while it serves."""
 
     __slots__ = (
-        "awaited_tokens", "awaiting", "began_at", "elsewhere", "elsewhere_tokens", "excess_tokens", "forecast", "health", "in_flight", "in_flight_tokens", "is_draining",
+        "awaited_streams", "awaited_tokens", "awaiting", "began_at", "elsewhere", "elsewhere_tokens", "excess_tokens", "forecast", "health", "held", "in_flight", "in_flight_tokens", "is_draining",
         "is_new", "last_answered_at", "length_s", "not_ready", "not_ready_until", "open_at", "paced", "paced_s", "paced_tokens",
         "probe", "report", "report_in_flight", "shared", "sibling", "slowness", "strangers_tokens", "token_s", "ttft_s",
         "warm_from", "windows",
@@ -46,9 +46,13 @@ class Vitals:
         # Attempts that it is serving, and their estimated tokens. Both return to zero when the last lease closes.
         self.in_flight = 0
         self.in_flight_tokens = 0
+        # Places that are taken for requests on their way to a lease: only other processes see them. Returns to zero.
+        self.held = 0
         # Prompts whose answers have not begun: their tokens, but for those that a balancer with a memory takes to be in the cache
         # there, and since when each stream waits, the oldest first.
         self.awaited_tokens = 0
+        # Of these, what belongs to streams: a plain answer is awaited long after its prompt was read.
+        self.awaited_streams = 0
         self.awaiting: dict[object, float] = {}
         # When a stream last got its first token, and what the next one may expect.
         self.began_at = -INFINITY
@@ -108,20 +112,28 @@ class Vitals:
     def await_(self, tokens: int) -> None:
         """So many more prompt tokens are awaited; fewer, when negative."""
         self.awaited_tokens += tokens
+        self._show()
+
+    def hold(self, places: int) -> None:
+        """So many more places are taken for requests on their way; fewer, when negative."""
+        self.held += places
+        self._show()
+
+    def _show(self) -> None:
         if self.shared is not None:
-            self.shared.set(self.in_flight, self.awaited_tokens)
+            self.shared.set(self.in_flight + self.held, self.awaited_tokens)
 
     def share(self, count: SharedCount) -> None:
         """From now on others see at once what is in flight here."""
         self.shared = count
-        count.set(self.in_flight, self.awaited_tokens)
+        self._show()
 
     def take(self, lease: object, tokens: int, now: float) -> LeaseKind:
         """Counts `lease` in and says what its outcome will mean."""
         self.in_flight += 1
         self.in_flight_tokens += tokens
         if self.shared is not None:
-            self.shared.set(self.in_flight, self.awaited_tokens)
+            self.shared.set(self.in_flight + self.held, self.awaited_tokens)
         if self.is_new:
             self.is_new, self.warm_from = False, now
         if self.health.state is EndpointState.HEALTHY:
@@ -136,7 +148,7 @@ class Vitals:
         self.in_flight -= 1
         self.in_flight_tokens -= tokens
         if self.shared is not None:
-            self.shared.set(self.in_flight, self.awaited_tokens)
+            self.shared.set(self.in_flight + self.held, self.awaited_tokens)
 
     def expected_s(self) -> float | None:
         """Until the next stream's first token; None = nobody can tell. Before it has answered enough itself, as a sibling of the
@@ -151,13 +163,32 @@ class Vitals:
     def wait_s(self, now: float, token_s: float, awaited: int) -> float:
         """Until a prompt that comes now behind `awaited` tokens would be read, where a token takes `token_s` at an endpoint of the middle:
         at least as long as there, since nobody gets more for answering fast, and for as long as it has been silent."""
-        line = self.line
-        if line is None:
-            return token_s * awaited
-        expected = line.expects(awaited) or 0.0
+        mine = expected = self.forecast.expects(awaited)
+        if expected is None:
+            if self.sibling is None:
+                return token_s * awaited
+            expected = self.sibling.expects(awaited) or 0.0
         if not awaited:
             return expected
-        return max(expected, token_s * awaited, self.silence_s(now))
+        if (usual := token_s * awaited) > expected:
+            expected = usual
+        for since in self.awaiting.values():  # the first, as in `silence_s`
+            if mine is not None and since < self.began_at:
+                since = self.began_at
+            return now - since if now - since > expected else expected
+        return expected
+
+    def unread_s(self, now: float) -> float:
+        """What it has to read, in seconds: what the queue adds to a newcomer's first token, or for how much longer than an idle
+        one it has been silent. Of streams only; 0 = nothing, or nobody can tell."""
+        line = self.line
+        if line is None or not self.awaiting:
+            return 0.0
+        tokens = self.awaited_streams
+        if self.shared is not None and self.awaited_tokens:
+            tokens += self.shared.awaited_elsewhere() * tokens // self.awaited_tokens
+        silence_s = self.silence_s(now) - (line.expects(0) or 0.0)
+        return max(max(line.token_s, self.token_s) * tokens, silence_s)
 
     def silence_s(self, now: float) -> float:
         """How long nothing has come although somebody waits. Before it has answered enough, how long the one that came first
@@ -312,19 +343,27 @@ class Endpoint:
         return self.slots if report is None else _least(report.slots, self.spec.max_in_flight)
 
     def view(self, now: float, *, waits: bool = False) -> EndpointView:
-        """What a balancer sees. `waits`: what a prompt would wait there, for those that go by it (a microsecond)."""
-        vitals, report, weight = self.vitals, self.fresh_report(now), self.weight(now)
-        token_s, wait_s, awaited = vitals.token_s / weight, 0.0, 0
+        """What a balancer sees. `waits`: what a prompt would wait there, for those that go by it.
+
+        Written out, not asked of those who know: it is made of every endpoint of a pool for every request.
+        """
+        vitals, shared, report = self.vitals, self.vitals.shared, self.vitals.report
+        if report is not None and now - report.at > self._stale_s:
+            report = None
+        weight = 1.0 / vitals.slowness if vitals.warm_from is None and not vitals.is_new else self.weight(now)
+        elsewhere, awaited = (vitals.elsewhere, 0) if shared is None else shared.others()
+        token_s, wait_s = vitals.token_s / weight, 0.0
         if waits:
-            awaited = vitals.awaited
+            awaited += vitals.awaited_tokens
             wait_s = vitals.wait_s(now, token_s, awaited)
             if report is not None and vitals.strangers_tokens:
                 wait_s += token_s * vitals.strangers_tokens
         return EndpointView(
-            self.id, vitals.state(), vitals.busy,
-            vitals.in_flight_tokens + vitals.elsewhere_tokens, self.slots_now(now), report,
-            0 if report is None else vitals.excess_tokens, weight, self.key, self.lateness(now),
-            wait_s, token_s, awaited,
+            self.id, EndpointState.DRAINING if vitals.is_draining else vitals.health.state, vitals.in_flight + elsewhere,
+            vitals.in_flight_tokens + vitals.elsewhere_tokens,
+            self.slots if report is None or self.spec.slots is not None else _least(report.slots, self.spec.max_in_flight),
+            report, 0 if report is None else vitals.excess_tokens, weight, self.key,
+            0.0 if self.limit_s is None or waits else vitals.lateness(now, self.limit_s), wait_s, token_s, awaited if waits else 0,
         )  # fmt: skip
 
     def lateness(self, now: float) -> float:

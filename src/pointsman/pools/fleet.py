@@ -17,7 +17,7 @@ from pointsman.core.request import ChatRequest
 from pointsman.core.settings import Settings, TierSettings
 from pointsman.pools.balancers.choice import balancer_of
 from pointsman.pools.pool import Lease, Pool, Shortage
-from pointsman.pools.tier import Tier
+from pointsman.pools.tier import Tier, nothing
 
 
 class Fleet:
@@ -70,6 +70,13 @@ class Fleet:
         """
         return self._lease(tier, self._allowed(tier, allowed_pools), request, exclude, now, rng, desperate)
 
+    def offer_at(self, endpoint: EndpointId, request: ChatRequest, now: float, rng: Random) -> Lease | None:
+        """A lease on this endpoint, if it is in service and takes one more."""
+        for pool in self.pools.values():
+            if endpoint in pool.endpoint_ids:
+                return pool.offer_at(endpoint, request, now, rng)
+        return None
+
     def lease_pool(
         self, pool: str, request: ChatRequest, exclude: Collection[EndpointId], now: float, rng: Random, *,
         desperate: bool = False,
@@ -105,6 +112,19 @@ class Fleet:
         """One more may enter: some endpoint in service has a free slot (or unknown slots) and reports no breach."""
         live = self._live.get(tier)
         return True if live is None else live.has_room(now, entering)
+
+    def hold(self, tier: str, now: float) -> Callable[[], None] | None:
+        """See `Tier.hold`."""
+        live = self._live.get(tier)
+        return nothing if live is None else live.hold(now)
+
+    def step_in(self, tier: str, now: float) -> Callable[[], None] | None:
+        """As `hold`, for one that has not waited: where nothing is below its limits any more nothing is held, and None only where
+        nothing could be leased either."""
+        live = self._live.get(tier)
+        if live is None or not live.is_shared:
+            return nothing
+        return live.hold(now) if live.has_room(now, 0) else (nothing if live.is_leasable(now) else None)
 
     def is_served(self, tier: str, now: float) -> bool:
         """Some endpoint of it is in service."""

@@ -47,7 +47,8 @@ class Forecast:
         """Seconds to a first token behind so many tokens; None = too few answers to say."""
         if self._answers < LEAST:
             return None
-        return max(0.0, self._seconds + self.token_s * (ahead - self._ahead))
+        seconds = self._seconds + self.token_s * (ahead - self._ahead)
+        return seconds if seconds > 0.0 else 0.0
 
     @property
     def is_known(self) -> bool:

@@ -35,11 +35,13 @@ class Listener(Protocol):
 class Watchers:
     """Who hears of a pool's leases: the tiers over it, and whoever waits for a place."""
 
-    __slots__ = ("released", "tiers")
+    __slots__ = ("read", "released", "tiers")
 
     def __init__(self) -> None:
         self.tiers: tuple[Listener, ...] = ()
         self.released: list[Callable[[], None]] = []
+        # Told that an endpoint may have less to read.
+        self.read: Callable[[float], None] | None = None
 
 
 class Lease:
@@ -65,6 +67,7 @@ class Lease:
         self._ahead = endpoint.vitals.awaited
         if is_stream:
             endpoint.vitals.awaiting[self] = now
+            endpoint.vitals.awaited_streams += prompt_tokens
         self.kind = self._vitals.take(self, tokens, now)
 
     def began(self, now: float, ttft_s: float | None = None) -> None:
@@ -83,6 +86,8 @@ class Lease:
                 vitals.windows.ttft.add(now, ttft_s)
                 for tier in self._watchers.tiers:
                     tier.heard(ttft_s, now)
+            if self._watchers.read is not None:
+                self._watchers.read(now)
         if self.kind != "ordinary":
             vitals.learn(Signal.ANSWERED, now, self._settings, self._trust())
             self.kind = "ordinary"
@@ -123,12 +128,16 @@ class Lease:
         vitals.learn(signal, now, self._settings, self._trust(), error.retry_after_s if error is not None else None)
         for call in self._watchers.released:
             call()
+        if self._watchers.read is not None:
+            self._watchers.read(now)
 
     def _await_no_more(self) -> None:
         """Its answer has begun, or never will."""
         vitals = self._vitals
         if self._awaited:
             vitals.await_(-self._awaited)
+            if self._is_stream:
+                vitals.awaited_streams -= self._awaited
             self._awaited = 0
         vitals.awaiting.pop(self, None)
 

@@ -15,6 +15,7 @@ from pointsman.core.protocols import Balancer
 from pointsman.core.request import ChatRequest
 from pointsman.core.settings import PoolSettings
 from pointsman.errors import NoEndpoint
+from pointsman.pools.anteroom import Anteroom, Foresees
 from pointsman.pools.balancers.load import prompt_tokens_of
 from pointsman.pools.balancers.memory import Remembers
 from pointsman.pools.endpoint import STALE_S, Endpoint, Vitals
@@ -72,6 +73,10 @@ class Pool:
         self._by_id = {e.id: e for e in self.endpoints}
         self._balancer = balancer
         self._memory = balancer if isinstance(balancer, Remembers) else None
+        self.anteroom = Anteroom(self.endpoints, balancer) if isinstance(balancer, Foresees) else None
+        """Where streams wait while every endpoint has enough to read; None = the balancer cannot tell what that is."""
+        if self.anteroom is not None:
+            self.watchers.read = self.anteroom.look
         # When the endpoints were last compared with each other.
         self._compared_at = -COMPARE_EVERY_S
 
@@ -97,17 +102,24 @@ class Pool:
         self, request: ChatRequest, exclude: Collection[EndpointId], now: float, rng: Random
     ) -> Lease | None:
         """A lease on an endpoint in service, or None."""
-        open_ = [e for e in self.endpoints if e.vitals.open_at <= now and e.vitals.busy < e.most]
+        # Who holds a place has it, whatever another process has begun to hold meanwhile and will take back.
+        open_ = [e for e in self.endpoints if e.vitals.open_at <= now and (e.most == INFINITY or e.vitals.held or e.vitals.busy < e.most)]
         if exclude:
             open_ = [e for e in open_ if e.id not in exclude]
         if not open_:
             return None
-        if len(open_) == 1:
+        if len(open_) == 1 and (self._memory is None or len(self.endpoints) == 1):
             return self._held(open_[0], request, now)
         if now - self._compared_at >= COMPARE_EVERY_S:
             self._compare(now)
-        chosen = self._by_id[self._balancer.pick(request, _Views(open_, now, waits=self._memory is not None), rng)]
-        return self._held(chosen, request, now, None if self._memory is None else self._memory.unread)
+        if self._memory is None:
+            return self._held(self._by_id[self._balancer.pick(request, _Views(open_, now), rng)], request, now)
+        chosen = self._balancer.pick(request, [e.view(now, waits=True) for e in open_], rng)
+        return self._held(self._by_id[chosen], request, now, self._memory.unread)
+
+    def offer_at(self, endpoint: EndpointId, request: ChatRequest, now: float, rng: Random) -> Lease | None:
+        """As `offer`, of this endpoint alone."""
+        return self.offer(request, [id_ for id_ in self.endpoint_ids if id_ != endpoint], now, rng)
 
     def offer_desperate(self, request: ChatRequest, exclude: Collection[EndpointId], now: float) -> Lease | None:
         """A lease on the healthiest endpoint out of service, or None."""
@@ -268,10 +280,10 @@ class Pool:
 class _Views(Sequence[EndpointView]):
     """Views made when looked at: a balancer that compares two of a hundred endpoints pays for two."""
 
-    __slots__ = ("_endpoints", "_now", "_waits")
+    __slots__ = ("_endpoints", "_now")
 
-    def __init__(self, endpoints: list[Endpoint], now: float, *, waits: bool) -> None:
-        self._endpoints, self._now, self._waits = endpoints, now, waits
+    def __init__(self, endpoints: list[Endpoint], now: float) -> None:
+        self._endpoints, self._now = endpoints, now
 
     def __len__(self) -> int:
         return len(self._endpoints)
@@ -282,8 +294,12 @@ class _Views(Sequence[EndpointView]):
     def __getitem__(self, index: slice) -> Sequence[EndpointView]: ...
     def __getitem__(self, index: int | slice) -> EndpointView | Sequence[EndpointView]:
         if isinstance(index, slice):
-            return _Views(self._endpoints[index], self._now, waits=self._waits)
-        return self._endpoints[index].view(self._now, waits=self._waits)
+            return _Views(self._endpoints[index], self._now)
+        return self._endpoints[index].view(self._now)
+
+    def __iter__(self) -> Iterator[EndpointView]:
+        now = self._now
+        return (endpoint.view(now) for endpoint in self._endpoints)
 
 
 def _queue(endpoint: Endpoint, now: float) -> int | None:

@@ -49,6 +49,11 @@ class SharedCount:
         """Prompt tokens of which others await the answers."""
         return self._others_cells() >> _ATTEMPTS
 
+    def others(self) -> tuple[int, int]:
+        """Both of them, of one moment."""
+        cells = self._others_cells()
+        return cells & _MASK, cells >> _ATTEMPTS
+
     def _others_cells(self) -> int:
         board, sum_ = self._board, 0
         for cell in self._others:

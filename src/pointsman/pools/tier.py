@@ -11,7 +11,8 @@ Looking is cheap while the tier is fit: the endpoint that was below its limits l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import exp
 from random import Random
 from typing import Any
@@ -47,6 +48,7 @@ class Tier:
         self.settings = settings
         self.pools = tuple(pools)
         self.endpoints: tuple[Endpoint, ...] = tuple(e for pool in pools for e in pool.endpoints)
+        self._has_anterooms = all(pool.anteroom is not None for pool in self.pools)
         self.saturation = Saturation(settings.saturation)
         span_s = settings.saturation.window_s
         self._limit_s = settings.sla.ttft_p95_max_s
@@ -141,7 +143,7 @@ class Tier:
         """
         free = -entering
         for endpoint in self.endpoints:
-            if endpoint.vitals.open_at <= now and self._breach_of(endpoint, now) is None:
+            if endpoint.vitals.open_at <= now and not self._is_closed(endpoint, now):
                 free += max(0, self._room_at(endpoint, now))
                 if free > 0:
                     return True
@@ -162,6 +164,35 @@ class Tier:
             return free
         queue = self.settings.saturation.waiting - report.waiting + endpoint.vitals.report_in_flight - busy
         return queue if free is None else min(free, queue)
+
+    @property
+    def is_shared(self) -> bool:
+        """Other processes of this router lease its endpoints, too."""
+        return bool(self.endpoints) and self.endpoints[0].vitals.shared is not None
+
+    def is_leasable(self, now: float) -> bool:
+        """Some endpoint in service may be given one more, or none is in service: leasing says so, with the numbers."""
+        serving = [endpoint for endpoint in self.endpoints if endpoint.vitals.open_at <= now]
+        return not serving or any(endpoint.vitals.busy < endpoint.most for endpoint in serving)
+
+    def hold(self, now: float) -> Callable[[], None] | None:
+        """Shows other processes of this router that one of ours is on its way to a lease, as if it had it; what is returned takes
+        that back. None = another was quicker, there is no room any more.
+
+        Shown first and looked at then: of two that take the last place at once at least one sees the other.
+        """
+        for endpoint in self.endpoints:
+            vitals = endpoint.vitals
+            if vitals.open_at > now or self._is_closed(endpoint, now) or self._room_at(endpoint, now) <= vitals.held:
+                continue
+            if vitals.shared is None:
+                return nothing
+            vitals.hold(1)
+            slots = endpoint.slots_now(now)
+            if slots is None or vitals.busy + vitals.held <= slots:
+                return partial(vitals.hold, -1)
+            vitals.hold(-1)
+        return None
 
     def is_served(self, now: float) -> bool:
         """Some endpoint is in service."""
@@ -275,6 +306,11 @@ class Tier:
                 first = breach
         return first
 
+    def _is_closed(self, endpoint: Endpoint, now: float) -> bool:
+        """It takes nobody more. Who would come late there is an anteroom's business where there is one: that knows each of them."""
+        breach = self._breach_of(endpoint, now)
+        return breach is not None and not (breach.reason == BACKLOG and self._has_anterooms)
+
     def _breach_of(self, endpoint: Endpoint, now: float) -> Breach | None:
         """The first limit that this endpoint has reached. What it does not report says nothing."""
         slots, busy = endpoint.slots_now(now), endpoint.vitals.busy
@@ -341,6 +377,10 @@ class Tier:
 
     def __repr__(self) -> str:
         return f"<Tier {self.settings.name} [{self.saturation!r} | {self.in_flight} in flight]>"
+
+
+def nothing() -> None:
+    """There is nothing to take back."""
 
 
 def _may_come(endpoint: Endpoint) -> bool:

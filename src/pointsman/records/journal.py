@@ -21,12 +21,13 @@ class Journal:
     locked database, a full disk) shows in `health()` instead.
     """
 
-    def __init__(self, settings: RecordsSettings, *, every_s: float = EVERY_S, fsync: bool = False, imports: bool = True) -> None:
+    def __init__(self, settings: RecordsSettings, *, every_s: float = EVERY_S, imports: bool = True) -> None:
         """`imports=False`: another process moves what this one spools. The store is then never opened here."""
         self._imports = imports
         directory = spool_directory(settings.path)
-        self.store = Store(settings.path)
-        self.spool = Spool(directory, fsync=fsync)
+        to_disk = settings.flush == "disk"
+        self.store = Store(settings.path, to_disk=to_disk)
+        self.spool = Spool(directory, fsync=to_disk)
         self.importer = Importer(directory, self.store, every_s=every_s)
         if not imports:
             return

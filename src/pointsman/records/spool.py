@@ -165,12 +165,23 @@ class Spool:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             hidden.rename(path)
+            if self._fsync:
+                self._flush_names()
         except OSError:
             os.close(fd)
             hidden.unlink(missing_ok=True)
             raise
         self._fd, self._path, self._size, self._torn = fd, path, 0, False
         return fd
+
+    def _flush_names(self) -> None:
+        """A flushed file whose name is lost is lost."""
+        for directory in (self.directory, self.directory.parent):
+            fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
 
     def _release(self) -> None:
         if self._fd is not None:

@@ -52,11 +52,12 @@ class Store:
     Raises SQLAlchemy's errors when the database does not answer.
     """
 
-    def __init__(self, place: str | Path) -> None:
-        """`place`: a file, or a database URL (`postgresql+psycopg://...`). Nothing is opened yet."""
+    def __init__(self, place: str | Path, *, to_disk: bool = False) -> None:
+        """`place`: a file, or a database URL (`postgresql+psycopg://...`). `to_disk`: what was added survives a power cut (a file; of
+        another database its own settings say). Nothing is opened yet."""
         text = str(place)
         self._file = None if "://" in text else Path(text)
-        self._engine = create_engine(text, pool_pre_ping=True) if self._file is None else _sqlite(self._file)
+        self._engine = create_engine(text, pool_pre_ping=True) if self._file is None else _sqlite(self._file, "FULL" if to_disk else "NORMAL")
         self._insert = _insert_or_ignore(self._engine)
         self._opened = False
 
@@ -172,14 +173,14 @@ class Store:
 _WHOLE = (RECORDS.c.document, RECORDS.c.prompt, RECORDS.c.answer)
 
 
-def _sqlite(path: Path) -> Engine:
+def _sqlite(path: Path, synchronous: str) -> Engine:
     """WAL: readers never wait for the importer. `synchronous=NORMAL`: a power cut may take the last batch, `kill -9`
-    takes nothing."""
+    takes nothing. `FULL`: nor does a power cut."""
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL"):
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     return engine

@@ -47,7 +47,7 @@ SERIES: tuple[Series, ...] = (
     Series("pointsman_stage_questions_total", "counter", ("route", "stage", "result"),
            "What came of it when a stage such as `judge`, `remote` or `sentence` wanted to ask somebody: answered, garbage (not what was asked for), "
            "slow, down, crashed, refused (an embedder that the artifact was not trained beside); or not asked: remembered (its answer is "
-           "known), busy (no room), share (of requests is used up), spent (its dollars), resting (it failed too often), not_allowed, nobody."),
+           "known), busy (no room), share (of requests, or of the processor, is used up), spent (its dollars), resting (it failed too often), not_allowed, nobody."),
     Series("pointsman_question_tokens_total", "counter", ("pool", "direction"),
            "Tokens that questions of stages took from a pool, as it counted them: input, output, cached (part of input)."),
     Series("pointsman_question_usd_total", "counter", ("pool",), "Dollars of such questions with a known cost."),

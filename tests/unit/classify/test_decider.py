@@ -222,7 +222,7 @@ def test_the_duration_is_measured_with_the_clock_it_was_given():
 
     decision = build_decider(settings, "auto", lambda: float(next(ticks))).decide(a_request())
 
-    assert decision.duration_s == 5.0  # start, two stages with two readings each, end
+    assert decision.duration_s == 4.0  # start, one reading before the two stages and one after each, end
 
 
 # -- what is asked of one decision
@@ -233,9 +233,13 @@ class Open:
 
     def __init__(self, name="sentence", band=0.05):
         self.name, self.band, self.deadline_s = name, band, 0.01
+        self.refused = None
 
     def wants(self, decision):
         return decision.margin is not None and decision.margin <= self.band
+
+    def refusal(self, decision):
+        return self.refused
 
 
 def refined(calibrated=True, is_foreign=False, tokens=None, **p):
@@ -285,6 +289,17 @@ def test_stages_that_nobody_needs_to_ask_show_as_skipped():
 
     assert [(view.stage, view.outcome) for view in near.stages] == [("says", "refined"), ("judge", "skipped")]
     assert [(view.stage, view.outcome) for view in far.stages] == [("says", "refined"), ("sentence", "skipped")]
+
+
+def test_a_stage_that_has_no_room_says_so_at_once_and_is_not_asked():
+    stage = Open()
+    stage.refused = StageView("sentence", "abstained", "no room", 0.0, result="busy")
+    decider = deciding(refined(False, small=0.78, medium=0.9, large=0.9), consulting=[stage])
+
+    decision = decider.decide(a_request())
+
+    assert decision.stages[-1] is stage.refused
+    assert not decider.asks(stage, decision)
 
 
 def test_long_answers_of_a_chatty_model_count_in_its_price():

@@ -19,6 +19,7 @@ class FakeScorer:
 
     models = ("a", "b")
     sentence = "minilm"
+    kernel = "numpy, because this is a fake"
 
     def __init__(self, p=(0.6, 0.9), lower=(0.5, 0.85), evidence=12.7, is_foreign=False, tokens=None):
         self.said = Row(p, lower, evidence, is_foreign, tokens)
@@ -100,3 +101,13 @@ def test_stages_of_one_pipeline_read_a_request_once(monkeypatch):
 
     assert all(said)
     assert len(times) == 1
+
+
+@pytest.mark.parametrize(("kernel", "is_generic", "asked"), [("compiled (avx2)", True, 2), ("compiled (avx2)", False, 1), ("numpy, because", True, 1)])
+def test_what_is_guessed_in_no_time_is_not_kept(kernel, is_generic, asked):
+    scorer = FakeScorer()
+    scorer.kernel = kernel
+    made = stage(scorer, is_generic=is_generic)
+
+    assert made.classify(a_request("hi"), None) == made.classify(a_request("hi"), None)
+    assert len(scorer.asked) == asked

@@ -1,5 +1,7 @@
 """Which tiers could serve a request at all."""
 
+import pytest
+
 from pointsman.classify.gate import Memory, check, fitting_pools, lacks
 from pointsman.core.fleet import Capabilities
 from pointsman.core.request import Needs
@@ -88,3 +90,13 @@ def test_an_answer_is_remembered_while_no_context_comes_into_it():
     assert memory(Needs(context=10), frozenset(("a",))) == 10
     assert len(asked) == 3
     assert [memory(Needs(context=size), None) for size in (1001, 1002)] == [1001, 1002]
+
+
+@pytest.mark.parametrize("need", [name for name in Needs.__struct_fields__ if name != "context"])
+def test_whoever_needs_more_than_room_is_not_answered_as_those_who_do_not(need):
+    memory = Memory((a_pool(capabilities=ALL),), lambda needs, allowed: needs)
+    memory(Needs(context=5), None)
+    asking = Needs(context=5, **{need: "messages" if need == "dialect" else True})
+
+    assert memory(asking, None) == asking
+    assert memory(Needs(context=7), None) == Needs(context=5)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pointsman.classify import signals
 from pointsman.classify.signals import found
 
 
@@ -54,3 +55,16 @@ def test_what_is_asked_is_found_at_both_ends_of_a_long_text():
 
 def test_nothing_is_found_in_nothing():
     assert found(b"") == set()
+
+
+@pytest.mark.parametrize("which", ["_ABOUT", "_ASKED"])
+def test_what_a_set_that_has_given_up_left_out_is_looked_for_pattern_by_pattern(monkeypatch, which):
+    gave_up = getattr(signals, which)
+    text = b"Prove that ```x``` is prime step by step"
+    expected = found(text)
+    monkeypatch.setattr(gave_up, "match", lambda data: [0])
+    monkeypatch.setattr(gave_up._set, "match", lambda data: [0])
+
+    assert found(text) == expected >= {"proof", "code", "steps"}
+    assert gave_up._set.fallbacks == 1
+    gave_up._set.fallbacks = 0

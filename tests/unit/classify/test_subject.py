@@ -107,3 +107,30 @@ def test_lone_surrogates_do_not_break_it():
     assert subject(a_request(messages=(Message("user", "hi"),))).data == b"hi"
     assert own_words("\ud800<")[1] == 2
     assert all_text((Message("user", "\ud800"),)) == b"?"
+
+
+def test_two_blanks_between_words_say_what_one_says():
+    for text in ("Is it true?  Prove it.", "word " * 400, "word " * 9000, "<tool_result>1  2</tool_result>What  now?"):
+        once, twice = subject(a_request(text)), subject(a_request(text.replace(" ", "  ")))
+        if len(text) < 40_000:
+            assert twice == once
+        else:
+            assert (twice.text, twice.cut) == (once.text, once.cut)
+            assert abs(twice.chars - once.chars) < 0.01 * once.chars
+
+
+def test_indentation_counts_and_is_kept():
+    text = "if a:\n    b()\n" * 700
+
+    assert subject(a_request(text)).text == text.strip()
+
+
+def test_shouting_is_read_as_speech():
+    assert subject(a_request("PROVE IT. " * 3)).text == "Prove it. Prove it. Prove it."
+    assert subject(a_request("PROVE IT. " * 3000)).text.startswith("Prove it. Prove it.")
+
+
+def test_rules_count_what_was_sent():
+    about = subject(a_request("a  b"), 16 * 1024, as_sent=True)
+
+    assert (about.text, about.chars) == ("a  b", 4)

@@ -11,7 +11,7 @@ def test_an_unknown_key_is_named_with_the_closest_one(problems, valid):
 
 def test_an_unknown_key_far_from_all_lists_what_there_is(problems, valid):
     assert problems(valid + "records: {zzz: 1}\n") == [
-        "router.yaml:14: records.zzz: unknown key 'zzz'; there is: content, path"
+        "router.yaml:14: records.zzz: unknown key 'zzz'; there is: content, flush, path"
     ]
 
 

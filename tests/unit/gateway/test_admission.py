@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -20,9 +22,19 @@ class House:
     slots_: int | None = 4
     gone: set[str] = field(default_factory=set)
     starting: set[str] = field(default_factory=set)
+    held: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    """So many times another process will be quicker."""
 
     def has_room(self, tier: str, now: float, entering: int = 0) -> bool:
         return self.free.get(tier, 0) > entering
+
+    def hold(self, tier: str, now: float) -> Callable[[], None] | None:
+        if self.lost:
+            self.lost -= 1
+            return None
+        self.held[tier] += 1
+        return lambda: self.held.subtract([tier])
 
     def is_served(self, tier: str, now: float) -> bool:
         return tier not in self.gone
@@ -84,11 +96,54 @@ def test_one_slot_lets_one_in_until_its_lease_is_taken():
         await settle()
         assert (first.done(), second.done()) == (True, False)
         assert admission.must_wait("small", 0.0)
+        second.cancel()
+        await settle()
+        assert not admission.is_awaited("small")
+        assert admission.is_contested("small"), "newcomers have to ask whether there is room for them, too"
+        second = asyncio.create_task(waits(admission))
+        await settle()
 
         house.free["small"] = 1  # the first holds its lease, and another slot has come free
         admission.entered("small")
         admission.wake()
         assert await second == "small"
+
+    asyncio.run(story())
+
+
+def test_whoever_is_let_in_is_seen_by_other_processes_until_the_lease_is_taken_or_forgone():
+    async def story() -> None:
+        house = House()
+        admission = an_admission(house)
+        waiting = [asyncio.create_task(waits(admission)) for _ in range(2)]
+        await settle()
+        house.free["small"] = 2
+        admission.wake()
+        await asyncio.gather(*waiting)
+        assert house.held["small"] == 2
+
+        admission.entered("small")
+        assert house.held["small"] == 1
+        admission.forgo("small")
+        assert house.held["small"] == 0
+
+    asyncio.run(story())
+
+
+def test_where_another_process_was_quicker_who_waits_goes_on_waiting_and_soon_looks_again():
+    async def story() -> None:
+        house = House(lost=2)
+        admission = an_admission(house)
+        first, second = asyncio.create_task(waits(admission)), asyncio.create_task(waits(admission))
+        await settle()
+        house.free["small"] = 1
+        admission.wake()
+        await settle()
+        assert (first.done(), admission.waiting("small"), house.held["small"]) == (False, 2, 0)
+
+        assert await asyncio.wait_for(first, 0.2) == "small", "the usual look comes after a quarter of a second"
+        assert not second.done()
+        second.cancel()
 
     asyncio.run(story())
 

@@ -40,6 +40,9 @@ class Asked:
     def wants(self, decision):
         return decision.margin is not None and decision.margin <= self.band
 
+    def refusal(self, decision):
+        return None
+
     async def consult(self, request, so_far, asks):
         self.heard.append(so_far)
         if isinstance(self.said, Exception):

@@ -8,9 +8,11 @@ import pytest
 
 from pointsman.classify.embedding import Embedding
 from pointsman.classify.heads.predicted import Row
+from pointsman.core.decision import Decision, Refine, Scores, StageView, TierScore
 from pointsman.core.request import Message
 from pointsman.gateway.consulting import StageBusy
-from pointsman.gateway.sentences import SAVED_S, WAITING, Sentences, SentenceStage
+from pointsman.gateway.sentences import AGAIN_S, TOO_SLOW, USUAL_S, WAITING, Sentences, SentenceStage
+from pointsman.gateway.spare import IS_BUSY, USED_UP
 from pointsman.testing.clock import ManualClock
 from pointsman.testing.factories import a_request
 
@@ -20,24 +22,35 @@ class Embedder:
 
     name, dims, digest = "fake", 1, "d1"
 
-    def __init__(self, gate=None, error=None, clock=None, costs=0.0):
-        self.gate, self.error, self.clock, self.costs = gate, error, clock, costs
-        self.batches, self.threads = [], set()
+    def __init__(self, gate=None, error=None):
+        self.gate, self.error = gate, error
+        self.texts, self.threads = [], set()
 
     def embed(self, texts):
         self.threads.add(threading.current_thread().name)
-        self.batches.append(list(texts))
+        self.texts += texts
         if self.gate is not None:
             self.gate.wait(5)
-        if self.clock is not None:
-            self.clock.advance(self.costs)
         if self.error is not None:
             raise self.error
         return np.array([[len(text)] for text in texts], np.float32)
 
 
-def sentences(embedder, clock=None, share=0.1):
-    return Sentences(embedder, (clock or ManualClock()).now, share)
+class Purse:
+    """Refuses what it is told to, and notes what was spent."""
+
+    def __init__(self, why=""):
+        self.why, self.spent = why, []
+
+    def refusal(self):
+        return self.why
+
+    def spend(self, seconds):
+        self.spent.append(seconds)
+
+
+def sentences(embedder, purse=None, clock=None, patience_s=1.0, **more):
+    return Sentences(embedder, (clock or ManualClock()).now, 0.1, patience_s, spare=purse or Purse(), **more)
 
 
 async def all_of(made, *texts):
@@ -56,12 +69,28 @@ def test_vectors_come_from_another_thread_and_in_order():
     assert threading.current_thread().name not in embedder.threads
 
 
-def test_those_that_wait_are_embedded_together():
-    embedder = Embedder()
+def test_those_that_wait_go_together_and_each_is_handed_on_when_it_is_there():
+    gates = {"a": threading.Event(), "bb": threading.Event()}
 
-    asyncio.run(all_of(sentences(embedder), "a", "bb", "ccc", "dddd"))
+    class Slow(Embedder):
+        def embed(self, texts):
+            gates[texts[0]].wait(5)
+            return super().embed(texts)
 
-    assert embedder.batches == [["a"], ["bb", "ccc", "dddd"]]
+    async def two():
+        embedder = Slow()
+        made = sentences(embedder)
+        first, second = (asyncio.ensure_future(made.embed(text)) for text in gates)
+        await asyncio.sleep(0)
+        gates["a"].set()
+        assert float((await first)[0]) == 1
+        assert not second.done()
+        gates["bb"].set()
+        assert float((await second)[0]) == 2
+        made.close()
+        return embedder
+
+    assert len(asyncio.run(two()).threads) == 1
 
 
 def test_a_failing_embedder_fails_its_texts_and_goes_on():
@@ -72,19 +101,52 @@ def test_a_failing_embedder_fails_its_texts_and_goes_on():
     assert [str(error) for error in told] == ["no", "no"]
 
 
-def test_the_line_is_short():
+@pytest.mark.parametrize(("patience_s", "fit"), [(100.0, WAITING + 1), (2.5 * USUAL_S, 2), (0.1 * USUAL_S, 1)])
+def test_the_line_is_as_long_as_a_decision_waits(patience_s, fit):
     async def crowd():
         gate = threading.Event()
-        made = sentences(Embedder(gate))
-        tasks = [asyncio.ensure_future(made.embed("x")) for _ in range(WAITING + 1)]
-        await asyncio.sleep(0)
-        with pytest.raises(StageBusy, match="too many wait"):
+        made = sentences(Embedder(gate), patience_s=patience_s)
+        tasks = []
+        while not made.refusal():
+            tasks.append(asyncio.ensure_future(made.embed("x")))
+            await asyncio.sleep(0)
+        with pytest.raises(StageBusy, match="too many wait") as busy:
             await made.embed("y")
         gate.set()
         await asyncio.gather(*tasks)
         made.close()
+        return len(tasks), busy.value.result
 
-    asyncio.run(crowd())
+    assert asyncio.run(crowd()) == (fit, "busy")
+
+
+def test_where_vectors_come_too_late_one_is_tried_now_and_then():
+    clock = ManualClock()
+
+    class Embedding(Embedder):
+        costs = 1.5
+
+        def embed(self, texts):
+            clock.advance(self.costs * 5 * USUAL_S)
+            return super().embed(texts)
+
+    async def use():
+        embedder = Embedding()
+        made = sentences(embedder, clock=clock, patience_s=5 * USUAL_S)
+        tried = 0
+        while not made.refusal():
+            await made.embed("x")
+            tried += 1
+        assert made.refusal() == TOO_SLOW
+        assert 2 < tried < 20
+        embedder.costs = 0.1
+        for _ in range(4):
+            clock.advance(AGAIN_S)
+            await made.embed("x")
+        assert made.refusal() == ""
+        made.close()
+
+    asyncio.run(use())
 
 
 def test_who_has_left_is_not_embedded_any_more():
@@ -99,26 +161,28 @@ def test_who_has_left_is_not_embedded_any_more():
         gate.set()
         await asyncio.gather(first, third)
         made.close()
-        return embedder.batches
+        return embedder.texts
 
-    assert asyncio.run(leave()) == [["a"], ["c"]]
+    assert asyncio.run(leave()) == ["a", "c"]
 
 
-def test_over_time_the_thread_gets_its_share_and_no_more():
-    clock = ManualClock()
-    embedder = Embedder(clock=clock, costs=2 * SAVED_S)
-    made = sentences(embedder, clock)
+@pytest.mark.parametrize(("why", "result"), [(USED_UP, "share"), (IS_BUSY, "busy")])
+def test_nothing_is_begun_that_the_purse_refuses(why, result):
+    embedder = Embedder()
+    made = sentences(embedder, Purse(why))
 
-    async def use():
-        await made.embed("a")  # the savings are gone
-        with pytest.raises(StageBusy, match="used up"):
-            await made.embed("b")
-        clock.advance(10.0)
-        await made.embed("c")
-        made.close()
+    with pytest.raises(StageBusy, match=why) as busy:
+        asyncio.run(made.embed("a"))
+    made.close()
+    assert (busy.value.result, embedder.texts) == (result, [])
 
-    asyncio.run(use())
-    assert embedder.batches == [["a"], ["c"]]
+
+def test_the_purse_pays_for_the_time_that_the_thread_ran():
+    purse, ran = Purse(), iter([1.0, 1.25])
+
+    asyncio.run(all_of(sentences(Embedder(), purse, cpu=lambda: next(ran)), "a"))
+
+    assert purse.spent == [0.25]
 
 
 def test_a_closed_one_turns_away_who_still_waits():
@@ -147,8 +211,16 @@ class Scorer:
         return Row([p], [p], 1.0, False, None)
 
 
-def a_stage(embedder):
-    return SentenceStage(Embedding(Scorer(), {"small": ((0, 1.0),)}, is_generic=False), sentences(embedder), 0.01)
+def a_stage(embedder, purse=None):
+    return SentenceStage(Embedding(Scorer(), {"small": ((0, 1.0),)}, is_generic=False), sentences(embedder, purse), 0.01)
+
+
+def scored(p=0.5):
+    return Refine(Scores({"small": TierScore(p, p)}, True), "said so")
+
+
+def a_decision(said, margin=0.0):
+    return Decision("auto", "small", 1, "policy", "so", 0.5, margin=margin, stages=(StageView("embedding", "refined", "so", 0.0, said.scores),))
 
 
 def test_the_stage_scores_with_the_vector_and_remembers_what_it_said():
@@ -161,7 +233,28 @@ def test_the_stage_scores_with_the_vector_and_remembers_what_it_said():
     first, second = asyncio.run(twice())
     assert first.scores.by_tier["small"].p == pytest.approx(0.8)
     assert first is second
-    assert len(embedder.batches) == 1
+    assert embedder.texts == ["seven ch"]
+
+
+def test_a_stage_without_room_says_so_before_it_is_asked():
+    purse = Purse()
+    stage = a_stage(Embedder(), purse)
+    assert stage.refusal(a_decision(scored())) is None
+
+    purse.why = USED_UP
+    refused = stage.refusal(a_decision(scored()))
+    assert (refused.stage, refused.outcome, refused.reason, refused.result) == ("sentence", "abstained", USED_UP, "share")
+
+
+def test_what_is_remembered_needs_no_room():
+    purse, said = Purse(), scored()
+    stage = a_stage(Embedder(), purse)
+    first = asyncio.run(stage.consult(a_request("seven ch"), said, None))
+
+    purse.why = IS_BUSY
+    assert stage.refusal(a_decision(said)) is None
+    assert asyncio.run(stage.consult(a_request("seven ch"), said, None)) is first
+    assert stage.refusal(a_decision(scored())).reason == IS_BUSY
 
 
 def test_the_stage_has_nothing_to_say_where_nobody_spoke():

@@ -1,10 +1,16 @@
 """From a table to an artifact."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 pytest.importorskip("scipy")
 
+from pointsman.artifact import Artifact
+from pointsman.classify.embedders.static import shipped_static
+from pointsman.classify.heads.query import Query
+from pointsman.classify.heads.scorer import Scorer
 from pointsman.learn import fit as fitting
 from pointsman.learn import stack
 from pointsman.learn.fit import fit
@@ -95,3 +101,16 @@ def test_an_artifact_carries_what_it_expected_before_it_saw_the_labels():
     assert rows.shape == (80, 2 * models)
     assert np.allclose(rows[:, models:], table().quality)
     assert np.corrcoef(rows[:, 0], watched.held_out["static"][:, 0])[0, 1] > 0.99
+
+
+def test_what_is_appended_in_training_moves_scores_less(monkeypatch):
+    def moved() -> float:
+        draft = drafted(table(200))
+        scorer = Scorer(Artifact(draft.manifest, draft.arrays, "", Path()), shipped_static())
+        plain, longer = (scorer.score([Query.of_prompt(prompt + end) for prompt in table(40).prompts]).p for end in ("", " g = lambda t: t**3 - 2*t + 1"))
+        return float(np.abs(longer - plain).mean())
+
+    told = moved()
+    monkeypatch.setattr(fitting, "CHANGES", 1)
+
+    assert told < 0.8 * moved()

@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("scipy")
 
+from pointsman.learn import stack
 from pointsman.learn.learners.block import Block
 from pointsman.learn.stack import components, filled, fit_columns
 
@@ -75,3 +76,40 @@ def test_a_column_that_nobody_ran_is_one_half():
     fitted = fit_columns([Block.of("surface", np.random.default_rng(0).normal(size=(20, 2)))], columns, np.ones(20), [], np.random.default_rng(0))
 
     assert fitted.bias[0] == 0.5
+
+
+@pytest.mark.parametrize("most_rows", [1000, 50])
+def test_what_changes_nothing_is_not_listened_to(monkeypatch, most_rows):
+    monkeypatch.setattr(stack, "MOST_ROWS", most_rows)
+    rng = np.random.default_rng(6)
+    features = rng.normal(size=(200, 2))
+    columns = np.column_stack([0.5 + 0.2 * features.sum(axis=1)] * 2) + 0.2 * rng.normal(size=(200, 2))
+    still = [block.with_changes(np.tile([0.0, 1.0], (50, 1)) if block.name == "surface" else np.zeros((50, 3))) for block in blocks(features)]
+
+    heard, unheard = (fit_columns(some, columns, np.ones(200), [], np.random.default_rng(0)).weights["surface"][:, 0] for some in (blocks(features), still))
+
+    assert heard == pytest.approx([0.2, 0.2], abs=0.05)
+    assert unheard == pytest.approx([0.2, 0.0], abs=0.06)
+
+
+def test_changes_are_no_rows_of_what_was_held_out():
+    rng = np.random.default_rng(7)
+    columns = rng.random((60, 2))
+    still = [block.with_changes(np.zeros((9, block.matrix.shape[1]))) for block in blocks(rng.normal(size=(60, 2)))]
+
+    fitted = fit_columns(still, columns, np.ones(60), [np.array([0, 1])], rng)
+
+    assert fitted.held_out.shape == fitted.variance.shape == (60, 2)
+
+
+def test_changes_count_for_models_that_are_fitted_one_by_one():
+    rng = np.random.default_rng(8)
+    features = rng.normal(size=(300, 2))
+    columns = np.column_stack([0.3 * features.sum(axis=1)] * 3)
+    columns[rng.random(columns.shape) < 0.6] = np.nan
+    still = [block.with_changes(np.tile([0.0, 1.0], (50, 1)) if block.name == "surface" else np.zeros((50, 3))) for block in blocks(features)]
+
+    weights = fit_columns(still, columns, np.ones(300), [], rng).weights["surface"]
+
+    assert weights[0] == pytest.approx([0.3] * 3, abs=0.1)
+    assert weights[1] == pytest.approx([0.0] * 3, abs=0.1)

@@ -10,11 +10,14 @@ import pytest
 from pointsman.core.fleet import LoadReport
 from pointsman.core.request import Needs
 from pointsman.core.settings import SaturationSettings, ScaleSettings, SlaSettings, TierSettings
+from pointsman.errors import NoEndpoint
 from pointsman.pools.balancers.round_robin import RoundRobin
+from pointsman.pools.fleet import Fleet
 from pointsman.pools.forecast import Forecast
 from pointsman.pools.pool import Pool
+from pointsman.pools.shared_count import SharedCount
 from pointsman.pools.tier import Tier
-from pointsman.testing.factories import a_pool, a_request, an_endpoint
+from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
 
 STREAM = a_request(stream=True)
 RNG = Random(1)
@@ -24,8 +27,8 @@ class Small:
     """Tier `small` over one pool, with a clock that the test moves."""
 
     def __init__(self, count: int = 1, *, slots: int | None = 4, ttft_s: float | None = None, on_breach="escalate",
-                 window_s: float = 60.0):
-        specs = tuple(an_endpoint(f"small/{i}", f"http://h{i}/v1", slots=slots) for i in range(count))
+                 window_s: float = 60.0, most: int | None = None):
+        specs = tuple(an_endpoint(f"small/{i}", f"http://h{i}/v1", slots=slots, max_in_flight=most) for i in range(count))
         self.pool = Pool(a_pool("small", endpoints=specs), RoundRobin())
         sla = SlaSettings(None, ttft_s, on_breach)
         self.tier = Tier(TierSettings("small", ("small",), sla=sla, saturation=SaturationSettings(window_s=window_s)),
@@ -278,6 +281,88 @@ def test_room_is_a_free_slot_beyond_those_who_are_entering():
     small.report(9, at=0)
     assert small.tier.has_room(small.now, 0)
     assert not small.tier.has_room(small.now, 1), "an endpoint at a limit has none"
+
+
+def two_processes(count: int = 1, *, slots: int | None = 4, most: int | None = None) -> tuple[Small, Small]:
+    """The same tier in each, with what is in flight in memory that both see."""
+    board, both = memoryview(bytearray(8 * 2 * count)).cast("q"), (Small(count, slots=slots, most=most), Small(count, slots=slots, most=most))
+    for seat, small in enumerate(both):
+        for column, endpoint in enumerate(small.pool.endpoints):
+            endpoint.vitals.share(SharedCount.at(board, column, seat, 2))
+    return both
+
+
+def test_a_place_that_is_held_is_taken_for_others_until_it_is_let_go_or_leased():
+    one, other = two_processes(slots=4)
+    leases = one.take(3)
+    let_go = one.tier.hold(one.now)
+    assert let_go is not None
+    assert not other.tier.has_room(other.now, 0)
+    assert other.reason() == "in_flight"
+    assert one.tier.has_room(one.now, 0), "who holds it counts it as entering"
+
+    leases += one.take()
+    let_go()
+    assert other.pool.endpoints[0].vitals.busy == 4
+    for lease in leases:
+        lease.close("answered", one.now)
+    assert other.pool.endpoints[0].vitals.busy == 0
+
+
+def test_of_two_that_hold_the_last_place_the_later_is_too_late():
+    one, other = two_processes(slots=4)
+    one.take(2), other.take(1)
+    assert one.tier.hold(one.now) is not None
+    assert other.tier.hold(other.now) is None
+    assert other.pool.endpoints[0].vitals.held == 0
+
+
+def test_whoever_holds_a_place_gets_its_lease_while_another_process_looks_for_one():
+    one, other = two_processes(slots=1, most=1)
+    let_go = one.tier.hold(one.now)
+    other.pool.endpoints[0].vitals.hold(1)  # it has not looked yet whether that is one too many
+    (lease,) = one.take()
+    assert let_go is not None
+    let_go()
+    with pytest.raises(NoEndpoint):
+        one.take()
+    lease.close("answered", one.now)
+
+
+def test_places_are_held_where_there_is_room():
+    one, other = two_processes(2, slots=2)
+    one.take(1)
+    holds = [one.tier.hold(one.now) for _ in range(4)]
+    assert [hold is not None for hold in holds] == [True, True, True, False]
+    assert [endpoint.vitals.busy for endpoint in other.pool.endpoints] == [2, 2]
+
+
+def test_whoever_has_not_waited_holds_a_place_where_there_is_room_and_waits_only_where_nothing_can_be_leased():
+    def stepping_in(most: int | None) -> bool:
+        spec = an_endpoint("small/0", slots=1, max_in_flight=most)
+        fleet = Fleet(a_settings(a_pool("small", endpoints=(spec,))))
+        (endpoint,) = fleet.pools["small"].endpoints
+        assert fleet.step_in("small", 1000.0) is not None, "nobody else is there"
+        endpoint.vitals.share(SharedCount.at(memoryview(bytearray(16)).cast("q"), 0, 0, 2))
+        let_go = fleet.step_in("small", 1000.0)
+        assert let_go is not None
+        assert endpoint.vitals.held == 1
+        let_go()
+        fleet.lease("small", STREAM, (), 1000.0, RNG)
+        return fleet.step_in("small", 1000.0) is not None
+
+    assert stepping_in(None)
+    assert not stepping_in(1)
+
+
+def test_a_process_alone_shows_nobody_what_it_holds():
+    small = Small(slots=1)
+    let_go = small.tier.hold(small.now)
+    assert let_go is not None
+    let_go()
+    assert small.pool.endpoints[0].vitals.held == 0
+    small.take()
+    assert small.tier.hold(small.now) is None
 
 
 def test_an_endpoint_of_which_nothing_is_known_lets_those_who_wait_in_one_by_one():

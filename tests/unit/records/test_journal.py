@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -27,6 +28,19 @@ def test_a_record_can_be_asked_for_as_soon_as_it_is_written(tmp_path: Path) -> N
     assert journal.get("a") == a_record("a")
     assert journal.get("b") is None
     assert journal.health()["ok"]
+    journal.stop()
+
+
+@pytest.mark.parametrize(("flush", "flushes", "synchronous"), [("system", 0, 1), ("disk", 1, 2)])
+def test_a_record_is_flushed_to_the_disk_where_that_is_asked_for_and_so_is_the_store(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flush: str, flushes: int, synchronous: int) -> None:
+    journal = Journal(RecordsSettings(path=str(tmp_path / "records.db"), flush=flush))
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    journal.write(a_record("a"))
+    assert len(flushed) == flushes
+    with journal.store._engine.connect() as db:
+        assert db.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
     journal.stop()
 
 

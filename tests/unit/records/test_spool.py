@@ -201,10 +201,13 @@ def test_a_closed_spool_drops_and_counts(make: Callable[..., Spool]) -> None:
 def test_with_fsync_each_record_is_flushed(make: Callable[..., Spool], monkeypatch: pytest.MonkeyPatch) -> None:
     flushed: list[int] = []
     monkeypatch.setattr(os, "fsync", flushed.append)
-    make(fsync=True).write(a_record())
+    spool = make(fsync=True)
+    assert len(flushed) == 2, "the file's name, and its folder's"
+    spool.write(a_record())
+    spool.write(a_record())
+    assert len(flushed) == 4
     make(fsync=False).write(a_record())
-
-    assert len(flushed) == 1
+    assert len(flushed) == 4
 
 
 def test_the_spool_lives_beside_its_store() -> None:

@@ -15,18 +15,24 @@ Answers as a trained scorer does, so that serving needs not know which of the tw
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import exp
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointsman.artifact import Artifact
+from pointsman.classify.features import NAMES
+from pointsman.classify.heads import signs
 from pointsman.classify.heads.predicted import Predicted, Row
-from pointsman.classify.heads.prior import Prior, of_artifact
+from pointsman.classify.heads.prior import CLIP, Prior, of_artifact
 from pointsman.classify.heads.query import Query
+from pointsman.classify.kernel.build import found
 from pointsman.errors import ArtifactRefused
+
+if TYPE_CHECKING:
+    from pointsman.classify.kernel import _kernel
 
 Floats: TypeAlias = NDArray[np.float64]
 Vectors: TypeAlias = NDArray[np.float32]
@@ -52,16 +58,18 @@ UNSURE = 0.0
 class Ladder:
     """An artifact of places, ready to answer. Immutable."""
 
-    __slots__ = ("_offsets", "_prior", "kernel", "models", "provenance", "sentence")
+    __slots__ = ("_offsets", "_prior", "_score", "kernel", "models", "provenance", "sentence")
 
-    def __init__(self, artifact: Artifact) -> None:
+    def __init__(self, artifact: Artifact, *, kernel: bool = True) -> None:
+        """`kernel`: compute with the compiled kernel where there is one. It gives the same bits."""
         self.models: tuple[str, ...] = tuple(artifact.manifest["models"])
         self.sentence: str | None = None
         """It reads no sentence vectors."""
-        self.kernel = "not needed by the generic guess"
         self.provenance: dict[str, Any] = dict(artifact.manifest.get("training", {}))
         self._offsets: list[float] = np.asarray(artifact.array("offsets"), dtype=np.float64).tolist()
         self._prior = of_artifact(artifact)
+        self._score = _compiled(self._prior, self._offsets) if kernel else None
+        self.kernel = str(found()) if kernel else "numpy, because that was asked for"
 
     @classmethod
     def load(cls, artifact: Artifact) -> Ladder:
@@ -86,6 +94,9 @@ class Ladder:
 
     def row(self, query: Query, sentence_vector: Vectors | None = None) -> Row:
         """One query. The lower bound is the guess itself: how far off it may be is not known."""
+        if self._score is not None:
+            guess = self._score(query.data, query.chars, query.structural)
+            return Row(guess, guess, UNSURE, False, None)
         looks, core = self._prior.of_looks(query.structural), _core(query)
         difficulty = self._prior.of_text(query.data, query.chars)
         if core is not None:
@@ -95,6 +106,18 @@ class Ladder:
 
     def __repr__(self) -> str:
         return f"<Ladder {len(self.models)} places>"
+
+
+def _compiled(prior: Prior, offsets: list[float]) -> Callable[[bytes, int, tuple[float, ...]], tuple[float, ...]] | None:
+    """The kernel with these numbers in it; None where there is no kernel, or more places than it knows."""
+    kernel = found().module
+    if kernel is None or len(offsets) > kernel.MOST_PLACES:
+        return None
+    looks, text = (np.array(terms, dtype=np.float64).reshape(-1, 3) for terms in prior.terms())
+    made: _kernel.Ladder = kernel.Ladder(
+        words=tuple(b" ".join(sorted(words)) for words in (signs.COMMON, signs.STORY, signs.QUANTITIES)), structural=len(NAMES),
+        kept=signs.KEPT, looks=looks, text=text, offsets=tuple(offsets), clip=CLIP)
+    return made.score
 
 
 def guarded(prior: Prior, queries: Sequence[Query]) -> Floats:

@@ -25,6 +25,7 @@ from pointsman.classify.heads.query import Query
 from pointsman.errors import ArtifactOfAnotherVersion
 
 Vectors: TypeAlias = NDArray[np.float32]
+Term: TypeAlias = tuple[float, float, float]
 
 ARRAYS = ("centre", "spread", "weights")
 """One number per sign each: its usual value, how far it usually is from that, and what it weighs."""
@@ -50,6 +51,10 @@ class Prior:
         found = (found.reshape(len(queries), len(signs.NAMES)) - self._centre) * self._inverse
         difficulty: Vectors = np.minimum(np.maximum(found, -CLIP), CLIP) @ self._weights
         return difficulty
+
+    def terms(self) -> tuple[list[Term], list[Term]]:
+        """Of the signs that come with the request and of those that are counted in its text: centre, 1 / spread and weight of each."""
+        return self._looks, self._text
 
     def of_looks(self, structural: tuple[float, ...]) -> float:
         """What the structure of one request adds to its difficulty. With `of_text` the same as `difficulty` but for rounding,

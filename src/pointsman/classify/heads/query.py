@@ -8,8 +8,6 @@ from pointsman.classify import features
 from pointsman.classify.subject import Subject, subject
 from pointsman.core.request import ChatRequest, Kind, Message
 
-_ZEROS = (0.0,) * len(features.NAMES)
-
 
 class Query(msgspec.Struct, frozen=True, gc=False):
     """One request as a classifier sees it. Serving and training make it in the same way."""
@@ -28,7 +26,7 @@ class Query(msgspec.Struct, frozen=True, gc=False):
         """From a request; what was read of it already may be given."""
         about = subject(request) if about is None else about
         read = features.read(request, about) if read is None else read
-        return cls(about.text, about.data, about.chars, tuple(map(read.values.get, features.NAMES, _ZEROS)))
+        return cls(about.text, about.data, about.chars, read.numbers)
 
     @classmethod
     def of_prompt(cls, prompt: str) -> Query:

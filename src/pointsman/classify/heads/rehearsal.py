@@ -6,8 +6,11 @@ came. The allowance of a `quality` q is the largest expected loss l for which th
     "the cheapest tier that is expected to lose at most l, else the reference" keeps at least q of the reference's mean quality
 
 surely: the mean of (got - q x reference) must be two standard errors above nothing. Allowances are tried from the
-strictest on and the first that fails ends the search (fixed sequence testing: Angelopoulos et al. 2021, "Learn then Test"), so that
-trying many costs no certainty.
+strictest on that sends a tenth of the rows down, and the first that fails ends the search (fixed sequence testing: Angelopoulos et al. 2021,
+"Learn then Test"), so that trying many costs no certainty.
+
+Why not from the very strictest? It sends one row down, and one row proves nothing. Where none was lost nothing seems to vary, and all is certain
+after five rows; so the standard error has one row's answer that might have been lost besides.
 
 Why measured, and not (1 - q) of the reference's mean for every request? That keeps far more than was asked and pays for it: where
 a request may lose .05, most that are sent down lose next to nothing. And why not a bound for every request? How sure one may be of a
@@ -39,6 +42,10 @@ NOT_RUN = -1.0
 SURE = 2.0
 """Standard errors. Two and not 1.28 (nine in ten), for traffic moves on from what was labelled: on held-out rows of five sources two kept
 the target in 84 to 99 of a hundred cases and missed it by more than noise in 3 at most, 1.28 in 73 to 97 and up to 8."""
+FIRST = 0.1
+"""Share of the rows that the strictest allowance sends down. On five sources at 100 labels `quality: 1` of the model that was best on them lost to that
+model by more than noise in 38 of 135 cases when the search began with one row and certainty could be had for nothing, and now in the 6 in
+which the labels name the wrong model; with 1,000 it gains .0027 where it lost .0002, and 0.95 to 0.8 keep what they kept."""
 STEPS = 200
 """Allowances that are tried: at most as many different ways to split the rows."""
 NEVER = -1.0
@@ -108,6 +115,8 @@ def _allowances(loss: Floats, came: Floats, reference: Floats) -> tuple[float, .
     if not loss.shape[1]:
         return (NEVER,) * len(GRID)
     tried = np.unique(np.quantile(loss, np.linspace(0.0, 1.0, STEPS), method="higher"))
+    strictest = float(np.quantile(loss.min(axis=1), FIRST, method="higher"))
+    tried = np.append(strictest, tried[tried > strictest])
     found, still = np.full(len(GRID), NEVER), np.ones(len(GRID), dtype=np.bool_)
     rows = np.arange(len(loss))
     for allowance in tried:
@@ -123,4 +132,4 @@ def _keeps(got: Floats, reference: Floats, wanted: Floats) -> NDArray[np.bool_]:
     away = float(got.mean()) - wanted * float(reference.mean())
     (first, both), (_, second) = np.cov(got, reference)
     spread = first - 2.0 * wanted * both + wanted * wanted * second
-    return np.asarray(away >= SURE * np.sqrt(np.maximum(spread, 0.0) / len(got)) - 1e-12)
+    return np.asarray(away >= SURE * np.sqrt(np.maximum(spread, 0.0) / len(got) + 1.0 / len(got) ** 2) - 1e-12)

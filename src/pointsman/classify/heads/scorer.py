@@ -20,6 +20,8 @@ from pointsman.artifact import Artifact
 from pointsman.classify.embedders.static import shipped_static
 from pointsman.classify.heads import ngrams, surface
 from pointsman.classify.heads.calibration import KNOTS, Curves
+from pointsman.classify.heads.core import VERSION as CORE_VERSION
+from pointsman.classify.heads.core import core
 from pointsman.classify.heads.predicted import Predicted as Predicted
 from pointsman.classify.heads.predicted import Row as Row
 from pointsman.classify.heads.query import Query as Query
@@ -92,7 +94,7 @@ class Stack:
 class Scorer:
     """An artifact ready to answer. Immutable: a new artifact is a new scorer."""
 
-    __slots__ = ("_full", "_full_head", "_reader", "_static", "_static_head", "_static_stack", "kernel", "models", "provenance", "sentence")
+    __slots__ = ("_full", "_full_head", "_reader", "_reads_core", "_static", "_static_head", "_static_stack", "kernel", "models", "provenance", "sentence")
 
     def __init__(self, artifact: Artifact, static: Static, *, kernel: bool = True) -> None:
         """`kernel`: compute with the compiled kernel where there is one."""
@@ -102,6 +104,7 @@ class Scorer:
         self.sentence: str | None = about["name"] if about else None
         """Name of the sentence embedder of the full stack; None = there is none."""
         self.provenance: dict[str, Any] = manifest.get("training", {})
+        self._reads_core = _reads_core(artifact)
         self._static = static
         self._reader = Reader(artifact.arrays, manifest["limits"])
         self._static_stack = Stack(artifact, "static")
@@ -119,7 +122,7 @@ class Scorer:
         """Raises `ArtifactOfAnotherVersion` when the artifact was trained on other features than run here, and `ArtifactRefused`
         when it holds something else."""
         static = shipped_static() if static is None else static
-        for name, ours in features_version(static).items():
+        for name, ours in (trained_features(static) if _reads_core(artifact) else features_version(static)).items():
             artifact.require(name, ours)
         try:
             _require_numbers(artifact)
@@ -151,7 +154,9 @@ class Scorer:
         return Predicted.of((self.row(query, sentence_vector),))
 
     def row(self, query: Query, sentence_vector: Vectors | None = None) -> Row:
-        """One query, as the path asks: without arrays."""
+        """One query, as the path asks: without arrays. `sentence_vector` is of the whole text."""
+        if self._reads_core:
+            query = core(query)
         if sentence_vector is not None and self._full is not None:
             if self._full_head is not None:
                 return self._full_head.row(query, sentence_vector)
@@ -178,6 +183,7 @@ def _table(static: Static, columns: int) -> tuple[_kernel.Table | None, str]:
     return table, str(build)
 
 
+_CORE = "+core"
 _OTHER = (".rehearsal",)
 """Ends of the names of arrays that no score is made of."""
 
@@ -192,6 +198,17 @@ def _require_numbers(artifact: Artifact) -> None:
 
 
 def features_version(static: Static) -> dict[str, Any]:
-    """What an artifact's `features` must say to be read here. The sentence embedder's is compared when it is used."""
+    """What the `features` of an artifact say that reads whole texts: those of before `core`, which still serve as they were trained. The
+    sentence embedder's is compared when it is used."""
     names = hashlib.sha256("\n".join(surface.NAMES).encode()).hexdigest()[:16]
     return {"structural": names, "ngrams": ngrams.VERSION, "static": static.digest}
+
+
+def trained_features(static: Static) -> dict[str, Any]:
+    """What the `features` of an artifact say that is trained here. A program that knows nothing of `core` refuses it, naming both."""
+    whole = features_version(static)
+    return {**whole, "structural": f"{whole['structural']}{_CORE}{CORE_VERSION}"}
+
+
+def _reads_core(artifact: Artifact) -> bool:
+    return _CORE in str(artifact.features.get("structural", ""))

@@ -29,11 +29,11 @@ Floats: TypeAlias = NDArray[np.float64]
 
 _LEFT_OUT = ("lines", "length")
 """Structural features that white space moves; length is counted here without it."""
-_KEPT = tuple(at for at, name in enumerate(STRUCTURAL) if name not in _LEFT_OUT)
-LOOKS = len(_KEPT)
+KEPT = tuple(at for at, name in enumerate(STRUCTURAL) if name not in _LEFT_OUT)
+LOOKS = len(KEPT)
 """As many signs come from the request's structure."""
 NAMES: tuple[str, ...] = (
-    *(f"structural.{STRUCTURAL[at]}" for at in _KEPT),
+    *(f"structural.{STRUCTURAL[at]}" for at in KEPT),
     "size", "stem", "words", "word_length", "long_words", "common", "commas", "sentences", "numbers", "digits",
     "options", "option_size", "brackets", "operators", "quotes", "asks", "wide",
     "line", "repeated", "story", "quantities", "blanks",
@@ -64,13 +64,13 @@ _ENDS = b".!?;"
 _WIDE = bytes(range(0xC0, 256))
 _WIDE_COMMAS = ("，".encode(), "、".encode(), "،".encode())
 _OPTION = re.compile(rb"\n[ \t]*\(?([a-jA-J])[.):][ \t]*[^\s]")
-_COMMON = frozenset(
+COMMON = frozenset(
     b"the of and a to in is you that it he was for on are as with his they i at be this have from or one had by but not what all were "
     b"we when your can there an each which she do how their if will other about out many then them these so some her would make like "
     b"him into has more go no way could than first been who its now find long down did get my me".split())
-_STORY = frozenset(b"he she they his her their him them it its me my we our us".split())
+STORY = frozenset(b"he she they his her their him them it its me my we our us".split())
 """Somebody, of whom something is told. Not "you", which tasks say of their form, nor "i", which code says."""
-_QUANTITIES = frozenset(
+QUANTITIES = frozenset(
     b"one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred thousand million half third quarter "
     b"double twice triple dozen pair percent percentage both each every per many much total sum difference average remaining left "
     b"altogether number amount cost costs price".split())
@@ -87,7 +87,7 @@ def read(data: bytes, chars: int, structural: tuple[float, ...]) -> list[float]:
 
 def looks(structural: tuple[float, ...]) -> list[float]:
     """Those that were found in the request already; the first of `NAMES`."""
-    return [structural[at] for at in _KEPT]
+    return [structural[at] for at in KEPT]
 
 
 def counted(data: bytes, chars: int) -> list[float]:
@@ -99,7 +99,7 @@ def counted(data: bytes, chars: int) -> list[float]:
     options, begin, offered = _options(seen)
     stem, asked = (seen[:begin], seen[:begin].lower().split()) if options else (seen, words)
     stem_size = _without(stem, _SPACE)
-    ordinary = sum(map(_COMMON.__contains__, words))
+    ordinary = sum(map(COMMON.__contains__, words))
     long_words = sum(map(_LONG.__lt__, map(len, words)))
     wide = len(seen) - _without(seen, _WIDE)
     commas = seen.count(b",") + (sum(map(seen.count, _WIDE_COMMAS)) if wide else 0)
@@ -119,8 +119,8 @@ def counted(data: bytes, chars: int) -> list[float]:
         _share(len(seen) - _without(seen, _QUOTES), size), min(1.0, seen.count(b"?") / 4),
         _share(wide, size),
         log(_LINE + stem_size / _lines(stem)) / 8, log((_WORDS + len(asked)) / (_WORDS + len(set(asked)))),
-        (sum(map(_STORY.__contains__, asked)) / (len(asked) + _TOLD)) ** 0.5,
-        (sum(map(_QUANTITIES.__contains__, asked)) / (len(asked) + _WORDS)) ** 0.5,
+        (sum(map(STORY.__contains__, asked)) / (len(asked) + _TOLD)) ** 0.5,
+        (sum(map(QUANTITIES.__contains__, asked)) / (len(asked) + _WORDS)) ** 0.5,
         min(1.0, seen.count(b"_") / 2),
     ]
 

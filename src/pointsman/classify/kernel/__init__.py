@@ -1,1 +1,1 @@
-"""The arithmetic of the trained static stage in C, optional: see ADR 0018."""
+"""What reading a text comes to (features, the heuristic, the shipped guess, a trained static stage) in C, optional: see ADR 0018."""

@@ -1,11 +1,12 @@
-/* The arithmetic of the trained static stage: a text in, scores of models out, in one call.
+/* The arithmetic of the stages that read a text: a text in, scores out, in one call.
  *
  * What it computes is defined by the readable numpy code in `embedders/static.py`, `heads/ngrams.py`, `heads/surface.py`,
  * `heads/reading.py`, `heads/calibration.py` and `heads/scorer.py`; tests compare the two on whatever text. Integers (rows,
- * buckets, counts) are the same, floats agree but for rounding.
+ * buckets, counts) are the same, floats agree but for rounding. What `features.py`, `heuristic.py`, `heads/signs.py` and `heads/ladder.py`
+ * define is the same bit for bit: the same operations in the same order.
  *
  * One noun a header, each read once, by this file: `sums.h`, `arrays.h`, `table.h` (the static embedder), `text.h` (words, and what can be
- * counted), `head.h` (a calibrated stack).
+ * counted), `head.h` (a calibrated stack), `signs.h` (the shipped guess), `looks.h` (features of a request, and the heuristic).
  *
  * Rules of these files:
  * - Objects are immutable once made; a call keeps what it needs in memory of its own. Nothing here calls back into Python code.
@@ -42,11 +43,13 @@
 #include "table.h"
 #include "text.h"
 #include "head.h"
+#include "signs.h"
+#include "looks.h"
 
 static int kernel_exec(PyObject *module)
 {
     PyTypeObject **state = PyModule_GetState(module);
-    PyObject *salt = PyUnicode_FromString("pointsman"), *head = NULL;
+    PyObject *salt = PyUnicode_FromString("pointsman");
 
     if (salt == NULL)
         return -1;
@@ -62,14 +65,20 @@ static int kernel_exec(PyObject *module)
         sums = &WIDE;
 #endif
     *state = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Table_spec, NULL);
-    head = PyType_FromModuleAndSpec(module, &Head_spec, NULL);
-    if (*state == NULL || head == NULL || PyModule_AddObjectRef(module, "Table", (PyObject *)*state) < 0
-        || PyModule_AddObjectRef(module, "Head", head) < 0 || PyModule_AddStringConstant(module, "source", KERNEL_SOURCE) < 0
-        || PyModule_AddStringConstant(module, "instructions", sums->name) < 0) {
-        Py_XDECREF(head);
+    if (*state == NULL || PyModule_AddObjectRef(module, "Table", (PyObject *)*state) < 0)
         return -1;
+    PyObject *const made[] = {PyType_FromModuleAndSpec(module, &Head_spec, NULL), PyType_FromModuleAndSpec(module, &Ladder_spec, NULL),
+                              PyType_FromModuleAndSpec(module, &Heuristic_spec, NULL), names_of(signal_names, SIGNALS),
+                              names_of(feature_names, FEATURES)};
+    static const char *const names[] = {"Head", "Ladder", "Heuristic", "signals", "features"};
+    int result = 0;
+    for (int i = 0; i < 5; i++) {
+        result = made[i] == NULL || (result == 0 && PyModule_AddObjectRef(module, names[i], made[i]) < 0) ? -1 : result;
+        Py_XDECREF(made[i]);
     }
-    Py_DECREF(head);
+    if (result < 0 || PyModule_AddStringConstant(module, "source", KERNEL_SOURCE) < 0
+        || PyModule_AddStringConstant(module, "instructions", sums->name) < 0 || PyModule_AddIntMacro(module, MOST_PLACES) < 0)
+        return -1;
     return 0;
 }
 
@@ -96,11 +105,14 @@ static void kernel_free(void *module) { kernel_clear(module); }
 static PyMethodDef kernel_methods[] = {
     {"ids", kernel_ids, METH_VARARGS, "ids(data, kinds, codes) -> buckets of words and pairs, and their counts"},
     {"surface", kernel_surface, METH_VARARGS, "surface(data, chars) -> what is counted in a text"},
+    {"mask_of", (PyCFunction)(void (*)(void))kernel_mask_of, METH_FASTCALL, "mask_of(hits, numbers) -> a bit for every number of a hit"},
+    {"looks", (PyCFunction)(void (*)(void))kernel_looks, METH_FASTCALL,
+     "looks(data, signals, shown, chars, is_cut, turns, tools, schema, images) -> (features, tokens, script)"},
     {NULL, NULL, 0, NULL}};
 
 static PyModuleDef_Slot kernel_slots[] = {{Py_mod_exec, kernel_exec}, {0, NULL}};
 
-static struct PyModuleDef kernel = {PyModuleDef_HEAD_INIT, "_kernel", "The arithmetic of the trained static stage.",
+static struct PyModuleDef kernel = {PyModuleDef_HEAD_INIT, "_kernel", "The arithmetic of the stages that read a text.",
                                     sizeof(PyTypeObject *), kernel_methods, kernel_slots, kernel_traverse, kernel_clear, kernel_free};
 
 PyMODINIT_FUNC PyInit__kernel(void) { return PyModuleDef_Init(&kernel); }

@@ -18,7 +18,7 @@ VARIABLE = "POINTSMAN_KERNEL"
 """`numpy` in this variable of the environment turns the kernel off: for comparing, and for finding out whether it is to blame. A
 variable and no setting, since offline commands score without a configuration and must give the same bits."""
 NUMPY = "numpy"
-SOURCES = ("_kernel.c", "arrays.h", "head.h", "sums.h", "table.h", "text.h")
+SOURCES = ("_kernel.c", "arrays.h", "head.h", "looks.h", "signs.h", "sums.h", "table.h", "text.h")
 """What the kernel is made of, in the order in which `setup.py` digests it."""
 
 

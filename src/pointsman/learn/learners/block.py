@@ -26,6 +26,8 @@ class Block:
     scale: float
     lift: Floats | None = None
     """(features as served, d): when `matrix` is a rotation of what is served, the way back for weights."""
+    changes: int = 0
+    """So many rows at the end are no rows but differences between two, which are not centred."""
 
     @classmethod
     def of(cls, name: str, matrix: Any, lift: Floats | None = None) -> Block:
@@ -37,29 +39,43 @@ class Block:
         return cls(name, matrix, centre, scale if scale > 1e-5 else 1.0, lift)
 
     def take(self, rows: NDArray[np.intp]) -> Block:
-        """The same features of some rows, centred and scaled as before."""
-        return Block(self.name, self.matrix[rows], self.centre, self.scale, self.lift)
+        """The same features of some rows, centred and scaled as before; differences among them stand at the end."""
+        first = self.matrix.shape[0] - self.changes
+        return Block(self.name, self.matrix[rows], self.centre, self.scale, self.lift, int(np.count_nonzero(rows >= first)))
+
+    def with_changes(self, served: Any) -> Block:
+        """With differences between two rows, in features as they are served, below the rows."""
+        own = served if self.lift is None else (served @ self.lift).astype(np.float32)
+        stacked = sparse.vstack([self.matrix, own], format="csr") if sparse.issparse(self.matrix) else np.concatenate([self.matrix, own])
+        return Block(self.name, stacked, self.centre, self.scale, self.lift, int(own.shape[0]))
+
+    def _is_row(self) -> NDArray[np.float32]:
+        """1 for a row, 0 for a difference."""
+        found = np.ones(self.matrix.shape[0], dtype=np.float32)
+        found[len(found) - self.changes:] = 0.0
+        return found
 
     def gram(self) -> NDArray[np.float32]:
         """(n, n) similarity of every row with every other."""
         matrix = self.matrix
         if sparse.issparse(matrix):
-            raw = np.asarray((matrix @ matrix.T).todense(), dtype=np.float32)
-            with_centre = np.asarray(matrix @ self.centre, dtype=np.float32).ravel()
-            raw = raw - with_centre[:, None] - with_centre[None, :] + np.float32(self.centre @ self.centre)
+            raw: NDArray[np.float32] = np.asarray((matrix @ matrix.T).todense(), dtype=np.float32)
+            # As of rows that are centred where they are rows, without making the sparse ones dense.
+            with_centre, own = np.asarray(matrix @ self.centre, dtype=np.float32).ravel(), self._is_row()
+            raw = raw - with_centre[:, None] * own - own[:, None] * with_centre + own[:, None] * own * np.float32(self.centre @ self.centre)
         else:
-            centred = (matrix - self.centre).astype(np.float32)
+            centred = (matrix - np.outer(self._is_row(), self.centre)).astype(np.float32)
             raw = centred @ centred.T
         return raw / np.float32(self.scale)
 
     def spread(self, duals: Floats) -> Floats:
         """(d, c) weights on the centred, scaled features: the transpose applied to (n, c)."""
-        values: Floats = (np.asarray(self.matrix.T @ duals) - np.outer(self.centre, duals.sum(axis=0))) / np.sqrt(self.scale)
+        values: Floats = (np.asarray(self.matrix.T @ duals) - np.outer(self.centre, self._is_row() @ duals)) / np.sqrt(self.scale)
         return values
 
     def apply(self, weights: Floats) -> Floats:
         """(n, c) values of weights on the centred, scaled features."""
-        values: Floats = (np.asarray(self.matrix @ weights) - self.centre @ weights) / np.sqrt(self.scale)
+        values: Floats = (np.asarray(self.matrix @ weights) - np.outer(self._is_row(), self.centre @ weights)) / np.sqrt(self.scale)
         return values
 
     def served(self, weights: Floats, rows: NDArray[np.intp]) -> Floats:

@@ -31,6 +31,11 @@ def log_odds(raw: Floats) -> Floats:
     return np.log((bent + _FINEST) / (1.0 - bent + _FINEST))
 
 
+def bent(p: Floats) -> Floats:
+    """Probabilities of what may lie a little outside [0, 1]; what lies well inside stays what it is."""
+    return _logistic(log_odds(p))
+
+
 def curves(raw: Floats, quality: Floats, weight: Floats) -> Floats:
     """The curves of all models (n, m; NaN = unknown) on the grid of `classify.heads.calibration`: a shift for each model, one slope.
 

@@ -120,7 +120,8 @@ def solve_large(blocks: Sequence[Block], targets: Floats, noise: Floats, how: Bl
         total: Floats = own * values
         for weight, block in zip(weights, blocks, strict=True):
             if weight > 2e-4:  # a block that was switched off costs no pass
-                total = total + weight * block.apply(block.spread(values))
+                # In half the digits: numpy would copy the whole matrix into twice its size at each step. The tolerance is far above.
+                total = total + weight * block.apply(block.spread(values.astype(np.float32)).astype(np.float32))
         return total
 
     duals = targets / (own + weights.sum())

@@ -9,8 +9,9 @@ not recognised costs little). Equal numbers mean equal text up to there, roles i
 
 from __future__ import annotations
 
-from typing import NamedTuple
 from zlib import crc32
+
+import msgspec
 
 from pointsman.core.request import ChatRequest
 
@@ -27,15 +28,18 @@ BYTES_PER_TOKEN = 3
 ROLE = 64
 """Bytes of a role that count: roles are words."""
 
+_ROLES = {role: role.encode() for role in ("system", "developer", "user", "assistant", "tool")}
+LAST_EDGE = EDGES[-1]
+
 Beginning = tuple[int, int]
 """(number, estimated tokens up to there)."""
 
 
-class Beginnings(NamedTuple):
-    """What `read` finds. Plain tuples: there are dozens a request."""
+class Beginnings(msgspec.Struct, frozen=True, gc=False):
+    """What `read` finds."""
 
     parts: list[Beginning]
-    """Shortest first, 64 at most; none for a request without text."""
+    """Shortest first, 64 at most; none for a request without text. Plain tuples: there are dozens a request."""
     conversation: int
     """The number at the end of the first user message: what all turns of a conversation have in common."""
 
@@ -51,8 +55,9 @@ def read(request: ChatRequest) -> Beginnings:
     crc = size = place = 0
     conversation: int | None = None
     for message in request.messages:
-        data = _bytes(message.text, EDGES[-1] - size)
-        crc, end = crc32(_bytes(message.role, ROLE), crc), size + len(data)
+        role = message.role
+        data = _bytes(message.text, LAST_EDGE - size)
+        crc, end = crc32(_ROLES.get(role) or _bytes(role, ROLE), crc), size + len(data)
         if end < EDGES[place]:
             crc = crc32(data, crc)
         else:
@@ -60,7 +65,7 @@ def read(request: ChatRequest) -> Beginnings:
         if end > size and not (parts and parts[-1][0] == crc):  # a place may be where the message ends
             parts.append((crc, end // BYTES_PER_TOKEN))
         size = end
-        if conversation is None and message.role == "user" and parts:
+        if conversation is None and role == "user" and parts:
             conversation = parts[-1][0]
         if place == len(EDGES):
             break

@@ -22,7 +22,9 @@ def tokens_of(request: ChatRequest) -> int:
 
 def prompt_tokens_of(request: ChatRequest) -> int:
     """Estimated tokens of its prompt."""
-    return max(0, request.needs.context - max(0, request.max_tokens or 0))
+    answer = request.max_tokens
+    prompt = request.needs.context - answer if answer is not None and answer > 0 else request.needs.context
+    return prompt if prompt > 0 else 0
 
 
 def is_full(view: EndpointView) -> bool:

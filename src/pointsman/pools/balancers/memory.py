@@ -56,21 +56,22 @@ class Remembers(Protocol):
 class Memory:
     """The latest beginnings of one endpoint; the one that has not been asked for longest is forgotten first."""
 
-    __slots__ = ("_most", "_numbers")
+    __slots__ = ("_most", "numbers")
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._numbers: OrderedDict[int, None] = OrderedDict()
+        self.numbers: OrderedDict[int, None] = OrderedDict()
+        """To be looked things up in: every endpoint is asked for every beginning of every request."""
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self.numbers)
 
     def __contains__(self, number: int) -> bool:
-        return number in self._numbers
+        return number in self.numbers
 
     def known(self, beginnings: Sequence[Beginning]) -> int:
         """Tokens of the longest beginning that was sent there; 0 = none was."""
-        numbers = self._numbers
+        numbers = self.numbers
         for number, tokens in reversed(beginnings):
             if number in numbers:
                 return tokens
@@ -83,17 +84,18 @@ class Memory:
 
     def hear(self, numbers: Iterable[int]) -> None:
         """These were sent there, the one to be forgotten last at the end."""
-        known = self._numbers
+        known = self.numbers
+        latest = known.move_to_end
         for number in numbers:
             known[number] = None
-            known.move_to_end(number)
+            latest(number)
         while len(known) > self._most:
             known.popitem(last=False)
 
     def forget(self, numbers: Iterable[int] | None) -> None:
         """These are not there any more; None = none is."""
         if numbers is None:
-            self._numbers.clear()
+            self.numbers.clear()
             return
         for number in numbers:
-            self._numbers.pop(number, None)
+            self.numbers.pop(number, None)

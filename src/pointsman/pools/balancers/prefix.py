@@ -27,16 +27,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from math import exp
+from math import exp, inf
 from operator import itemgetter
 from random import Random
 
 from pointsman.core.fleet import EndpointId, EndpointView
 from pointsman.core.request import ChatRequest
 from pointsman.pools.balancers.beginnings import Beginnings, read
-from pointsman.pools.balancers.load import is_full, overbooking, prompt_tokens_of
+from pointsman.pools.balancers.load import overbooking, prompt_tokens_of
 from pointsman.pools.balancers.memory import Memory, Sent
-from pointsman.pools.balancers.rendezvous import ranked
+from pointsman.pools.balancers.rendezvous import score
 from pointsman.pools.journal import Journal
 
 LATE = 60.0
@@ -111,55 +111,89 @@ class Prefix:
 
     def pick(self, request: ChatRequest, views: Sequence[EndpointView], rng: Random) -> EndpointId:
         """One of `views` (never empty). `rng` is not used: the same requests in the same order go the same ways."""
-        self._hear()
+        if self._journal is not None:
+            self._hear(self._journal)
         begun, prompt = read(request), prompt_tokens_of(request)
-        if any(message.role == "assistant" for message in request.messages):
-            self._learn(begun)
-        ranking = ranked(views, begun.conversation)
-        chosen, known = self._cheapest(ranking, begun, prompt)
+        for message in request.messages:
+            if message.role == "assistant":
+                self._learn(begun)
+                break
+        chosen, known = self._cheapest(views, begun, prompt)
         self.unread = max(prompt - known, 0)
         self._mean += MEAN_WEIGHT * (self.unread - self._mean)
-        self._memory(chosen).add(begun.parts)
+        # The shortest last: more requests have it, and an engine overwrites the end of a prompt before its beginning.
+        numbers = [number for number, _ in begun.parts[::-1]]
+        self._memory(chosen).hear(numbers)
         if self._journal is not None and (column := self._columns.get(chosen)) is not None:
-            self._journal.write(column, (number for number, _ in reversed(begun.parts)))
+            self._journal.write(column, numbers)
         if self._sent is not None:
             self._sent(chosen, request, begun.parts)
         return chosen
 
-    def _hear(self) -> None:
+    def known_at(self, request: ChatRequest) -> Mapping[EndpointId, int]:
+        """Tokens of its prompt that each endpoint is thought to have."""
+        parts = read(request).parts
+        return {id_: known for id_, memory in self._memories.items() if (known := memory.known(parts))}
+
+    def _hear(self, journal: Journal) -> None:
         """Takes in what other processes have sent where since."""
-        if self._journal is None:
-            return
-        for column, news in groupby(self._journal.news(), _column):
+        for column, news in groupby(journal.news(), _column):
             if (id_ := self._ids.get(column)) is not None:
                 self._memory(id_).hear([number for _, number in news])
 
-    def _cheapest(self, ranking: Sequence[EndpointView], begun: Beginnings, prompt: int) -> tuple[EndpointId, int]:
-        """The endpoint with the lowest price, the first of equals; and the tokens that it is thought to have."""
-        mean, parts, memories = max(self._mean, LEAST_MEAN), begun.parts, self._memories
-        mean_s = mean * ranking[0].token_s * ranking[0].weight
-        waits = [view.wait_s / mean_s for view in ranking]
-        least = min(waits)
-        others, crowd = OTHERS + MORE_OTHERS * least, min(1.0, least / CROWDED)
+    def _cheapest(self, views: Sequence[EndpointView], begun: Beginnings, prompt: int) -> tuple[EndpointId, int]:
+        """The endpoint with the lowest price, by rendezvous among equals; and the tokens that it is thought to have.
+
+        One loop, written out: it is run for each endpoint of a pool for every request. The property tests have the price in plain words.
+        """
+        mean, memories = max(self._mean, LEAST_MEAN), self._memories
+        waits, weights, first = [view.wait_s for view in views], [view.weight for view in views], views[0]
         draw = HOME * self._strange
-        best: tuple[bool, float] | None = None
-        chosen, found = ranking[0].id, 0
-        for view, wait in zip(ranking, waits, strict=True):
-            memory = memories.get(view.id)
-            taken = known = 0 if memory is None else memory.known(parts)
-            if draw:
-                taken, draw = known + int(draw * (begun.tokens - known)), 0.0
-            is_over = False
-            if is_full(view):
+        if draw or weights.count(first.weight) < len(views) or [view.token_s for view in views].count(first.token_s) < len(views):
+            first = _preferred(views, begun.conversation)
+        mean_s = mean * first.token_s * first.weight
+        least = min(waits) / mean_s
+        others, crowd = OTHERS + MORE_OTHERS * least, min(1.0, least / CROWDED)
+        longest_first = begun.parts[::-1]
+        uncrowded, alone = 1.0 - crowd, 1.0 + others
+        best, is_best_over = inf, True
+        equals: list[tuple[EndpointView, int]] = []
+        for view, wait, weight in zip(views, waits, weights, strict=True):
+            known = 0
+            if (memory := memories.get(view.id)) is not None:
+                numbers = memory.numbers
+                for number, tokens in longest_first:
+                    if number in numbers:
+                        known = tokens
+                        break
+            taken = known
+            if draw and view is first:
+                taken = known + int(draw * (begun.tokens - known))
+            is_over, slots = False, view.slots
+            if view.lateness >= 1.0 or (slots is not None and view.in_flight >= slots):
                 is_over, taken = _overbooked(view, taken)
-            token = 1.0 / (mean * view.weight)
-            own, running = max(prompt - taken, 0) * token, max(view.in_flight_tokens - view.awaited_tokens, 0) * token
-            price = (1.0 - crowd) * (wait + own * (1.0 + others)) + RUNNING * running
+            wait /= mean_s
+            token = 1.0 / (mean * weight)
+            own = (prompt - taken) * token if prompt > taken else 0.0
+            price = uncrowded * (wait + own * alone) if uncrowded else 0.0
+            if (running := view.in_flight_tokens - view.awaited_tokens) > 0:
+                price += RUNNING * (running * token)
             if crowd:
                 price += crowd * (LATE * (1.0 - exp(-(wait + own) / LATE)) + others * own * exp(-wait / LATE))
-            if best is None or (is_over, price) < best:
-                best, chosen, found = (is_over, price), view.id, known
-        return chosen, found
+            if is_over is not is_best_over:
+                if is_over:
+                    continue
+            elif price > best:
+                continue
+            elif price == best:
+                equals.append((view, known))
+                continue
+            best, is_best_over, equals = price, is_over, [(view, known)]
+        if len(equals) == 1:
+            view, known = equals[0]
+            return view.id, known
+        chosen = _preferred([view for view, _ in equals], begun.conversation)
+        return chosen.id, next(known for view, known in equals if view is chosen)
 
     def _learn(self, begun: Beginnings) -> None:
         """A conversation came back: is it known here at all?"""
@@ -171,6 +205,11 @@ class Prefix:
         if memory is None:
             memory = self._memories[endpoint] = Memory()
         return memory
+
+
+def _preferred(views: Sequence[EndpointView], key: int) -> EndpointView:
+    """The first by rendezvous."""
+    return max(views, key=lambda view: score(view, key))
 
 
 def _overbooked(view: EndpointView, known: int) -> tuple[bool, int]:

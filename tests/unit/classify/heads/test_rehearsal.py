@@ -55,6 +55,23 @@ def test_a_request_may_lose_more_than_the_mean_may():
     assert allowed(rehearsal().allowances([0, 1], 1), 0.95) > 0.05 * 0.9
 
 
+def test_that_none_of_a_few_rows_was_lost_proves_nothing():
+    expected = np.column_stack([np.linspace(0.0, 0.9, 100), np.full(100, 0.9)])
+    came = np.ones((100, 2))
+    came[:60, 0] = 0.0
+
+    assert allowed(Rehearsal(array(expected, came, np.random.default_rng(0))).allowances([0, 1], 1), 1.0) == NEVER
+
+
+def test_a_reference_that_labels_show_to_be_the_worse_one_is_left_even_where_all_is_to_be_kept():
+    draw = np.random.default_rng(3)
+    small = draw.uniform(0.5, 0.9, 300)
+    came = np.column_stack([draw.random(300) < small, draw.random(300) < 0.5]).astype(float)
+    found = Rehearsal(array(np.column_stack([small, np.full(300, 0.5)]), came, np.random.default_rng(0)))
+
+    assert allowed(found.allowances([0, 1], 1), 1.0) > -0.2
+
+
 def test_a_cheaper_model_that_is_better_serves_always():
     expected = np.tile([0.9, 0.5], (400, 1))
     came = (np.random.default_rng(1).random((400, 2)) < expected).astype(float)

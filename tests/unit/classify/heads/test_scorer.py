@@ -10,7 +10,7 @@ pytest.importorskip("scipy")
 from pointsman.artifact import Artifact
 from pointsman.classify.embedders.static import shipped_static
 from pointsman.classify.heads.query import Query
-from pointsman.classify.heads.scorer import Scorer, features_version
+from pointsman.classify.heads.scorer import Scorer, features_version, trained_features
 from pointsman.classify.kernel.build import found
 from pointsman.errors import ArtifactOfAnotherVersion, ArtifactRefused
 from pointsman.learn.fit import fit
@@ -50,7 +50,7 @@ HARD = Query.of_prompt("Prove that the sum of the first 77 even numbers is no sq
 def test_it_knows_easy_from_hard(artifact):
     said = Scorer.load(artifact).score([EASY, HARD])
 
-    assert said.p[0, 0] > 0.8 > 0.4 > said.p[1, 0]
+    assert said.p[0, 0] > 0.7 > 0.4 > said.p[1, 0]  # two groups of like prompts are little evidence: the difference is drawn together
     assert said.p[1, 1] > 0.7
 
 
@@ -162,3 +162,36 @@ def test_features_are_named_by_what_reads_them():
 
 def test_it_says_what_it_is(artifact):
     assert repr(Scorer.load(artifact)) == "<Scorer 2 models, sentence sentences>"
+
+
+def asking(prompt: str) -> tuple[Query, Query]:
+    return Query.of_prompt(f"{prompt} Is it far? Go slowly."), Query.of_prompt(f"{prompt} Is it far? I am a doctor of seven zones, and Kreta")
+
+
+def of_features(artifact: Artifact, structural: str) -> Artifact:
+    features = {**artifact.features, "structural": structural}
+    return Artifact({**artifact.manifest, "features": features}, artifact.arrays, artifact.version, artifact.path)
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+def test_a_sentence_behind_a_question_changes_next_to_nothing(artifact, kernel):
+    scorer = Scorer.load(artifact, kernel=kernel)
+    plain, longer = asking("Where is my order number 12?")
+
+    assert scorer.row(longer).p == pytest.approx(scorer.row(plain).p, abs=1e-3)  # the structural features count the whole
+
+
+def test_an_artifact_of_before_reads_whole_texts_still(artifact):
+    older = Scorer.load(of_features(artifact, features_version(shipped_static())["structural"]))
+    plain, longer = asking("Where is my order number 12?")
+
+    assert older.row(longer).p != pytest.approx(older.row(plain).p, abs=1e-3)
+
+
+def test_an_artifact_that_cuts_texts_elsewhere_is_refused(artifact):
+    with pytest.raises(ArtifactOfAnotherVersion, match="core9"):
+        Scorer.load(of_features(artifact, features_version(shipped_static())["structural"] + "+core9"))
+
+
+def test_what_is_trained_here_is_refused_by_programs_that_read_whole_texts(artifact):
+    assert artifact.features["structural"] == trained_features(shipped_static())["structural"] != features_version(shipped_static())["structural"]

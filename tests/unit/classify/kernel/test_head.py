@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 
+from pointsman.classify import features, signals
 from pointsman.classify.embedders.static import Static, Table
-from pointsman.classify.heads import ngrams, surface
+from pointsman.classify.heads import ngrams, signs, surface
 from pointsman.classify.heads.query import Query
 from pointsman.classify.kernel.build import found
 from pointsman.classify.kernel.head import Head
@@ -137,3 +138,86 @@ def test_arrays_are_held_as_long_as_the_head_lives_and_no_longer():
     with pytest.raises(ValueError, match="blocks"):
         found().module.Head(**sound(idf=idf, blocks=(0,) * 17))
     assert sys.getrefcount(idf) == before
+
+
+# -- features, the heuristic and the shipped guess
+
+FEATURES = len(features.NAMES)
+COUNTED = len(signs.NAMES) - signs.LOOKS
+NOTHING = (0.0,) * FEATURES
+
+
+def weights(**changes):
+    return {"weights": NOTHING, "order": tuple(range(FEATURES)), "words": ("code",) * FEATURES, "offsets": (0.0, 1.0), "bias": 0.0, "clears": 1.0} | changes
+
+
+def ladder(**changes):
+    return {"words": (b"the of", b"he", b"one"), "structural": FEATURES, "kept": (0, 3), "looks": np.zeros((2, 3)), "text": np.zeros((COUNTED, 3)),
+            "offsets": (0.0, 1.0), "clip": 3.0} | changes
+
+
+def test_signals_and_features_are_those_of_this_version():
+    assert found().module.signals == signals.NAMES
+    assert found().module.features == features.NAMES
+
+
+@pytest.mark.parametrize("changes", [
+    {"weights": (0.0,)}, {"weights": (*NOTHING[1:], "1")}, {"order": (0,)}, {"order": (FEATURES, *range(1, FEATURES))}, {"order": (-1, *range(1, FEATURES))},
+    {"order": ("0", *range(1, FEATURES))}, {"words": ("code",)}, {"words": (b"code",) * FEATURES}, {"offsets": ()}, {"offsets": (0.0,) * 65}, {"offsets": ("0",)}, {"offsets": [0.0]}])
+def test_weights_that_do_not_go_together_are_refused(changes):
+    with pytest.raises((ValueError, TypeError)):
+        found().module.Heuristic(**weights(**changes))
+
+
+@pytest.mark.parametrize("changes", [
+    {"words": (b"x" * 17, b"", b"")}, {"words": (b"a  b", b"", b"")}, {"words": (b" ".join(b"%d" % n for n in range(300)), b"", b"")}, {"kept": (0, FEATURES)}, {"kept": (0, -1)},
+    {"kept": (0, "1")}, {"kept": tuple(range(2)) * 40}, {"looks": np.zeros((3, 3))}, {"looks": np.zeros((2, 2))}, {"looks": np.zeros((2, 3), np.float32)}, {"text": np.zeros((5, 3))},
+    {"text": np.zeros((COUNTED, 3))[::2]}, {"offsets": (0.0,) * 65}, {"offsets": ("0",)}])
+def test_a_ladder_that_does_not_go_together_is_refused(changes):
+    with pytest.raises((ValueError, TypeError)):
+        found().module.Ladder(**ladder(**changes))
+
+
+@pytest.mark.parametrize("arguments", [(), ("text", 0, 1, 1, False, 1, 0, False, 0), (b"", "0", 1, 1, False, 1, 0, False, 0), (b"", -1, 1, 1, False, 1, 0, False, 0),
+                                       (b"", 1 << 64, 1, 1, False, 1, 0, False, 0), (b"", 0, -1, 1, False, 1, 0, False, 0), (b"", 0, 1, 1 << 60, False, 1, 0, False, 0)])
+def test_no_features_of_what_is_no_request(arguments):
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        found().module.looks(*arguments)
+
+
+@pytest.mark.parametrize("arguments", [(), ((0,), b"\0"), ([1], b"\0"), ([-1], b"\0"), (["0"], b"\0"), ([0], b"\x40"), ([1 << 70], b"\0"), ([0], "0")])
+def test_no_mask_of_hits_that_nobody_has_numbered(arguments):
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        found().module.mask_of(*arguments)
+
+
+def test_a_mask_has_a_bit_for_every_number():
+    assert found().module.mask_of([3, 0, 0], b"\x01\0\0\x3f") == 1 << 63 | 1 << 1
+
+
+@pytest.mark.parametrize("arguments", [(NOTHING, 1), (list(NOTHING), 1, None), (NOTHING[1:], 1, None), (NOTHING, "1", None), (NOTHING, 1, b"cjk"), ((*NOTHING[1:], "1"), 1, None)])
+def test_nothing_is_judged_but_features(arguments):
+    with pytest.raises((ValueError, TypeError)):
+        found().module.Heuristic(**weights()).judge(*arguments)
+
+
+@pytest.mark.parametrize("arguments", [(b"", 1), ("", 1, NOTHING), (b"", "1", NOTHING), (b"", 1 << 70, NOTHING), (b"", 1, NOTHING[1:]), (b"", 1, list(NOTHING)), (b"", 1, ("1", *NOTHING[1:]))])
+def test_nothing_is_guessed_but_texts(arguments):
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        found().module.Ladder(**ladder()).score(*arguments)
+    with pytest.raises((ValueError, TypeError, OverflowError)):
+        found().module.Ladder(**ladder()).signs("", 1)
+    with pytest.raises(TypeError):
+        found().module.Ladder(**ladder()).core("")
+
+
+def test_no_reference_is_kept():
+    word = "a word of its own"
+    before = sys.getrefcount(word)
+    for _ in range(50):
+        made = found().module.Heuristic(**weights(words=(word,) * FEATURES))
+        made.judge((1.0,) * FEATURES, 3, None)
+        made.judge((1.0,) * FEATURES, 3, word)
+    del made
+
+    assert sys.getrefcount(word) == before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pointsman.core.request import Message
-from pointsman.pools.balancers.beginnings import EDGES, FIRST, LAST, read
+from pointsman.pools.balancers.beginnings import EDGES, FIRST, LAST, Beginnings, read
 from pointsman.testing.factories import a_request
 
 
@@ -67,7 +67,7 @@ def test_of_hundreds_of_messages_the_first_and_the_latest_count():
 
 
 def test_nothing_said_is_no_beginning():
-    assert read(a_request(messages=())) == ([], 0)
+    assert read(a_request(messages=())) == Beginnings([], 0)
     assert read(a_request(messages=())).tokens == 0
 
 
