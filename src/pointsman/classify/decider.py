@@ -121,7 +121,14 @@ class Decider:
 
     def asks(self, stage: ConsultingStage, decision: Decision) -> bool:
         """The decision hangs on so little that this stage may change it, and it has not been told yet why it was not asked."""
-        return stage.wants(decision) and stage.name not in [view.stage for view in decision.stages]
+        return not self._is_told(stage.name, decision) and stage.wants(decision)
+
+    @staticmethod
+    def _is_told(name: str, decision: Decision) -> bool:
+        for view in reversed(decision.stages):  # asked of every request, and nearly always of the last one
+            if view.stage == name:
+                return True
+        return False
 
     def _unasked(self, stage: ConsultingStage, decision: Decision) -> StageView | None:
         """Why this stage will not be asked, as far as that is known; None = it may be."""

@@ -200,7 +200,10 @@ class SentenceStage:
         return None if not why or (self._known and self._knows(decision)) else _REFUSALS[why]
 
     def _knows(self, decision: Decision) -> bool:
-        return any(id(view.scores) in self._known for view in decision.stages)
+        for view in decision.stages:
+            if id(view.scores) in self._known:
+                return True
+        return False
 
     async def consult(self, request: ChatRequest, so_far: Refine | None, asks: BilledAsks) -> StageResult | Answered:
         query = self._embedding.query(request)

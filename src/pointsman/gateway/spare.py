@@ -18,8 +18,10 @@ SAVED_S: Final = 0.5
 """Seconds of work that an idle helper saves up for a burst."""
 LOOKS_S: Final = 0.05
 """Seconds between two looks at what the loop needs: long enough to be no noise, short enough that a rush is noticed in time."""
-BUSY: Final = 0.9
-"""Of one core: from here on the loop is too busy for anything beside it."""
+BUSY: Final = 0.75
+"""Of one core: from here on the loop is too busy for anything beside it. Not .9: the interpreter's lock keeps a loop under full load off its
+core, too, and that is neither run nor waited for a core. With .9 the stage cost a full path 6 % beside what the static scores do, with .75 3
+(bench/overhead, two runs)."""
 SCHEDULED: Final = "/proc/thread-self/schedstat"
 IS_BUSY: Final = "the router needs its core for requests"
 USED_UP: Final = "its share of the processor is used up"
