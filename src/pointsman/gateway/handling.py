@@ -88,8 +88,7 @@ class Handling:
         self._entered = ""  # where it was let in, until it holds a lease there
         self._let_go: Callable[[], None] | None = None  # takes back that other processes see it coming
         self._race: Race | None = None
-        # When the machine wants to look at a race again.
-        self._look_at: float | None = None
+        self._look_at: float | None = None  # when the machine wants to look at a race again
         self._means = means
         self._examination: Examination | None = None
         # Attempt -> what came of it, where answers are judged: the one that is given need not be the last.
@@ -141,22 +140,23 @@ class Handling:
         entry = enter(way, self._graph.fleet, trip.arrived, self._rng, ttft_slo_s=trip.request.limits.ttft_slo_s)
         is_contested = entry.is_stuck or self._admission.is_contested(entry.place)
         self._let_go = None if is_contested else self._graph.fleet.step_in(entry.place, trip.arrived)
-        must_queue = self._let_go is None
-        if must_queue:
+        has_waited = self._let_go is None
+        if has_waited:
             way = await self._stand_in_line(way, deadline)
         elif entry.escalation is not None:
             way, trip.escalations = entry.way, (entry.escalation,)
             trip.entry = trip.escalations
-        if (anteroom := self._graph.anteroom(way)) is not None and anteroom.must_wait(trip.arrived):
+        anteroom = self._graph.anteroom(way)
+        if anteroom is not None and anteroom.must_wait(self._clock.now() if has_waited else trip.arrived):
+            has_waited = True
             await self._wait_to_be_read(anteroom, way, deadline)
-            must_queue = True
         plan = self._graph.plan(trip.request, route, way, trip.arrived, deadline, trip.decision)
         self._machine = machine = Machine(plan, self._budget, self._rng)
         if plan.deferral is not None:
             self._judges(plan, plan.deferral)
         if plan.hedge is not None or (plan.deferral is not None and plan.deferral.beside_after_s is not None):
             self._race = Race(self._clock, lambda journey: self._dispatch.close(journey, trip, "cancelled"))
-        commands = machine.start(self._clock.now() if must_queue else None)
+        commands = machine.start(self._clock.now() if has_waited else None)
         while True:
             event: Event | None = None
             for command in commands:

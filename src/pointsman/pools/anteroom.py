@@ -39,7 +39,9 @@ OVERTAKEN, AWAY = 20.0, 150.0
 LATE_S, LATE_TIMES = 1.0, 2.0
 """Who has waited this, and so many times what its prompt takes to read, is late: nothing says when, where nothing is promised."""
 LATE_WEIGHS_S = 10.0
+"""As much as half a second to read: whoever can still be in time goes first. A round number; others were not tried."""
 MOST_S = 30.0
+"""What a place in the order is worth, and how long anybody is held back, at most: so nobody starves."""
 LOOK_EVERY_S = 0.02
 """Between two looks at those who are late: there may be hundreds."""
 
