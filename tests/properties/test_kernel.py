@@ -213,6 +213,7 @@ def test_features_are_judged_alike_bit_for_bit(numbers, seen, script, rungs, see
 @example(b"a " * 1537, 1, 0)
 @example(b"a b" * 1024, 1, 0)
 @example(b"", 1, 5)
+@example(b"thethetheRefund\nA\0" + "é".encode() * 700, 1, 2**62)  # a length that no double holds
 def test_the_same_signs_are_counted_bit_for_bit(data, times, more):
     data *= times
     guess = shipped_ladder(True)._score.__self__

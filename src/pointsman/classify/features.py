@@ -219,7 +219,7 @@ def _tokens(about: Subject) -> tuple[int, str]:
     ascii_ = len(text) - two - three - four
     tokens = ascii_ / 4 + two / 2 + three * 0.8 + four * 2
     if about.cut and text:
-        tokens *= about.chars / len(text)
+        tokens *= float(about.chars) / float(len(text))  # as the kernel divides
     return max(1, round(tokens)), _script(data, len(text))
 
 

@@ -129,7 +129,7 @@ def _window(data: bytes, chars: int) -> tuple[bytes, float]:
     """Both ends of a long text, and by how much the whole is longer."""
     if len(data) > HEAD + TAIL:
         data = data[:HEAD] + b"\n" + data[-TAIL:]
-    return data, max(1.0, chars / (len(data) + 1))
+    return data, max(1.0, float(chars) / (len(data) + 1.0))  # as the kernel divides: of two whole numbers Python's quotient may end in another bit
 
 
 def _options(data: bytes) -> tuple[int, int, int]:
