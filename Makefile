@@ -39,8 +39,8 @@ demo: $(VENV)/.run ## three simulated tiers, the router and a client: the main j
 demo-real: $(VENV)/.dev ## the demo on three real llama.cpp servers with a small model
 	@$(BIN)/pointsman demo --real $(ARGS)
 
-test: $(VENV)/.dev check-fast ## lint, types, import contracts and all tests
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+test: $(VENV)/.dev check-fast ## lint, types, import contracts and all tests (ARGS="--randomly-seed=1": in another order; --hypothesis-seed=1: other stories)
+	@$(BIN)/python -m pytest -n 2 --randomly-seed=20261122 $(ARGS)
 
 .PHONY: check-fast
 check-fast: $(VENV)/.dev

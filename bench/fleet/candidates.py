@@ -14,6 +14,7 @@ from pointsman.core.fleet import EndpointView
 from pointsman.core.protocols import Balancer
 from pointsman.core.request import ChatRequest
 from pointsman.pools.anteroom import Foresees
+from pointsman.pools.balancers.beginnings import Beginnings
 from pointsman.pools.balancers.load import prompt_tokens_of, tokens_of
 from pointsman.pools.balancers.memory import Remembers, Sent
 from pointsman.pools.balancers.power_of_two import lighter
@@ -46,32 +47,30 @@ class Anyone:
 class CacheAware:
     """A model of sglang-router's `cache_aware` for plain HTTP, after its published algorithm and the defaults of its command line.
 
-    Fewest requests where `max - min > absolute` and `max > relative * min`; else where most of the prompt's text was sent before, if
-    that is more than `match` of it; else where the least text was sent. The text of all messages, roles left out. Its tree is
-    of characters; here it is of pieces of `PIECE` bytes, and nothing is ever evicted: its limit of 67 million is not
-    reached in these runs. Who has died, and who is asked instead, is our pool's doing: more than it does for itself.
+    Fewest requests where `max - min > absolute` and `max > relative * min`, or where no more than `match` of the prompt's text was sent
+    anywhere before; else one of those, whichever, that were sent the longest known part. The text of all messages, roles left out. Its
+    tree is of characters; here it is of pieces of `PIECE` bytes, and nothing is ever evicted: its limit of 67 million is not
+    reached in these runs. Who has died, and who is asked instead, is our pool's doing: more than it does for itself. On the seed that
+    `run.py` plays it finds 46.6, 41.8 and 37.6 % at 50, 100 and 150 % of Mooncake, with 91, 53 and 14 % in time; the program itself
+    47.5, 41.5 and 38.7 %, with 93, 53 and 14 %.
     """
 
     PIECE = 16
 
     def __init__(self, absolute: int = 64, relative: float = 1.5, match: float = 0.3) -> None:
         self._absolute, self._relative, self._match = absolute, relative, match
-        # By piece, with everything before it: who was sent it, the latest last.
+        # By piece, with everything before it: who was sent it.
         self._tree: dict[int, dict[str, None]] = {}
-        self._sizes: dict[str, int] = {}
 
     def pick(self, request: ChatRequest, views: Sequence[EndpointView], rng: Random) -> str:
         all_ = list(views)
         pieces = self._pieces(request)
-        chosen = self._choose(pieces, all_)
+        chosen = self._choose(pieces, all_, rng)
         for piece in pieces:
-            there = self._tree.setdefault(piece, {})
-            if there.pop(chosen, chosen) is not None:
-                self._sizes[chosen] = self._sizes.get(chosen, 0) + 1
-            there[chosen] = None
+            self._tree.setdefault(piece, {})[chosen] = None
         return chosen
 
-    def _choose(self, pieces: list[int], views: list[EndpointView]) -> str:
+    def _choose(self, pieces: list[int], views: list[EndpointView], rng: Random) -> str:
         loads = [view.in_flight for view in views]
         if max(loads) - min(loads) > self._absolute and max(loads) > self._relative * min(loads):
             return min(views, key=lambda view: view.in_flight).id
@@ -80,10 +79,9 @@ class CacheAware:
             found += 1
         if found > self._match * len(pieces):
             here = {view.id for view in views}
-            known = next((id_ for id_ in reversed(self._tree[pieces[found - 1]]) if id_ in here), None)
-            if known is not None:
-                return known
-        return min(views, key=lambda view: self._sizes.get(view.id, 0)).id
+            if known := [id_ for id_ in self._tree[pieces[found - 1]] if id_ in here]:
+                return known[int(rng.random() * len(known))]
+        return min(views, key=lambda view: (view.in_flight, rng.random())).id
 
     def _pieces(self, request: ChatRequest) -> list[int]:
         text = " ".join(message.text for message in request.messages).encode("utf-8", "surrogatepass")
@@ -114,10 +112,10 @@ class Processes:
         self.unread = balancer.unread if isinstance(balancer, Remembers) else prompt_tokens_of(request)
         return chosen
 
-    def known_at(self, request: ChatRequest) -> Mapping[str, int]:
+    def known_at(self, begun: Beginnings) -> Mapping[str, int]:
         """As one of them thinks."""
         balancer = self._balancers[0]
-        return balancer.known_at(request) if isinstance(balancer, Foresees) else {}
+        return balancer.known_at(begun) if isinstance(balancer, Foresees) else {}
 
     # The rest of what a pool asks of a balancer with a memory. Nothing is reloaded or found out here.
 

@@ -1,7 +1,7 @@
 """A fleet in virtual time: the simulator's engine and the router's pools and balancers, without sockets or a clock.
 
 `python bench/fleet/virtual.py [DATA] [--seeds 5] [--loads 20,60,100,150] [--balancers power_of_two,round_robin]
-[--first-seed 3] [--processes 4] [--promise no,sla,slots]`
+[--first-seed 3] [--processes 4] [--promise no,sla,slots] [--patience 30]`
 
 A heap of moments instead of an event loop: hundreds of simulated seconds pass in one, and the same seed gives the same
 figures. What is real: `pools.pool.Pool` with its balancers, anteroom, health and leases; `testing.engine`; polls every 2 s. What is
@@ -106,10 +106,11 @@ class Outcome:
     ended_at: float
     shares: list[int]
     """Requests that each endpoint began."""
+    patience_s: float = PATIENCE_S
 
     def ttfts(self) -> list[float]:
         """Who left without one counts with the time that it had."""
-        return sorted(PATIENCE_S if t.ttft_s is None else t.ttft_s
+        return sorted(self.patience_s if t.ttft_s is None else t.ttft_s
                       for t in self.tasks if t.ttft_s is not None or t.error == "gave up")
 
     @property
@@ -126,7 +127,8 @@ class Outcome:
 class VirtualFleet:
     """Plays arrivals over simulated engines behind a real pool."""
 
-    def __init__(self, machines: Machines, balancer: Balancer, *, promise: Promise | None = None, seed: int = 0) -> None:
+    def __init__(self, machines: Machines, balancer: Balancer, *, promise: Promise | None = None, seed: int = 0,
+                 patience_s: float = PATIENCE_S) -> None:
         gpu, model = gpu_models.gpu_named(GPU), gpu_models.model_named(MODEL)
         timing = gpu_models.timing(gpu, model)
         specs = tuple(EndpointSpec(f"fleet/{i}", "fleet", f"http://10.0.0.{i}:8000/v1", MODEL, engine="vllm",
@@ -142,7 +144,7 @@ class VirtualFleet:
             spec.id: Machine(Engine(timing.slowed(trouble.slow), slots=gpu.slots, kv_tokens=gpu_models.kv_tokens(gpu, model)),
                              trouble, timing.front_s)
             for spec, trouble in zip(specs, machines.troubles(), strict=True)}
-        self.rng = Random(seed)
+        self.rng, self.patience_s = Random(seed), patience_s
         self.began = dict.fromkeys(self.machines, 0)
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = 0
@@ -155,7 +157,7 @@ class VirtualFleet:
         for task in tasks:
             task.at = task.arrival.at_s
             self._at(task.at, self._send, task)
-            self._at(task.at + PATIENCE_S, self._leave, task)
+            self._at(task.at + self.patience_s, self._leave, task)
         for name, machine in self.machines.items():
             if (end := machine.trouble.ends_at) is not None:
                 self._at(end, self._die, name)
@@ -169,7 +171,8 @@ class VirtualFleet:
         engines = [machine.engine for machine in self.machines.values()]
         queries = sum(e.prefix_queries for e in engines)
         return Outcome(tasks, sum(e.prefix_hits for e in engines) / queries if queries else 0.0,
-                       sum(e.preemptions for e in engines), sum(e.busy_s for e in engines), now, list(self.began.values()))
+                       sum(e.preemptions for e in engines), sum(e.busy_s for e in engines), now, list(self.began.values()),
+                       self.patience_s)
 
     def _at(self, when: float, act: Callable[..., None], *arguments: Any) -> None:
         self._number += 1
@@ -414,7 +417,7 @@ def _row(machines: Machines, name: str, options: argparse.Namespace, promise: Pr
     began = time.perf_counter()
     make = BALANCERS_HERE[name]
     balancer = make() if options.processes == 1 else Processes(options.processes, make, strangers=options.strangers)
-    outcome = VirtualFleet(machines, balancer, promise=promise, seed=seed).play(tasks)
+    outcome = VirtualFleet(machines, balancer, promise=promise, seed=seed, patience_s=options.patience).play(tasks)
     ttfts = outcome.ttfts()
     shed = sum(task.error == "shed" for task in tasks)
     return (quantile(ttfts, 0.5), quantile(ttfts, 0.95), quantile(ttfts, 0.99), outcome.attained, outcome.hit_rate,
@@ -430,6 +433,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--strangers", action="store_true", help="they tell each other nothing, as routers on several machines")
     parser.add_argument("--promise", type=lambda text: text.split(","), default=["no"], help="no, sla, slots")
     parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--patience", type=float, default=PATIENCE_S, help="seconds after which who has heard nothing leaves; `run.py --quick` has 30")
     parser.add_argument("--endpoints", type=int, default=8)
     parser.add_argument("--healthy", action="store_true", help="nothing is wrong with any endpoint")
     parser.add_argument("--loads", type=lambda text: [float(part) for part in text.split(",")], default=[20, 60, 90, 120, 150])

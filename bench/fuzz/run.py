@@ -272,13 +272,16 @@ async def fuzz(options: argparse.Namespace, folder: Path, progress: Progress) ->
     port = free_port()
     (folder / "key").write_text(KEY)
     (folder / "key").chmod(0o600)
-    target = Target(folder, CONFIG.format(port=port, admin_port=free_port(), upstream=upstream.port, dead=free_port()), port)
-    try:
-        target.start()
-        return await Fuzz(options, target, upstream, progress).run()
-    finally:
-        target.stop()
-        await upstream.aclose()
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # never listens: refused for as long as this lasts, and no other program can come to live there
+        dead = nobody.getsockname()[1]
+        target = Target(folder, CONFIG.format(port=port, admin_port=free_port(), upstream=upstream.port, dead=dead), port)
+        try:
+            target.start()
+            return await Fuzz(options, target, upstream, progress).run()
+        finally:
+            target.stop()
+            await upstream.aclose()
 
 
 def main() -> int:

@@ -88,7 +88,7 @@ def _source(outcomes: Path, name: str, quick: bool, store: Store, embedder: Any)
     """Read when it is first needed: a run that only tells what is stored reads none."""
     source = sources.load(outcomes, name, QUICK_ROWS if quick else None)
     if embedder is not None:
-        source.sentence = store.vectors(source, embedder)
+        source.sentence, source.embedder = store.vectors(source, embedder), embedder
     return source
 
 

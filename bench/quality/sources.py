@@ -58,6 +58,8 @@ class Source:
     gold: Any
     static: Any
     sentence: Any = None
+    embedder: Any = None
+    """Makes vectors like `sentence`."""
 
     @property
     def pairs(self) -> list[tuple[int, int]]:

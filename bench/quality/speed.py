@@ -69,7 +69,7 @@ def rows(embedder: Any) -> list[Latency]:
 
     def full(text: str) -> Any:
         query = Query.of_prompt(text)
-        return scorer.score_one(query, embedder.embed([query.text])[0])
+        return scorer.score_one(query, embedder.embed([scorer.text(query)])[0])
 
     made.append(_timed("ours, MiniLM", full, prompts, long, held))
     made.append(_timed("kNN", lambda text: near.predict(embedder.embed([text])), prompts, long, near.vectors_.nbytes / 1e6))

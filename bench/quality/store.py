@@ -20,12 +20,13 @@ from sources import Source
 from trial import Result
 
 import pointsman
+from pointsman.classify.heads.core import core
 
 _HERE = Path(__file__).parent
 _PLAIN = ("learn/baselines.py", "classify/published.py")
 _TRAINING = ("learn/fit.py", "classify/heads/scorer.py", "classify/heads/query.py")
 """Where training and scoring begin: ours depend on these and on whatever of `learn` and of the scoring half of `classify` they import."""
-_WITHIN = ("learn/", *(f"classify/{name}" for name in ("heads/", "embedders/static", "features", "subject", "casing", "spacing", "words")))
+_WITHIN = ("learn/", *(f"classify/{name}" for name in ("heads/", "embedders/static", "features", "subject", "casing", "courtesy", "spacing", "tail", "words")))
 _IMPORT = re.compile(r"^\s*(?:from|import) pointsman\.([\w.]+)(?: import (\w+(?:, \w+)*))?", re.MULTILINE)
 _MEASURING = ("learn/metrics.py", "learn/reliability.py", "learn/choosing.py", "classify/heads/rehearsal.py", "classify/policy.py", "classify/judge.py")
 
@@ -69,7 +70,7 @@ class Store:
 
     def vectors(self, source: Source, embedder: Any) -> Any:
         """Sentence vectors of a source, from disk when they were made of these very texts by this very embedder."""
-        texts = [query.text for query in source.queries]
+        texts = [core(query).text for query in source.queries]
         read = hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()[:10]
         path = None if self.folder is None else self.folder / f"{source.name.replace(' ', '_')}-{read}.{embedder.digest[:16]}.npy"
         if path is not None and path.exists():

@@ -259,6 +259,7 @@ def rows_of(results: Results) -> list[Row]:
     told_only = sum(record not in results.record_ids for record in tally.records.values())
     strangers = len(set(results.stored) - tally.expected - tally.maybe)
     quiet = results.quiet
+    fallbacks = results.several_attempts * 3600 / max(1.0, results.samples[-1].at_s) if results.samples else 0.0
     made = [
         Row("memory growth after warm-up", f"{growth:+.1%}", "< 5 %", growth < MAX_GROWTH),
         Row("memory slope per 100,000 requests (Theil-Sen)", f"{slope:+.2f} MB", f"≤ {MAX_SLOPE_MB:g} MB",
@@ -272,6 +273,7 @@ def rows_of(results: Results) -> list[Row]:
         Row("requests with more than one record", str(twice), "0", twice == 0),
         Row("records of nobody's request", str(strangers), "0", strangers == 0),
         Row("wrong ends that clients saw", str(sum(tally.violations.values())), "0", not tally.violations),
+        Row("S-04: requests an hour that went on after a failed attempt", f"{fallbacks:,.0f}", "≥ 1,000", fallbacks >= 1000),
         Row("hung requests", str(tally.hung), "0", tally.hung == 0),
         Row("errors in the router's log", str(results.errors_in_log), "0", results.errors_in_log == 0),
         Row("exit code after SIGTERM", str(results.exit_code), "0", results.exit_code == 0),

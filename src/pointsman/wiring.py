@@ -35,7 +35,8 @@ from pointsman.pools.pool import Pool
 from pointsman.records.journal import Journal
 from pointsman.records.sink import Fanout
 from pointsman.server.address import Addresses
-from pointsman.server.admin import NoSuchEndpoint, admin_app, admin_token
+from pointsman.server.admin import NoSuchEndpoint, admin_app
+from pointsman.server.admin_guard import admin_token
 from pointsman.server.anthropic import AnthropicEndpoints
 from pointsman.server.app import App
 from pointsman.server.auth import Hosts
@@ -110,7 +111,7 @@ class Service:
         self._journal = Journal(settings.records, imports=self.keeps_house)
         self._log_sink = LogSink(log_fd, shared=not self.keeps_house) if log_fd is not None else None
         self._metrics = Metrics(settings, version=__version__, fleet_status=self._fleet_status,
-                                tier_status=self._tier_status, machines=lambda: self._meter.machines(), readings={
+                                tier_status=self._tier_status, anterooms=self.anterooms, machines=lambda: self._meter.machines(), readings={
             "pointsman_records_dropped_total": lambda: float(self._journal.spool.dropped),
             "pointsman_records_lag_bytes": lambda: float(self._journal.importer.lag_bytes()),
             "pointsman_endpoints_leaving": lambda: float(len(self.gateway.departures.notices)),
@@ -136,7 +137,8 @@ class Service:
             self._reader, self.sight, clock=self._clock, rng=Random(seed), in_flight=self._in_flight_at,
             answers=self._traffic.of, learned=self._learned, count=self._metrics.count)
         self._meter = Meter(self._clock, settings=lambda: self.gateway.graph.settings, fleet=lambda: self.gateway.graph.fleet,
-                            tokens=self._tokens_of, waiting=self._waiting_for)
+                            tokens=self._tokens_of, waiting=self._wanting,
+                            taken=lambda: self.gateway.departures.taken(self._clock.now()))
         self._tokens = Tokens()
         self._follower = CacheFollower(follow, self._tokens, clock=self._clock)
         self._following: asyncio.Task[None] | None = None
@@ -165,7 +167,7 @@ class Service:
             await self._ready_for_commands(self.settings)
             for listener in self._listeners:
                 await listener.start()
-        except BaseException:
+        except BaseException:  # half a start leaves nothing open
             await self.aclose(at_once=True)
             raise
         if self.keeps_house:
@@ -197,7 +199,7 @@ class Service:
     def _admin_listener(self) -> Listener:
         settings = self.settings
         token, self.admin_token_file = admin_token(settings.admin, Path(settings.records.path).parent)
-        return Listener(admin_app(self, token, Hosts(settings.server)), settings.admin.host, settings.admin.port,
+        return Listener(admin_app(self, token, Hosts(settings.server, settings.admin.host)), settings.admin.host, settings.admin.port,
                         setting="admin", grace_s=5, listening=None if self._addresses is None else self._addresses.admin)
 
     def _app(self) -> App:
@@ -304,11 +306,11 @@ class Service:
 
     def state(self) -> dict[str, Any]:
         """The fleet as it is, for the operator."""
-        graph, now = self.gateway.graph, self._clock.now()
+        graph, now, anterooms = self.gateway.graph, self._clock.now(), self.anterooms()
         return {
             "version": __version__, "generation": graph.generation, "draining": self.gateway.is_draining,
             "in_flight": self.in_flight, "source": graph.settings.source,
-            "pools": {name: pool.status(now) for name, pool in graph.fleet.pools.items()},
+            "pools": {name: pool.status(now) | {"anteroom": anterooms.get(name)} for name, pool in graph.fleet.pools.items()},
             "watched": self._monitor.status(),
             "caches": self._follower.status(),
             "routes": {name: {"ladder": route.ladder, "quality": route.quality, "pipeline": route.pipeline,
@@ -335,6 +337,7 @@ class Service:
         notice = self.gateway.departures.announce(endpoint, now, lead_s, reason)
         if is_news:
             _log.warning("%s leaves in %.0f s: %s", endpoint, notice.leaves_at - now, reason)
+            self._meter.look()  # whoever starts machines need not wait for the next look
         return {"endpoint": endpoint, "draining": True, "leaves_in_s": round(notice.leaves_at - now, 3), "reason": reason,
                 "in_flight": self._in_flight_at(endpoint)}
 
@@ -358,7 +361,7 @@ class Service:
         What only a restart changes is shown as it was at the start, since that is what runs.
         """
         started, read = plain(self._started), plain(self.settings)
-        read["server"] |= {name: started["server"][name] for name in ("host", "port", "workers")}
+        read["server"] |= {name: started["server"][name] for name in ("host", "port", "workers", "huge_pages")}
         read |= {"admin": started["admin"], "records": read["records"] | {name: started["records"][name] for name in ("path", "flush")}}
         return {"source": self.settings.source, "generation": self.gateway.graph.generation,
                 "overridden": self._overridden, "settings": read}
@@ -403,16 +406,22 @@ class Service:
     def _tier_state(self, status: dict[str, Any], now: float) -> dict[str, Any]:
         """One tier for the operator: fit or not, since when, why."""
         tier, fleet = status["tier"], self.gateway.graph.fleet
-        fitness = fleet.fitness(tier, now)
-        return {
-            "pools": list(fleet.tiers[tier].pools), "is_fit": not status["unfit"], "reason": status["unfit"], "detail": fitness.detail,
-            "for_s": round(now - fitness.since, 1) if fitness.since else None, "waiting": status["waiting"],
-            "desired": status["desired"], "ttft_p95_s": fleet.ttft_p95(tier, now), "slots": fleet.slots(tier, now),
-            "answers_per_s": fleet.answers_per_s(tier, now),
-        }
+        known = fleet.tier_status(tier, now)
+        return known | {"is_fit": not status["unfit"], "reason": status["unfit"], "waiting": status["waiting"],
+                        "desired": status["desired"], "ttft_p95_s": fleet.ttft_p95(tier, now)}
 
     def _waiting_for(self, tier: str) -> int:
         return self.gateway.admission.waiting(tier)
+
+    def anterooms(self) -> dict[str, dict[str, Any]]:
+        """By pool: who waits until one of its endpoints has less to read."""
+        now = self._clock.now()
+        return {name: pool.anteroom.status(now) for name, pool in self.gateway.graph.fleet.pools.items() if pool.anteroom is not None}
+
+    def _wanting(self, tier: str) -> int:
+        """Who has no endpoint yet, in line or in an anteroom: what more machines would be for."""
+        anterooms = self.anterooms()
+        return self._waiting_for(tier) + sum(int(anterooms[pool]["waiting"]) for pool in self.gateway.graph.fleet.tiers[tier].pools if pool in anterooms)
 
     def _tokens_of(self, endpoint: EndpointId) -> int:
         return int(self._metrics.total("pointsman_endpoint_tokens_total", endpoint.rpartition("/")[0], endpoint))

@@ -50,7 +50,7 @@ class Command:
 
     def wait_for(self, words: str) -> str:
         with self._heard:
-            if not self._heard.wait_for(lambda: any(words in line for line in self.lines), 20):
+            if not self._heard.wait_for(lambda: any(words in line for line in self.lines), 120):
                 raise AssertionError(f"no {words!r} in {self.lines}")
             return next(line for line in self.lines if words in line)
 
@@ -65,7 +65,7 @@ class Command:
         return int(found[1])
 
     def end(self) -> int:
-        code = self.process.wait(20)
+        code = self.process.wait(120)
         self._listening.join()
         if self.process.stdout is not None:
             self.process.stdout.close()
@@ -230,7 +230,7 @@ def test_a_reload_looks_again_and_reads_the_file_once_there_is_one(tmp_path: Pat
 
 
 def models(port: int) -> list[str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", "/v1/models")
         return [card["id"] for card in json.loads(connection.getresponse().read())["data"]]

@@ -196,11 +196,11 @@ def test_a_client_that_leaves_a_stream_frees_the_slot(behind):
             await until(lambda: behind.engine.busy_slots() == 0)
             return asyncio.get_running_loop().time() - begun
 
-    assert asyncio.run(story()) < 2.0
+    assert asyncio.run(story()) < 10.0
     assert behind.router.records()[-1].outcome == "cancelled"
 
 
-async def until(holds, timeout_s=10.0):
+async def until(holds, timeout_s=60.0):
     """Asks a real engine until it says so: it has no way to tell us."""
     async with asyncio.timeout(timeout_s):
         while not await asyncio.to_thread(holds):

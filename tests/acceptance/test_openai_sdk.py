@@ -446,7 +446,7 @@ def test_the_sdks_own_retry_finds_an_engine_that_is_back(visit):
 def test_a_client_that_gives_up_frees_the_engine_and_is_on_record(visit, stream):
     with visit(days.Hang()) as site:
         with pytest.raises(openai.APITimeoutError):
-            site.sdk(timeout=0.3).chat.completions.create(model="auto", messages=ASK, stream=stream)
+            site.sdk(timeout=2.0).chat.completions.create(model="auto", messages=ASK, stream=stream)
         site.wait_for(site.small, lambda: site.small.open_connections == 0)
         (record,) = site.records
 

@@ -79,7 +79,7 @@ class Router:
                 self.lines.append(line.rstrip())
                 self._heard.notify_all()
 
-    def wait_for(self, words: str, timeout_s: float = 20.0) -> str:
+    def wait_for(self, words: str, timeout_s: float = 120.0) -> str:
         """The first line that has these words."""
         with self._heard:
             if not self._heard.wait_for(lambda: any(words in line for line in self.lines), timeout_s):
@@ -88,7 +88,7 @@ class Router:
 
     def end(self) -> int:
         """Waits for the end; returns the exit code."""
-        code = self.process.wait(20)
+        code = self.process.wait(120)
         self._listening.join()
         if self.process.stderr is not None:
             self.process.stderr.close()
@@ -119,7 +119,7 @@ class Answered:
 
 
 def call(port: int, method: str, path: str, headers: dict[str, str] | None = None) -> Answered:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, headers=headers or {})
         reply = connection.getresponse()
@@ -329,7 +329,7 @@ def test_kill_9_under_load_loses_no_answered_request(routed, folder):
 
     with ThreadPoolExecutor(4) as pool:
         loads = [pool.submit(load, number) for number in range(4)]
-        assert enough.wait(30)
+        assert enough.wait(120)
         routed.process.kill()
         for load_ in loads:
             load_.result()

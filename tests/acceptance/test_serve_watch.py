@@ -36,7 +36,7 @@ class Serving:
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(120)
         self._listening.join()
         if self._process.stderr is not None:
             self._process.stderr.close()
@@ -49,13 +49,13 @@ class Serving:
 
     def wait_for(self, words: str, times: int = 1) -> str:
         with self._heard:
-            if not self._heard.wait_for(lambda: sum(words in line for line in self.lines) >= times, 20):
+            if not self._heard.wait_for(lambda: sum(words in line for line in self.lines) >= times, 120):
                 raise AssertionError(f"no {words!r} in {self.lines}")
             return next(line for line in self.lines if words in line)
 
     def diff(self) -> tuple[int, str]:
         done = subprocess.run([sys.executable, "-m", "pointsman", "config", "diff", "router.yaml", "--against", self.admin], cwd=self._folder,
-                              capture_output=True, text=True, check=False, timeout=30)
+                              capture_output=True, text=True, check=False, timeout=120)
         return done.returncode, done.stdout
 
 

@@ -95,7 +95,7 @@ def imported_file(file, tmp_path):
     script.write_text(WATCH)
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, str(script), file.stem], env=environment, cwd=tmp_path, capture_output=True,
-                          text=True, check=False, timeout=60)
+                          text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -47,7 +47,7 @@ class Heard:
 
 
 class Client:
-    def __init__(self, timeout_s: float = 15.0) -> None:
+    def __init__(self, timeout_s: float = 60.0) -> None:
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s))
 
     async def __aenter__(self) -> Client:

@@ -66,7 +66,7 @@ class Listener:
         self._grew.set()
 
     async def heard(self, *expected) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.told[-len(expected):] != list(expected):
                 self._grew.clear()
                 await self._grew.wait()

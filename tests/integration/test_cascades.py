@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 
 import aiohttp
 import msgspec
@@ -17,6 +16,7 @@ from pointsman.core.verifying import Logprobs, Measured
 from pointsman.testing import days
 from pointsman.testing.factories import a_pool, a_settings, an_endpoint
 from pointsman.testing.model_server import ModelServer
+from pointsman.testing.patient_time import now
 from pointsman.testing.router import RunningRouter
 from pointsman.testing.verifications import BREAKS, HANGS, OnRungs, says
 
@@ -166,12 +166,12 @@ def test_the_hold_bounds_what_an_accepted_answer_waits(client):
     async def story():
         async with Scene(client, SLOWLY, LARGE, says(0.9), hold=HoldSettings(1000, 0.2)) as scene:
             body = {"model": "auto", "messages": [{"role": "user", "content": "hi"}], "stream": True}
-            begun = time.monotonic()
+            begun = now()
             async with aiohttp.ClientSession() as session, session.post(f"{scene.router.url}/chat/completions", json=body) as r:
                 await r.content.readany()
-                first = time.monotonic() - begun
+                first = now() - begun
                 await r.read()
-            whole = time.monotonic() - begun
+            whole = now() - begun
             assert 0.19 <= first <= 0.35
             assert whole > 0.45
             record = await scene.record()
@@ -209,9 +209,9 @@ def test_verification_that_breaks_fails_no_request(client, stream, whole):
 def test_verification_that_hangs_leaves_time_to_act(client):
     async def story():
         async with Scene(client, SMALL, LARGE, says(HANGS), route={"deadline_s": 1.0}, on_abstain="climb") as scene:
-            begun = time.monotonic()
+            begun = now()
             heard = await scene.ask()
-            assert time.monotonic() - begun < 1.1
+            assert now() - begun < 1.1
             assert (heard.status, heard.text) == (200, LARGE.text)
             assert (await scene.record()).checks[0].error == "verification_late"
 
@@ -345,10 +345,10 @@ def test_a_client_that_leaves_frees_every_engine(client, stream, words, hedged):
             await scene.small.wait_for(lambda: scene.small.requests)
             await asyncio.sleep(0.15)
             asking.cancel()
-            begun = time.monotonic()
+            begun = now()
             while scene.router.service.in_flight:
                 await asyncio.sleep(0.002)
-            assert time.monotonic() - begun < 0.25
+            assert now() - begun < 0.25
             assert await closed(scene.large)
             record = await scene.record()
             assert record.outcome == "cancelled"

@@ -38,7 +38,7 @@ def before(engine: LlamaCpp, large: str, curve: Any, **cascade: Any) -> Any:
     return a_settings(a_pool("small", endpoints=(spec,)), a_pool("large", large), route=route)
 
 
-async def until(what: Any, timeout_s: float = 20.0) -> None:
+async def until(what: Any, timeout_s: float = 120.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not await asyncio.to_thread(what):
             await asyncio.sleep(0.02)
@@ -50,7 +50,7 @@ def test_a_doubtful_beginning_frees_its_slot_before_the_larger_one_has_said_a_wo
         async with ModelServer(days.Answer(LARGE, first_token_after=6.0)) as large:
             async with RunningRouter(before(engine, large.url, DOUBTFUL, mode=mode)) as router, client(60) as c:
                 asking = asyncio.create_task(c.chat(router.url, stream=True, **LONG))
-                await large.wait_for(lambda: large.requests, 20)
+                await large.wait_for(lambda: large.requests, 120)
                 await until(lambda: engine.busy_slots() == 0, 5.0)
                 assert not asking.done()
                 assert (await asking).text == LARGE

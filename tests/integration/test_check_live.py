@@ -15,7 +15,7 @@ def test_live_asks_endpoints_over_real_sockets(tmp_path):
             f"tiers:\n  small: {{model: served-model, endpoints: [{{url: '{url}'}}]}}\n"
             f"  large: {{model: another, endpoints: [{{url: '{url}'}}]}}\n", "utf-8",
         )
-        result = CliRunner().invoke(app, ["check", str(file), "--live"])
+        result = CliRunner().invoke(app, ["check", str(file), "--live", "--timeout", "60"])
 
     assert result.exit_code == 1
     assert "answers, lists 'served-model', context 4096 tokens" in result.output

@@ -125,6 +125,7 @@ def test_a_stream_that_breaks_after_the_commit_ends_in_exactly_one_error_frame(c
                 assert sum("error" in chunk for chunk in heard.chunks) == 1
                 assert heard.chunks[-1]["choices"][0]["finish_reason"] == "error"
                 assert set(heard.error) >= {"message", "type", "code", "record_id"}
+                assert len({chunk["id"] for chunk in heard.chunks}) == 1
                 assert not good.requests
                 await settled(router)
                 (record,) = router.records()

@@ -36,7 +36,7 @@ def matrix(path, count=60, seed=1, **more):
 
 
 def run(*arguments, **environment):
-    return subprocess.run([sys.executable, "-m", "pointsman", *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False,
+    return subprocess.run([sys.executable, "-m", "pointsman", *map(str, arguments)], capture_output=True, text=True, timeout=240, check=False,
                           env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"} | environment)
 
 

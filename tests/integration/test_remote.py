@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import time
 
 import msgspec
 import pytest
@@ -138,9 +137,9 @@ def test_every_form_of_answer_routes(client, answer, form, tier):
 def test_whatever_happens_to_it_the_default_serves_and_it_is_counted(client, answer, result, outcome):
     async def story():
         async with Scene(client, answer) as scene:
-            began = time.monotonic()
+            began = asyncio.get_running_loop().time()
             record = await scene.ask()
-            assert time.monotonic() - began < QUICK + 1.0
+            assert asyncio.get_running_loop().time() - began < QUICK + 1.0
             assert (record.routing_tier, record.decision.decided_by, record.decision.reason) == ("medium", "default", "abstained")
             assert (view(record).result, view(record).outcome) == (result, outcome), view(record)
             page = await scene.page()

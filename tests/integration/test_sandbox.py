@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ apart = pytest.mark.skipif(bool(WHY_NOT), reason=f"no namespaces here: {WHY_NOT}
 FILE = f"answer{os.getpid()}.py"
 """Told apart from those of tests that run beside these."""
 CHECK = CommandCheck(run=("python3", FILE), file=FILE, memory_bytes=200_000_000, cpu_s=5)
-WALL_S = 20.0
+WALL_S = 120.0
 
 
 def in_keeper(story):
@@ -55,7 +56,7 @@ def running(marker: str) -> list[int]:
 
 
 async def none_running(marker: str) -> bool:
-    for _ in range(200):
+    for _ in range(6000):
         if not running(marker):
             return True
         await asyncio.sleep(0.01)
@@ -174,7 +175,7 @@ def test_the_tests_lie_beside_the_answer_and_cannot_be_changed(tmp_path):
     tests.mkdir()
     (tests / "test_answer.py").write_text("import unittest, answer\nclass T(unittest.TestCase):\n  def test(self): self.assertEqual(answer.add(1, 2), 3)\n")
     for directory in (tmp_path, *tmp_path.parents):
-        if directory != Path("/tmp") and directory.is_relative_to("/tmp"):
+        if directory != Path(tempfile.gettempdir()) and directory.is_relative_to(tempfile.gettempdir()):
             directory.chmod(0o755)  # started as root the helper is nobody
     check = CommandCheck(run=("python3", "-m", "unittest", "-q"), beside=str(tests))
 
@@ -204,7 +205,7 @@ def test_nothing_is_left_behind():
 
 def test_cancelling_a_check_ends_its_command():
     async def story(keeper):
-        check = asyncio.create_task(keeper.run(CHECK, "import time; time.sleep(60)", 30.0))
+        check = asyncio.create_task(keeper.run(CHECK, "import time; time.sleep(600)", WALL_S))
         while not running(FILE):
             await asyncio.sleep(0.01)
         check.cancel()
@@ -218,7 +219,7 @@ def test_cancelling_a_check_ends_its_command():
 
 def test_a_helper_that_is_killed_takes_its_checks_along_and_is_replaced():
     async def story(keeper):
-        check = asyncio.create_task(keeper.run(CHECK, "import time; time.sleep(60)", 30.0))
+        check = asyncio.create_task(keeper.run(CHECK, "import time; time.sleep(600)", WALL_S))
         while not running(FILE):
             await asyncio.sleep(0.01)
         os.kill(keeper.pid, signal.SIGKILL)
@@ -240,7 +241,7 @@ def test_a_router_that_is_killed_leaves_nothing():
     """Its socket closes, whatever happened to it."""
     async def story(keeper):
         base = Path(keeper._base)
-        check = asyncio.create_task(keeper.run(CHECK, "import time; time.sleep(60)", 30.0))
+        check = asyncio.create_task(keeper.run(CHECK, "import time; time.sleep(600)", WALL_S))
         while not running(FILE):
             await asyncio.sleep(0.01)
         keeper._link.shutdown(socket.SHUT_RDWR)
@@ -254,13 +255,15 @@ def test_a_router_that_is_killed_leaves_nothing():
 
 def test_checks_run_beside_each_other():
     async def story(keeper):
-        code = "import time; time.sleep(1)"
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        await asyncio.gather(*(keeper.run(CHECK, code, WALL_S) for _ in range(4)))
-        return loop.time() - began
+        checks = [asyncio.create_task(keeper.run(CHECK, "import time; time.sleep(600)", WALL_S)) for _ in range(4)]
+        while (seen := len(running(FILE))) < 4 and not any(check.done() for check in checks):
+            await asyncio.sleep(0.01)
+        for check in checks:
+            check.cancel()
+        await asyncio.gather(*checks, return_exceptions=True)
+        return seen
 
-    assert in_keeper(story) < 3.9
+    assert in_keeper(story) >= 4
 
 
 def test_without_namespaces_the_limits_and_the_clock_still_hold(monkeypatch, tmp_path):

@@ -39,10 +39,10 @@ def running():
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     yield box["router"]
     stop.set()
-    thread.join(10)
+    thread.join(60)
 
 
 def test_it_shows_every_tier_and_endpoint(running):
@@ -62,6 +62,16 @@ def test_an_endpoint_that_leaves_says_until_when_and_why(running):
     assert "draining" in line
     assert "leaves: spot" in line
     assert "min" in line or " s " in line
+
+
+def test_an_endpoint_that_has_left_has_no_time_left(running):
+    running.service.depart("small/0", 0.0, "spot")
+    text = shown(running.service.state())
+    running.service.stay("small/0")
+
+    line = next(line for line in text.splitlines() if line.startswith("small/0"))
+    assert "has left: spot" in line
+    assert "-0" not in line
 
 
 def test_one_look_and_json_for_scripts(running, monkeypatch, tmp_path):

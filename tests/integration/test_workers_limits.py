@@ -91,7 +91,7 @@ class Client:
         body = STREAMED if streams else QUESTION
         writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
                      % (len(body), body))
-        patience = self.rng.uniform(0.0, 0.1) if self.rng.random() < LEAVES else 30.0
+        patience = self.rng.uniform(0.0, 0.1) if self.rng.random() < LEAVES else 120.0
         try:
             async with asyncio.timeout(patience):
                 head = await reader.readuntil(b"\r\n\r\n")

@@ -52,6 +52,8 @@ class Predicts(Protocol):
     @property
     def kernel(self) -> str: ...
 
+    def text(self, query: Query) -> str: ...
+
     def row(self, query: Query, sentence_vector: Vector | None = None) -> Row: ...
 
 
@@ -86,10 +88,14 @@ class Embedding:
         return said
 
     def query(self, request: ChatRequest) -> Query | None:
-        """What a sentence vector would be made of; None when there is nothing to read."""
+        """What would be looked at again, with a sentence vector (of its `text`); None when there is nothing to read."""
         about, features = self._seen.of(request)
         self._seen.forget()
         return None if features is None else Query.of(request, about, features)
+
+    def text(self, query: Query) -> str:
+        """The part of it that a sentence vector is made of."""
+        return self._scorer.text(query)
 
     def refined(self, query: Query, vector: Vector) -> Refine:
         """The scores with a sentence vector: they take the place of the static ones."""

@@ -18,6 +18,7 @@ from pointsman.classify import signals as wording
 from pointsman.classify.kernel.build import found as kernel_found
 from pointsman.classify.signals import found
 from pointsman.classify.subject import Subject, subject
+from pointsman.classify.tail import end_behind_question
 from pointsman.core.request import ChatRequest
 
 NAMES: tuple[str, ...] = (
@@ -103,7 +104,7 @@ def read(request: ChatRequest, about: Subject | None = None) -> Features:
     """The features of a request; `about` spares reading the subject twice. With the kernel where there is one: the same numbers."""
     if _looks is None:
         return read_plainly(request, about)
-    about = subject(request) if about is None else about
+    about = asked(subject(request) if about is None else about)
     turns = _turns(request)
     numbers, tokens, script = _looks(about.data, wording.mask(about.data), len(about.text), about.chars, about.cut, turns, request.tools,
                                      request.needs.json_schema, request.images)
@@ -112,7 +113,7 @@ def read(request: ChatRequest, about: Subject | None = None) -> Features:
 
 def read_plainly(request: ChatRequest, about: Subject | None = None) -> Features:
     """As `read`, without the kernel: this is what the kernel must agree with."""
-    about = subject(request) if about is None else about
+    about = asked(subject(request) if about is None else about)
     tokens, script = _tokens(about)
     signals = found(about.data)
     values = dict.fromkeys(filter(signals.__contains__, _SAME), 1.0)
@@ -124,6 +125,17 @@ def read_plainly(request: ChatRequest, about: Subject | None = None) -> Features
     turns = _turns(request)
     _count(values, request, turns)
     return Features(tuple(map(values.get, NAMES, _ZEROS)), tokens, script, turns)
+
+
+def asked(about: Subject) -> Subject:
+    """The subject without a short end behind its question: who asks, and then says that it is hard or adds a line of code, has asked the same. Itself
+    where there is no such end."""
+    end = end_behind_question(about.data)
+    if end is None:
+        return about
+    data = about.data[:end].rstrip()
+    text = data.decode("utf-8", "replace")
+    return Subject(text, data, max(len(text), about.chars - len(about.text) + len(text)), about.cut)
 
 
 def estimate_tokens(text: str) -> int:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pointsman.classify.casing import cased
+from pointsman.classify.courtesy import bared
 from pointsman.classify.spacing import evened
 from pointsman.core.request import ChatRequest, Message
 
@@ -81,7 +82,7 @@ def subject(request: ChatRequest, window_bytes: int = CLASSIFIER_BYTES, *, as_se
                 if not (text := text.strip()):
                     continue
                 data = text.encode("utf-8", "replace")
-                if not as_sent and (plain := cased(evened(text, data), data)) is not text:
+                if not as_sent and (plain := bared(cased(evened(text, data), data))) is not text:
                     text, data = plain, plain.encode("utf-8", "replace")
                 if len(data) <= 2 * window_bytes:
                     return Subject(text, data, len(text), False)
@@ -184,8 +185,8 @@ def _plain(text: str, chars: int, size: int) -> Subject:
         seen = text if len(text) <= 4 * size else f"{text[:2 * size]}\n{text[-2 * size:]}"
         even = evened(seen, seen.encode("utf-8", "replace"))
         about = _cut(even, max(len(even), chars - round((len(seen) - len(even)) * chars / len(seen))), size)
-    plain = cased(about.text, about.data)
-    return about if plain is about.text else Subject(plain, plain.encode("utf-8", "replace"), about.chars, about.cut)
+    plain = bared(cased(about.text, about.data))
+    return about if plain is about.text else Subject(plain, plain.encode("utf-8", "replace"), about.chars - len(about.text) + len(plain), about.cut)
 
 
 def _cut(text: str, chars: int, window_bytes: int) -> Subject:

@@ -129,7 +129,7 @@ def _print_summary(loaded: Loaded, probes: tuple[Probe, ...], *, is_live: bool, 
     said = {probe.endpoint: probe for probe in probes}
     tree = Tree(Text(f"{settings.source}: {_counts(settings)}", style="bold"))
     for name, route in settings.routes.items():
-        words = f"route {name}: {' -> '.join(route.pipeline) or 'no stage'}, quality {route.quality:g}, {len(route.rules)} rules"
+        words = f"route {name}: {' -> '.join(route.pipeline) or 'no stage'}, quality {route.quality:g}, {_some(len(route.rules), 'rule')}"
         branch = tree.add(Text(words, style="bold cyan"))
         for rung, tier in enumerate(route.ladder, start=1):
             mark = " (default)" if tier == route.default_tier else ""
@@ -161,4 +161,8 @@ def _counts(settings: Settings) -> str:
     endpoints = sum(len(pool.endpoints) for pool in settings.pools.values())
     numbers = (("route", len(settings.routes)), ("tier", len(settings.tiers)), ("pool", len(settings.pools)),
                ("endpoint", endpoints), ("client key", len(settings.keys)))
-    return ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for word, n in numbers)
+    return ", ".join(_some(n, word) for word, n in numbers)
+
+
+def _some(n: int, word: str) -> str:
+    return f"{n} {word}{'' if n == 1 else 's'}"

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from pointsman.cli.demonstration.bill import bill_of
 from pointsman.cli.demonstration.client import Answer
-from pointsman.cli.demonstration.fleet import configuration, free_port
+from pointsman.cli.demonstration.fleet import configuration, near_port
 from pointsman.cli.demonstration.prompts import Arrival, arrivals
 from pointsman.cli.demonstration.real import REQUESTS as REAL_REQUESTS
 from pointsman.cli.demonstration.real import real_stage, small_arrivals
@@ -34,6 +34,7 @@ from pointsman.cli.demonstration.workspace import workspace
 from pointsman.config.load import load
 from pointsman.core.settings import Settings
 from pointsman.errors import PointsmanError
+from pointsman.server.address import Addresses, bound
 from pointsman.telemetry.logs import configure_logging
 from pointsman.wiring import Service
 
@@ -139,8 +140,10 @@ class _Demo:
         async with AsyncExitStack() as stack:
             directory = stack.enter_context(workspace())
             stage = await stack.enter_async_context(self._stage())
-            settings = self._settings(stage, directory)
-            service = Service(settings, seed=self._wishes.seed)
+            front = near_port(HOST) if self._wishes.port is None else bound(HOST, self._wishes.port)
+            stack.callback(front.close)
+            settings = self._settings(stage, directory, front.getsockname()[1])
+            service = Service(settings, seed=self._wishes.seed, addresses=Addresses(front))
             stack.push_async_callback(service.aclose, at_once=True)
             await service.start()
             self._introduce(stage, service.port)
@@ -154,8 +157,7 @@ class _Demo:
     def _stage(self) -> AbstractAsyncContextManager[Stage]:
         return real_stage() if self._wishes.real else simulated_stage(self._wishes.fast)
 
-    def _settings(self, stage: Stage, directory: Path) -> Settings:
-        port = free_port(HOST) if self._wishes.port is None else self._wishes.port
+    def _settings(self, stage: Stage, directory: Path, port: int) -> Settings:
         file = directory / "pointsman.yaml"
         file.write_text(configuration(stage, host=HOST, port=port, records=f"{directory}/records.db"))
         return msgspec.structs.replace(load(file), simulated=stage.simulated)

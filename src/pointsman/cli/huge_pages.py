@@ -5,8 +5,8 @@ places: code, classes, tables, automata. On a virtual machine each missing trans
 other. A few dozen large pages need a few dozen translations: bench/throughput, added latency at 100 requests/s.
 
 Only memory that is nearly full is moved, so that the process does not grow. What comes later, such as automata that grow with what
-they read, is looked for again after some seconds, and then ever more rarely. Where an administrator has turned huge pages off (`never`), where the kernel is older than Linux 6.1, and
-elsewhere, nothing happens. Nor in workers: they share what they were forked with, and a moved page is shared no more.
+they read, is looked for again after some seconds, and then ever more rarely. Where `server.huge_pages` is `off`, where an administrator
+has turned huge pages off (`never`), where the kernel is older than Linux 6.1, and elsewhere, nothing happens. Nor in workers: they share what they were forked with, and a moved page is shared no more.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "plan": "Plan machines: does this engine fit this card?",
     "embedders": "Show which embedding models are here, and what they cost.",
     "spot-agent": "Tell the router before a spot machine is taken away.",
+    "machines": "Start and stop a tier's rented machines as the router wishes.",
 }
 """Name -> one line. The command itself is what has that name in `pointsman.cli.<name>`: a function, or a group of its own."""
 

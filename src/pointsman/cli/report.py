@@ -66,8 +66,13 @@ def _table(found: list[RungAccount]) -> Table:
         more = "+" if one.unknown_costs else ""
         figures = _figures(one)
         table.add_row(one.route, one.tier, f"{one.began:,}", f"{one.answered:,}", f"{one.share:.1%}", f"{one.judged:,}", _left(one),
-                      f"{one.cost_nano_usd * NANO:.4f}{more}", f"{one.checks_nano_usd * NANO:.4f}", _seconds(figures["p50_s"]), _seconds(figures["p95_s"]))
+                      f"{_dollars(one.cost_nano_usd)}{more}", _dollars(one.checks_nano_usd), _seconds(figures["p50_s"]), _seconds(figures["p95_s"]))
     return table
+
+
+def _dollars(nano: int) -> str:
+    """A cheap tier's hundred answers are a hundredth of a cent: that is not nothing."""
+    return f"{nano * NANO:.4f}" if nano * NANO >= 1 else f"{nano * NANO:.6f}"
 
 
 def _figures(one: RungAccount) -> dict[str, object]:

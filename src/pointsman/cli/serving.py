@@ -118,7 +118,7 @@ async def _run(make: Callable[[], Service], console: Console, watched: WatchedFi
         _banner(console, service)
     else:
         _log.info("serving on http://%s:%d/v1, admin on port %d", service.settings.server.host, service.port, service.admin_port)
-    gathering = loop.create_task(keep_gathered()) if service.serves else None
+    gathering = loop.create_task(keep_gathered()) if gathers(service) else None
     watching = loop.create_task(_keep_watch(watched, service)) if watched is not None else None
     left = loop.create_task(service.failed.wait())
     left.add_done_callback(lambda _: stop.set())
@@ -132,6 +132,11 @@ async def _run(make: Callable[[], Service], console: Console, watched: WatchedFi
     await service.aclose()
     left.cancel()
     return service.failed.is_set()
+
+
+def gathers(service: Service) -> bool:
+    """Its memory is to be moved onto huge pages: it serves alone, and nobody has said no."""
+    return service.serves and service.settings.server.huge_pages == "auto"
 
 
 async def _reload(service: Service) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from pointsman.gateway.departures import SIGTERM
 from pointsman.spot.agent import Agent
 from pointsman.spot.clouds import Aws, Azure, Gcp
 from pointsman.spot.hook import HookFile
@@ -81,14 +82,14 @@ async def _run(tellers: list[Teller], sources: list[Source], grace_s: float) -> 
 async def _first_notice(agent: Agent, sources: list[Source], terminated: asyncio.Event, grace_s: float) -> Notice:
     if not sources:
         await terminated.wait()
-        return Notice("SIGTERM", lead_s=grace_s)
+        return Notice(SIGTERM, lead_s=grace_s)
     told, seen = asyncio.ensure_future(terminated.wait()), asyncio.ensure_future(agent.watch())
     await asyncio.wait((told, seen), return_when=asyncio.FIRST_COMPLETED)
     told.cancel()
     if seen.done():
         return seen.result()
     seen.cancel()
-    return Notice("SIGTERM", lead_s=grace_s)
+    return Notice(SIGTERM, lead_s=grace_s)
 
 
 def _fail(sentence: str) -> NoReturn:

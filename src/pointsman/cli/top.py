@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +21,8 @@ from pointsman.errors import ConfigError
 
 STYLES = {"healthy": "green", "probing": "yellow", "draining": "yellow", "ejected": "red"}
 DASH = "–"
+TENANTS_SHOWN = 3
+"""Of those who wait to be read, the ones with most: where all come from one, its name says nothing."""
 
 
 def top(
@@ -82,7 +85,8 @@ def _headline(state: dict[str, Any], url: str) -> Text:
 
 
 def _tiers(state: dict[str, Any]) -> Table:
-    table = Table("tier", "is", "why", "for", "in line", "answers/s", "TTFT p95", "machines", box=None, header_style="dim", pad_edge=False)
+    table = Table("tier", "is", "why", "for", "in line", "to be read", "answers/s", "failed", "TTFT p95", "token p95", "machines", box=None, header_style="dim",
+                  pad_edge=False)
     for name, tier in state.get("tiers", {}).items():
         is_fit = tier["is_fit"]
         scale = state.get("scale", {}).get(name, {})
@@ -90,8 +94,23 @@ def _tiers(state: dict[str, Any]) -> Table:
         machines = DASH if ready is None else f"{ready}" if desired in (None, ready) else f"{ready} → {desired}: {scale['reason']}"
         table.add_row(
             name, Text("fit" if is_fit else tier["reason"], "green" if is_fit else "red"), tier["detail"] if not is_fit else "",
-            _time(tier["for_s"]) if not is_fit else "", str(tier["waiting"]), _number(tier["answers_per_s"]), _time(tier["ttft_p95_s"]), machines)
+            _time(tier["for_s"]) if not is_fit else "", str(tier["waiting"]), _to_be_read(state, tier), _number(tier["answers_per_s"]), _number(tier.get("failures")),
+            _time(tier["ttft_p95_s"]), _time(tier.get("inter_token_p95_s")), machines)
     return table
+
+
+def _to_be_read(state: dict[str, Any], tier: dict[str, Any]) -> str:
+    """Who waits in the anterooms of its pools: how many, how long the first has, and whose they are."""
+    rooms = [room for pool in tier["pools"] if (room := state["pools"].get(pool, {}).get("anteroom")) is not None]
+    if not rooms:
+        return DASH
+    waiting, tenants = sum(room["waiting"] for room in rooms), Counter[str]()
+    for room in rooms:
+        tenants.update(room["tenants"])
+    if not waiting:
+        return "0"
+    shown = [f"{tenant} {count}" for tenant, count in tenants.most_common(TENANTS_SHOWN)] if len(tenants) > 1 else []
+    return "  ".join((str(waiting), _time(max(room["oldest_s"] or 0.0 for room in rooms)), *shown))
 
 
 def _endpoints(state: dict[str, Any]) -> Table:
@@ -108,7 +127,8 @@ def _row(table: Table, endpoint: dict[str, Any], leaving: dict[str, Any] | None,
     load, slots = endpoint.get("load") or {}, endpoint.get("slots")
     until, why = _time(endpoint["opens_in_s"]), endpoint["cause"] or seen.get("disbelieved", "")
     if leaving is not None:
-        until, why = _time(leaving["leaves_in_s"]), f"leaves: {leaving['reason']}"
+        is_gone = leaving["leaves_in_s"] <= 0
+        until, why = (DASH, f"has left: {leaving['reason']}") if is_gone else (_time(leaving["leaves_in_s"]), f"leaves: {leaving['reason']}")
     busy = endpoint["in_flight"] + endpoint.get("in_flight_elsewhere", 0)
     engine = " ".join(part for part in (seen.get("engine", ""), seen.get("version", "")) if part)
     table.add_row(

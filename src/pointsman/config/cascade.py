@@ -39,7 +39,8 @@ class Cascade(Section):
     delay_weight: float = Field(default=0.01, ge=0, le=10, allow_inf_nan=False)
     """Mode `benefit`: what a second of waiting is worth in quality. 0.01: ten seconds for a tenth."""
     hold: Hold = Hold()
-    """Streamed answers: how much is kept back. Verifiers that need the whole answer keep back all of it."""
+    """Streamed answers: how much is kept back. Verifiers that need the whole answer keep back all of it, where the request gives
+    them something to go by."""
     on_abstain: Literal["accept", "climb"] = "accept"
     """What happens to an answer that no verifier could judge. `accept`: a verifier that is down must not send all traffic
     to the dearest tier."""

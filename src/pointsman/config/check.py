@@ -161,6 +161,8 @@ def _check_tier(name: str, tier: Tier, root: Root, names: Names, report: Report)
         missing = [key for key in ("model", "endpoints") if getattr(tier, key) is None]
         if missing:
             report.problem(loc, f"has no `{'` and no `'.join(missing)}`", "give `pools: [...]`, or `model` and `endpoints`")
+    if tier.endpoints and tier.model is None:  # no pool can be made of it, but its endpoints can be wrong all the same
+        _check_pool(PlacedPool(name, loc, "", tier.endpoints, tier), report)
     if inline and name in root.pools:
         report.problem(("pools", name), "is also the inline pool of the tier of that name", "rename this pool")
     check_verifiers(tier.verify or [], (*loc, "verify"), names.pools, report, _check_url)
@@ -171,6 +173,9 @@ def _check_tier(name: str, tier: Tier, root: Root, names: Names, report: Report)
 
 
 def _check_pool(pool: PlacedPool, report: Report) -> None:
+    if all(endpoint.spot for endpoint in pool.endpoints):
+        report.warning((*pool.loc, "endpoints"), "are all `spot`: when they are taken away together, nobody of this pool is left to go on "
+                       "with their answers", "add one on demand")
     urls: dict[tuple[str, str, int | None, str], int] = {}
     for i, endpoint in enumerate(pool.endpoints):
         loc: Loc = (*pool.loc, "endpoints", i)

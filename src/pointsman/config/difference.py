@@ -33,7 +33,7 @@ from pointsman.core.settings import (
     TierSettings,
 )
 
-NEEDS_RESTART: Final = ("server.host", "server.port", "server.workers", "admin", "records.path", "records.flush")
+NEEDS_RESTART: Final = ("server.host", "server.port", "server.workers", "server.huge_pages", "admin", "records.path", "records.flush")
 """What a reload reads but cannot change: sockets are bound and the store is open."""
 
 _SECRET = "secret:"
@@ -159,7 +159,7 @@ def plain(settings: Settings) -> dict[str, Any]:
     inline = {name for name, tier in settings.tiers.items() if tier.pools == (name,)}
     return {
         "server": {"host": server.host, "port": server.port, "max_body": units.format_size(server.max_body),
-                   "max_depth": server.max_depth, "workers": server.workers or "auto", "hosts": list(server.hosts)},
+                   "max_depth": server.max_depth, "workers": server.workers or "auto", "hosts": list(server.hosts), "huge_pages": server.huge_pages},
         "admin": {"host": admin.host, "port": admin.port, "token": _digest(admin.token), "token_file": admin.token_file,
                   "notice_key": _digest(admin.notice_key)},
         "auth": {"keys": [_key(key) for key in settings.keys]},

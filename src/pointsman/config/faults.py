@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -21,12 +22,30 @@ _NAME_HINT = "letters, digits, `.`, `_` and `-`, at most 64"
 
 def problems_of(error: ValidationError) -> list[Problem]:
     """One problem for each wrong place."""
-    return [_problem(details) for details in error.errors(include_url=False, include_context=True)]
+    found = error.errors(include_url=False, include_context=True)
+    words = {details["loc"][:-1]: str(details["ctx"]["expected"]) for details in found if _is_word(details["loc"])}
+    return [_or_word(_problem(details), words) for details in found if not _is_word(details["loc"])]
 
 
 def place_of(loc: Loc) -> Loc:
-    """pydantic marks a bad mapping key by a trailing `[key]`."""
-    return loc[:-1] if loc and loc[-1] == "[key]" else loc
+    """pydantic marks a bad mapping key by a trailing `[key]`, and what could be this or that by a complaint about each."""
+    if not loc:
+        return loc
+    return loc[:-1] if loc[-1] == "[key]" or _is_word(loc) else loc
+
+
+def _is_word(loc: Loc) -> bool:
+    """The complaint that a value, which may also be a number, is not one word: `server.workers: auto`."""
+    return isinstance(loc[-1], str) and loc[-1].startswith("literal[") if loc else False
+
+
+def _or_word(problem: Problem, words: Mapping[Loc, str]) -> Problem:
+    """What is wrong with the value as a number, with the word that would have done as well."""
+    word = words.get(problem.loc[:-1])
+    if word is None:
+        return problem
+    sentence, got, value = problem.sentence.partition(", got ")
+    return Problem(problem.loc[:-1], f"{sentence} or {word}{got}{value}", problem.hint)
 
 
 def _problem(details: ErrorDetails) -> Problem:

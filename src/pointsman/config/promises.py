@@ -68,7 +68,7 @@ class ScaleHint(Section):
 
 class Scale(Section):
     """How many machines the tier wants: what `/admin/scale`, `pointsman_desired_replicas` and KEDA go by. Nothing is started or
-    stopped by the router itself."""
+    stopped by the router itself; `pointsman machines` calls hooks of yours."""
 
     min: int = Field(default=1, ge=0, le=100_000)
     """Fewest machines. 1: the first request of a quiet hour finds somebody. 0 lets the tier go to nothing; requests then go to

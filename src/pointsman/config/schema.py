@@ -51,6 +51,10 @@ class Server(Section):
     hosts: list[Annotated[str, Field(min_length=1, max_length=255)]] = []
     """More names accepted in the Host header. Loopback names, `host` and literal addresses always are; others get
     a 421, which stops DNS rebinding. Empty by default: add the names your clients use."""
+    huge_pages: Annotated[Literal["auto", "off"], BeforeValidator(on_or_off)] = "auto"
+    """Whether a router of one process moves what it has in memory onto pages of 2 MiB, on Linux 6.1 and later. `auto`: where the
+    administrator has not turned huge pages off (`never`); a request after an idle moment is some hundredths quicker. `off`: never, where
+    memory is counted page by page. Needs a restart."""
 
 
 class Admin(Section):
@@ -83,7 +87,8 @@ class Key(Section):
     pools: list[str] = []
     """Pools this key's requests may reach, whatever the route. Empty: all of them."""
     priority: Literal["high", "normal", "low"] = "normal"
-    """Its place in the line of a full tier, and the best that the header `x-priority` may ask for. `normal`: everyone alike."""
+    """Its place where requests wait, in the line of a full tier or to be read (`prefix`), and the best that the header `x-priority` may ask
+    for. `normal`: everyone alike."""
     regions: list[str] = []
     """Regions this key's requests may be served in; a pool that declares none is then out, since nobody knows where it
     is. Empty: anywhere."""
@@ -443,7 +448,7 @@ class Route(Section):
     """What the stage `remote` asks: your own classifier behind HTTP."""
     judge: Judge = Judge()
     """What the stage `judge` asks, and what that may cost and do."""
-    priors: Literal["learn", "off"] = "learn"
+    priors: Annotated[Literal["learn", "off"], BeforeValidator(on_or_off)] = "learn"
     """Whether what verifiers find of a tenant's and a key's own answers moves their scores: after 30 looks, shrunken, by two logits at
     most, in each process by itself. `learn`: who always asks simple things stays cheap, who always climbs does not. Only a route
     with a `cascade` has verifiers to learn from."""

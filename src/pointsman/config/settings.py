@@ -66,6 +66,7 @@ def settings_of(root: Root, source: str) -> Settings:
         server=ServerSettings(
             host=root.server.host, port=root.server.port, max_body=root.server.max_body,
             max_depth=root.server.max_depth, workers=None if root.server.workers == "auto" else root.server.workers, hosts=tuple(host.lower() for host in root.server.hosts),
+            huge_pages=root.server.huge_pages,
         ),
         admin=AdminSettings(
             host=root.admin.host, port=root.admin.port, token=_revealed(root.admin.token),

@@ -7,6 +7,7 @@ the unit costs two characters and ends the question.
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Final
 
 DURATIONS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -56,6 +57,8 @@ def _split(value: object, what: str, usual: str, units: dict[str, float] | dict[
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise NotAQuantity(f"expected {what} such as {_example(usual)}")
     text = str(value).strip()
+    if isinstance(value, float) and not isfinite(value):
+        raise NotAQuantity(f"expected {what} such as {_example(usual)}, got infinity or NaN")
     if isinstance(value, int | float) or re.fullmatch(r"[0-9.]{1,20}", text):
         raise NotAQuantity(f"{text[:20]} has no unit; write for instance {text[:20]}{usual} (units: {known})")
     match = _QUANTITY.fullmatch(text)

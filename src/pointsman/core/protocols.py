@@ -114,6 +114,10 @@ class Verification(Protocol):
     lowest_evidence: float
     """The lowest that all of them can bring, in log-odds; minus infinity where one may reject outright."""
 
+    def traits_for(self, request: ChatRequest) -> Traits | None:
+        """Of those that may have something to say of this request's answer; None = nobody may."""
+        ...
+
     def glance(self, request: ChatRequest, answer: Answer) -> Findings:
         """What can be said at once, also of an answer that is still being written. Never raises, never waits."""
         ...

@@ -45,6 +45,8 @@ class Needs(msgspec.Struct, frozen=True, gc=False):
 
 PRIORITIES = ("high", "normal", "low")
 """Priorities by their number, best first."""
+PRIORITY_AGE_S = 10.0
+"""After this long a waiting request counts as one priority better: most that wait longer are shed by their SLA anyway."""
 
 
 class Caller(msgspec.Struct, frozen=True, gc=False):
@@ -57,7 +59,7 @@ class Caller(msgspec.Struct, frozen=True, gc=False):
     pools: frozenset[str] | None = None
     """Pools this key's requests may reach (allow-list and region); None = all."""
     priority: int = 1
-    """Place in the line of a full tier when the request asks for none: 0 high, 1 normal, 2 low."""
+    """Place among those who wait when the request asks for none: 0 high, 1 normal, 2 low."""
     best_priority: int = 0
     """The best it may ask for."""
 
@@ -170,6 +172,17 @@ class ChatRequest(msgspec.Struct, frozen=True):
     @property
     def is_embedding(self) -> bool:
         return self.kind is Kind.EMBEDDING
+
+    @property
+    def share_of(self) -> str:
+        """Whose share of a queue it takes: its key's tenant, else the key itself."""
+        return self.caller.tenant or self.caller.name
+
+    @property
+    def priority(self) -> int:
+        """As asked for, at best as the key allows: 0 high, 1 normal, 2 low."""
+        asked = self.limits.priority
+        return max(self.caller.priority if asked is None else asked, self.caller.best_priority)
 
 
 class Edit(msgspec.Struct, frozen=True, gc=False):

@@ -41,6 +41,9 @@ class Member(NamedTuple):
 class TooDeep(ValueError):
     """Nesting exceeds the limit."""
 
+    field = ""
+    """The member of the scanned object in which it does."""
+
 
 def members(data: bytes, at: int = 0, *, max_depth: int = 1_000_000) -> tuple[list[Member], int]:
     """The members of the object whose `{` is the first non-space byte from `at`, and the index of its `}`.
@@ -64,7 +67,11 @@ def members(data: bytes, at: int = 0, *, max_depth: int = 1_000_000) -> tuple[li
         raw = key.group(1)
         name = decoded(_text, b'"' + raw + b'"') if b"\\" in raw else raw.decode()
         start = key.end()
-        end = _end_of_value(data, start, max_depth - 1)
+        try:
+            end = _end_of_value(data, start, max_depth - 1)
+        except TooDeep as exc:
+            exc.field = name
+            raise
         found.append(Member(name, key.start(1) - 1, start, end))
         pos = _skip(data, end)
         if data[pos] == 0x7D:
@@ -83,7 +90,7 @@ def _compact(data: bytes, max_depth: int) -> list[Member] | None:
         return None
     try:
         values = _values(data)
-    except msgspec.DecodeError:  # half a character in a key
+    except (msgspec.DecodeError, RecursionError):  # half a character in a key; deeper than the decoder goes: the scan has no such limit
         return None
     found: list[Member] = []
     at = 1

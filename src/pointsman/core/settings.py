@@ -25,6 +25,8 @@ class ServerSettings(msgspec.Struct, frozen=True):
     """Processes that answer clients; None = one for each core."""
     hosts: tuple[str, ...] = ()
     """Extra names accepted in the Host header; loopback names, IP literals we bind and `host` always are."""
+    huge_pages: str = "auto"
+    """`auto` or `off`: whether a process alone moves its memory onto huge pages."""
 
 
 class AdminSettings(msgspec.Struct, frozen=True):
@@ -48,7 +50,7 @@ class KeySettings(msgspec.Struct, frozen=True):
     regions: tuple[str, ...] = ()
     """Regions it may be served in; empty = anywhere."""
     priority: str = "normal"
-    """`high`, `normal` or `low`: its place in the line of a full tier, and the best that a request may ask for."""
+    """`high`, `normal` or `low`: its place where requests wait, and the best that a request may ask for."""
 
 
 class RecordsSettings(msgspec.Struct, frozen=True):

@@ -68,7 +68,8 @@ def _asking_for_usage(request: ChatRequest) -> Edit:
 
 
 def _with_system(request: ChatRequest, system: str) -> Edit:
-    """Chat: into the leading system message, or as one before all others. Completions: before the prompt.
+    """Chat: into the leading system message, or as one before all others. Completions: before the prompt, or each of several; where
+    prompts are tokens nothing can stand before them.
 
     Why merge? Many chat templates accept one system message only, and only at the start.
     """
@@ -77,7 +78,11 @@ def _with_system(request: ChatRequest, system: str) -> Edit:
             return Edit(request.fields_end, request.fields_end, b',"prompt":' + _encode(system))
         start, end = _span(request, "prompt")
         prompt = decoded(msgspec.json.decode, request.body[start:end])
-        return Edit(start, end, _encode(f"{system}\n\n{prompt}")) if isinstance(prompt, str) else Edit(start, start, b"")
+        if isinstance(prompt, str):
+            return Edit(start, end, _encode(f"{system}\n\n{prompt}"))
+        if isinstance(prompt, list) and any(isinstance(each, str) for each in prompt):
+            return Edit(start, end, _encode([f"{system}\n\n{each}" if isinstance(each, str) else each for each in prompt]))
+        return Edit(start, start, b"")
     start, _ = _span(request, "messages")
     if request.messages and request.messages[0].role in ("system", "developer"):
         fields, _ = members(request.body, start + 1)

@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from pointsman.core.request import ChatRequest
+
 Fault = Literal["", "slow", "down", "garbage", "crashed", "busy", "resting", "not_allowed", "unavailable"]
 """Why a verifier abstains that should have spoken. `busy`: its limit of checks at once is reached; `resting`: it failed
 too often lately; `not_allowed`: the caller's key may not reach its pool; `unavailable`: it cannot run here at all."""
@@ -34,12 +36,19 @@ class Traits(msgspec.Struct, frozen=True, gc=False):
     """What it usually adds; 0 = well under a millisecond."""
     may_reject: bool = True
     """It may find what no other evidence outweighs."""
+    goes_by: tuple[str, ...] = ()
+    """Fields of a chat request of which it needs one: without it abstains. Empty: it always has something to go by."""
+
+    def concerns(self, request: ChatRequest) -> bool:
+        """It may have something to say. A field's name anywhere in the body will do: looking closer would mean parsing again."""
+        return not self.goes_by or any(b'"%b"' % field.encode() in request.body for field in self.goes_by)
 
     def with_(self, other: Traits) -> Traits:
         """Both, one after the other when they are pure, at the same time when they ask somebody."""
         return Traits(self.needs_logprobs or other.needs_logprobs, max(self.top_logprobs, other.top_logprobs),
                       self.needs_whole_answer or other.needs_whole_answer, self.calls + other.calls,
-                      max(self.latency_s, other.latency_s), self.may_reject or other.may_reject)
+                      max(self.latency_s, other.latency_s), self.may_reject or other.may_reject,
+                      (*self.goes_by, *other.goes_by) if self.goes_by and other.goes_by else ())
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

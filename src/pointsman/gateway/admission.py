@@ -141,15 +141,20 @@ class Admission:
                 if granted.done() and not granted.cancelled() and granted.exception() is None:
                     self.forgo(granted.result())  # the place came in the moment its request gave up
 
-    def entered(self, place: str) -> None:
-        """One that was let in has its lease."""
+    def entered(self, place: str, *, is_seen: bool = True) -> None:
+        """One that was let in has its lease. `is_seen`: others see its place as taken until now."""
         self._entering[place] = max(0, self._entering.get(place, 0) - 1)
+        if is_seen:
+            self.unhold(place)
+
+    def unhold(self, place: str) -> None:
+        """One that was let in waits on, elsewhere: other processes may have the place as long as it is not used."""
         if holds := self._holds.get(place):
             holds.pop()()
 
-    def forgo(self, place: str) -> None:
+    def forgo(self, place: str, *, is_seen: bool = True) -> None:
         """One that was let in takes no lease: the place is the next one's."""
-        self.entered(place)
+        self.entered(place, is_seen=is_seen)
         self.wake()
 
     def wake(self) -> None:

@@ -46,7 +46,9 @@ class Asking:
         except UpstreamError as error:
             error.endpoint = endpoint.id
             lease.close("failed" if error.sent else "rejected", self._clock.now(), error=error)
-            self._note(endpoint, begun, "failed" if error.sent else "rejected", None, estimated_usage(request_bytes=len(body)))
+            is_refused = error.upstream_status is not None and error.upstream_status >= 400
+            estimate = None if is_refused else estimated_usage(request_bytes=len(body))
+            self._note(endpoint, begun, "failed" if error.sent else "rejected", None, estimate)
             raise
         except BaseException:  # cancelled: nobody waits for it any more
             lease.close("cancelled", self._clock.now())
@@ -58,8 +60,9 @@ class Asking:
         return Heard(reply, endpoint.id, self._note(endpoint, begun, "answered", usage, estimate))
 
     def _note(self, endpoint: EndpointSpec, begun: float, outcome: Outcome, usage: Usage | None, estimate: Usage | None) -> int | None:
-        """What it cost: an engine that was cut short has read the prompt."""
-        nano = 0 if outcome == "rejected" else cost_of(endpoint.price, usage, estimate=estimate).nano_usd
+        """What it cost: an engine that was cut short has read the prompt, one that refused by status (`estimate` None) has not."""
+        is_free = outcome == "rejected" or (usage is None and estimate is None)
+        nano = 0 if is_free else cost_of(endpoint.price, usage, estimate=estimate).nano_usd
         self.questions.append(Question(endpoint.pool, endpoint.id, self._clock.now() - begun, outcome, usage, nano))
         return nano
 

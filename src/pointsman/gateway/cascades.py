@@ -28,7 +28,7 @@ from pointsman.core.price import NANO
 from pointsman.core.protocols import RungVerifications, Verification
 from pointsman.core.request import ChatRequest
 from pointsman.core.settings import CascadeSettings, RouteSettings, Settings
-from pointsman.core.verdict import probability
+from pointsman.core.verdict import Traits, probability
 
 ERRORS_LEFT = 2 / 3
 """Of a rung's errors, those that the next one leaves, where nobody knows. From rung to rung on GSM8K .36 and .71 (Llama 3.1 8B, 70B,
@@ -70,7 +70,7 @@ class Cascades:
         tiers = [rung.tier for at, rung in enumerate(rungs) if not at or rung.reason == FAILED]
         measured = self._measured[route.name]
         task = measured.task(request)
-        by_tier = {tier: found for tier in tiers if (found := verifications.of(route.name, tier, task)) is not None}
+        by_tier, traits = self._concerned(cascade, route, tiers, task, request)
         if len(tiers) < 2 or not by_tier:
             return None
         prospects = self.prospects(route, tiers, request, decision, delays)
@@ -78,7 +78,7 @@ class Cascades:
         if cascade.mode == BENEFIT:
             promise = prospects[tiers[0]].p if decision is None or decision.promise is None else decision.promise
             benefit = _benefit(route, cascade, prospects, self._words(route, by_tier), promise, measured.overlaps(task))
-        holds = {tier: self._hold(cascade, tier, verification) for tier, verification in by_tier.items()
+        holds = {tier: self._hold(cascade, tier, traits[tier]) for tier, verification in by_tier.items()
                  if benefit is None or tier == tiers[-1] or benefit.matters(
                      tier, probability(verification.lowest_evidence), tiers[tiers.index(tier) + 1 :], cascade.max_climbs)}
         if not any(tier in holds for tier in tiers[:-1]):
@@ -103,7 +103,7 @@ class Cascades:
         tiers = [view.tier for view in decision.gate if view.fits]
         measured = self._measured[route.name]
         task = measured.task(request)
-        by_tier = {tier: found for tier in tiers if (found := self.of(route.name, tier, task)) is not None}
+        by_tier, _ = self._concerned(cascade, route, tiers, task, request)
         if not by_tier or decision.tier not in tiers:
             return decision
         prospects = self.prospects(route, tiers, request, decision, delays)
@@ -115,6 +115,19 @@ class Cascades:
         return msgspec.structs.replace(
             decision, tier=entry, rung=route.ladder.index(entry) + 1, confidence=prospects[entry].p, promise=promise,
             reason=f"{decision.reason}; {entry} is tried first, since its answers are verified")
+
+    def _concerned(self, cascade: CascadeSettings, route: RouteSettings, tiers: list[str], task: str,
+                   request: ChatRequest) -> tuple[dict[str, Verification], dict[str, Traits]]:
+        """Per tier who looks at this request's answers, and what those need that may have something to say. Where nobody may, nobody
+        is asked, unless abstaining means to climb."""
+        by_tier: dict[str, Verification] = {}
+        needs: dict[str, Traits] = {}
+        for tier in tiers:
+            verification = self.of(route.name, tier, task)
+            traits = None if verification is None else verification.traits_for(request)
+            if verification is not None and (traits is not None or cascade.on_abstain == "climb"):
+                by_tier[tier], needs[tier] = verification, traits or Traits(needs_whole_answer=False)
+        return by_tier, needs
 
     def heard(self, route: str, tier: str, *, spoke: bool) -> None:
         """An answer of this rung was looked at; `spoke`: some verifier did not abstain."""
@@ -167,8 +180,8 @@ class Cascades:
         found = self._tariffs.get(tier)
         return None if found is None else found.usd(input_tokens(request), output_tokens(request))
 
-    def _hold(self, cascade: CascadeSettings, tier: str, verification: Verification) -> Hold:
-        if verification.traits.needs_whole_answer:
+    def _hold(self, cascade: CascadeSettings, tier: str, traits: Traits) -> Hold:
+        if traits.needs_whole_answer:
             return Hold(WHOLE, float("inf"))
         settings = self._settings.tiers.get(tier)
         hold = cascade.hold if settings is None or settings.hold is None else settings.hold

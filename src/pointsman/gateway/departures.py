@@ -1,8 +1,8 @@
 """Endpoints that have said when they will be gone, and what became of the answers they were giving.
 
 A notice (a spot interruption, a planned restart) takes the endpoint out of service at once: that is the pool's drain. What
-runs there may go on until shortly before the end; what has not ended by then is cut off here, to be continued elsewhere or to
-end honestly. Why not move everything at once? Most answers end by themselves within the notice, and each one that moves
+runs there may go on until shortly before the end; what has not ended by then is cut off here, to be continued elsewhere, if
+there is somebody who can (`succession`). Why not move everything at once? Most answers end by themselves within the notice, and each one that moves
 has its prompt read again somewhere.
 """
 
@@ -19,6 +19,10 @@ MARGIN_S = 5.0
 """Answers are cut off this long before the endpoint goes: time to begin elsewhere before the socket breaks by itself."""
 LEAD_S = 30.0
 """When a notice does not say how long is left: what Google's and Azure's machines get (AWS gives two minutes)."""
+
+SIGTERM, NOT_NEEDED = "SIGTERM", "not needed now"
+"""Reasons of departures that somebody has planned: whoever ends a process, or gives a machine back, sees to another if one is
+wanted."""
 
 How = Literal["drained", "continued", "failed"]
 OUTCOMES: tuple[How, ...] = ("drained", "continued", "failed")
@@ -80,6 +84,11 @@ class Departures:
         """When it will be gone; infinity = nobody says so."""
         notice = self.notices.get(endpoint)
         return float("inf") if notice is None else notice.leaves_at
+
+    def taken(self, now: float) -> set[EndpointId]:
+        """Those that are being taken away, and are not gone yet: another machine is wanted in the place of each."""
+        return {endpoint for endpoint, notice in self.notices.items()
+                if now < notice.leaves_at and notice.reason not in (SIGTERM, NOT_NEEDED)}
 
     def count(self, how: How) -> None:
         self.outcomes[how] += 1

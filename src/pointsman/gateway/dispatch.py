@@ -23,19 +23,17 @@ from pointsman.core.record import Attempt, Outcome
 from pointsman.core.reply import Batch, Reply, Usage
 from pointsman.core.request import ChatRequest
 from pointsman.errors import (
-    ConnectionLost,
     EndpointLeaving,
     NoEndpoint,
     NotSpoken,
     RequestRefused,
-    StreamStalled,
     UpstreamError,
-    UpstreamFailed,
 )
 from pointsman.gateway.continuation import Told, may_continue
 from pointsman.gateway.departures import Departures
 from pointsman.gateway.holding import Holding, logprobs_of
 from pointsman.gateway.port import Port
+from pointsman.gateway.succession import Succession
 from pointsman.gateway.trip import Trip
 from pointsman.money.ledger import cost_of, estimated_usage
 from pointsman.pools.fleet import Fleet
@@ -83,7 +81,7 @@ class Dispatch:
     def __init__(self, upstream: Upstream, fleet: Fleet, budget: RetryBudget, departures: Departures, clock: Clock,
                  rng: Random) -> None:
         self._upstream, self._fleet, self._budget, self._clock, self._rng = upstream, fleet, budget, clock, rng
-        self._departures = departures
+        self._departures, self._succession = departures, Succession(fleet, departures, clock)
         self._no_logprobs = fleet.without_logprobs
 
     async def call(self, command: Call, trip: Trip, reason: str, *, desperate: bool,
@@ -129,13 +127,14 @@ class Dispatch:
                     await port.events(events, self._usage_cost(journey, trip) if wants_cost else None)
                 until = min(self._clock.now() + stall, deadline)
                 if self._departures.notices:
-                    until = self._bounded(journey, trip, until)
+                    until = self._succession.bounded(journey.lease.endpoint, journey.call.tier, trip, until)
                 batch = await (stream.next(until) if journey.reading is None else self._read(journey, trip))
                 if batch is None:
                     return self._replied(journey, stream.reply)
                 events = batch.events if told is None or not told.turns else told.adapted(batch.events)
         except UpstreamError as error:
-            return self._failed(journey, trip, self._or_leaving(journey, trip, error))
+            heard = self._succession.or_leaving(journey.lease.endpoint, journey.call.tier, trip, error)
+            return self._failed(journey, trip, heard)
         except BaseException:  # cancelled: the client left
             self.close(journey, trip, "cancelled")
             raise
@@ -165,22 +164,6 @@ class Dispatch:
                 self._departures.count("drained")
             elif how == "failed" and not isinstance(error, EndpointLeaving):
                 self._departures.count("failed")
-
-    def _bounded(self, journey: Journey, trip: Trip, until: float) -> float:
-        """No wait outlasts an endpoint that is going. Raises EndpointLeaving when its answer must leave it now."""
-        endpoint, told = journey.lease.endpoint.id, trip.told
-        if told is not None and told.is_sound and told.pieces and self._departures.is_over(endpoint, self._clock.now()):
-            raise EndpointLeaving(f"{endpoint} is going away; the answer goes on elsewhere")
-        return min(until, self._departures.leaves_at(endpoint))
-
-    def _or_leaving(self, journey: Journey, trip: Trip, error: UpstreamError) -> UpstreamError:
-        """A broken stream that another endpoint can go on with is no end: spot machines vanish without a word, too."""
-        told, lost = trip.told, isinstance(error, ConnectionLost | StreamStalled | UpstreamFailed)
-        if not lost or told is None or not told.is_sound or not told.pieces:
-            return error
-        leaving = EndpointLeaving(f"{journey.lease.endpoint.id} went away: {error}")
-        leaving.sick, leaving.__cause__ = error.sick, error
-        return leaving
 
     def _lease(self, command: Call, trip: Trip, now: float, *, desperate: bool) -> Lease:
         """An endpoint of the rung's pools, in their order. Raises NoEndpoint."""

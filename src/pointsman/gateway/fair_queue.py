@@ -20,9 +20,10 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from pointsman.core.request import PRIORITY_AGE_S
+
 HIGH = 0
-AGE_S = 10.0
-"""After this long a waiting request counts as one priority better: most that wait longer are shed by their SLA anyway."""
+AGE_S = PRIORITY_AGE_S
 
 T = TypeVar("T")
 

@@ -254,8 +254,8 @@ class Graph:
     def _pinned(self, request: ChatRequest, tier: str, names: tuple[str, ...], provider: str = "") -> Way:
         fitting = self._fitting(request, names)
         if not fitting:
-            raise NothingFits(f"{tier!r} cannot serve this request: it lacks a capability or context that it needs; "
-                              "POST /v1/route shows which", param="model")
+            lacking = "; ".join(f"{name}: {self._lacking(request, name)}" for name in names)
+            raise NothingFits(f"{tier!r} cannot serve this request ({lacking}); name another model, or ask for less", param="model")
         barred = frozenset(
             endpoint.id for name in fitting for endpoint in self.settings.pools[name].endpoints
             if provider and endpoint.provider != provider
@@ -265,6 +265,11 @@ class Graph:
 
     def _fitting(self, request: ChatRequest, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name for name in names if self._fits(request, name))
+
+    def _lacking(self, request: ChatRequest, pool: str) -> str:
+        if request.is_embedding:
+            return "the caller may not use it"
+        return " and ".join(lacks(request.needs, self.settings.pools[pool], request.caller.pools))
 
     def _fits(self, request: ChatRequest, pool: str) -> bool:
         allowed = request.caller.pools

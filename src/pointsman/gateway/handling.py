@@ -44,6 +44,7 @@ from pointsman.gateway.asking import Asking
 from pointsman.gateway.departures import Departures
 from pointsman.gateway.dispatch import Dispatch, Journey, shown
 from pointsman.gateway.diversion import enter, entered_at, places_to_wait_for
+from pointsman.gateway.entrance import Entrance
 from pointsman.gateway.examination import Examination
 from pointsman.gateway.graph import Graph, Way
 from pointsman.gateway.holding import held_as
@@ -85,8 +86,7 @@ class Handling:
         self._task = asyncio.current_task()
         self._machine: Machine | None = None
         self._current: Journey | None = None
-        self._entered = ""  # where it was let in, until it holds a lease there
-        self._let_go: Callable[[], None] | None = None  # takes back that other processes see it coming
+        self._entrance = Entrance(means.admission)
         self._race: Race | None = None
         self._look_at: float | None = None  # when the machine wants to look at a race again
         self._means = means
@@ -139,8 +139,7 @@ class Handling:
         asyncio.get_running_loop().call_soon(self._keep_time, route, deadline)  # while the upstream thinks: nothing is due before
         entry = enter(way, self._graph.fleet, trip.arrived, self._rng, ttft_slo_s=trip.request.limits.ttft_slo_s)
         is_contested = entry.is_stuck or self._admission.is_contested(entry.place)
-        self._let_go = None if is_contested else self._graph.fleet.step_in(entry.place, trip.arrived)
-        has_waited = self._let_go is None
+        has_waited = not self._entrance.step_in(None if is_contested else self._graph.fleet.step_in(entry.place, trip.arrived))
         if has_waited:
             way = await self._stand_in_line(way, deadline)
         elif entry.escalation is not None:
@@ -176,6 +175,7 @@ class Handling:
         """Waits until an endpoint of the first rung's pool has less to read. Raises Shed, when the promise cannot be kept any more;
         DeadlineExceeded."""
         trip, tier, now = self._trip, way.rungs[0].tier, self._clock.now()
+        self._entrance.unhold()
         limit_s = self._graph.promised_s(tier, trip.request.limits.ttft_slo_s)
         trip.guest = guest = await turn(anteroom, trip.request, self._clock, limit_s=limit_s - (now - trip.arrived), deadline=deadline,
                                         arrived=trip.arrived)
@@ -197,11 +197,9 @@ class Handling:
             promise_s = tier.scale.boot_s
         if request.limits.ttft_slo_s is not None:
             promise_s = min(promise_s, request.limits.ttft_slo_s)
-        priority = request.caller.priority if request.limits.priority is None else request.limits.priority
         try:
             entered = await admission.wait(
-                decided, tuple(places), tier.queue, tenant=request.caller.tenant or request.caller.name,
-                priority=max(priority, request.caller.best_priority), size=request.needs.context,
+                decided, tuple(places), tier.queue, tenant=request.share_of, priority=request.priority, size=request.needs.context,
                 max_wait_s=max(0.0, min(promise_s, deadline - now)))
         except Shed:
             if self._clock.now() >= deadline - TIMER_SLACK_S:
@@ -209,7 +207,7 @@ class Handling:
             raise
         finally:
             trip.queued_s = self._clock.now() - now
-        self._entered = entered
+        self._entrance.let_in(entered)
         if places[entered] == decided:
             return way
         reason = SATURATED if fleet.is_served(place, self._clock.now()) else FAILED
@@ -254,7 +252,7 @@ class Handling:
             raise RuntimeError("a call without a machine")
         ended = await self._dispatch.call(
             command, self._trip, machine.reason_of(command.attempt), desperate=machine.is_desperate,
-            leased=leased or self._has_entered)
+            leased=leased or self._entrance.over)
         if self._examination is not None and ended[0] is not None:
             self._journeys[command.attempt] = ended[0]
         return ended
@@ -297,7 +295,7 @@ class Handling:
             raise RuntimeError("an attempt of a race that is none")
 
         def leased(lease: Lease | None) -> None:
-            self._has_entered(lease)
+            self._entrance.over(lease)
             if lease is not None:
                 race.holds(command.attempt, lease.endpoint.id)
 
@@ -309,17 +307,6 @@ class Handling:
         if attempt:
             self._current = journey
         return event
-
-    def _has_entered(self, lease: Lease | None = None) -> None:
-        """The lease of one that stood in line counts now, its place no more. None: it has taken none."""
-        let_go, self._let_go = self._let_go, None
-        if let_go is not None:
-            let_go()
-        entered, self._entered = self._entered, ""
-        if entered and lease is not None:
-            self._admission.entered(entered)
-        elif entered:
-            self._admission.forgo(entered)
 
     async def _commit(self, deadline: float) -> Event | None:
         """A stream begins to flow; a plain answer is sent by Accept, which always follows at once."""
@@ -488,7 +475,7 @@ class Handling:
     def close(self) -> None:
         """Last of all: no timer and no task outlives its request."""
         self._is_over = True
-        self._has_entered()
+        self._entrance.over()
         if self._trip.guest is not None:
             self._trip.guest.leave(self._clock.now())
         if self._race is not None:

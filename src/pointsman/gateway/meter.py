@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,8 @@ from pointsman.core.clock import Clock
 from pointsman.core.fleet import EndpointId, EndpointState, EndpointView
 from pointsman.core.price import NANO, GpuPrice
 from pointsman.core.settings import Settings
-from pointsman.money.gpu import GpuLedger, MachineBill, Seen
+from pointsman.money.gpu import GpuLedger, MachineBill, Offer, Seen, hourly
+from pointsman.pools.endpoint import Endpoint
 from pointsman.pools.fleet import Fleet
 from pointsman.pools.scaling import Demand, Scaler, Wish
 
@@ -24,10 +25,12 @@ class Meter:
     """`look` as often as you like; `scale` and `machines` tell what the looks have come to."""
 
     def __init__(self, clock: Clock, *, settings: Callable[[], Settings], fleet: Callable[[], Fleet],
-                 tokens: Callable[[EndpointId], int], waiting: Callable[[str], int]) -> None:
-        """`tokens`: what an endpoint has done since the start; `waiting`: who stands in a tier's line."""
+                 tokens: Callable[[EndpointId], int], waiting: Callable[[str], int],
+                 taken: Callable[[], Collection[EndpointId]] = tuple) -> None:
+        """`tokens`: what an endpoint has done since the start; `waiting`: who stands in a tier's line; `taken`: endpoints that are being
+        taken away."""
         self._clock, self._settings, self._fleet, self._tokens, self._waiting = clock, settings, fleet, tokens, waiting
-        self._ledger = GpuLedger()
+        self._taken, self._ledger = taken, GpuLedger()
         self._scalers: dict[str, Scaler] = {}
         self.wishes: dict[str, Wish] = {}
 
@@ -41,7 +44,8 @@ class Meter:
         now, wall = self._clock.now(), datetime.fromtimestamp(self._clock.wall(), UTC)
         fleet, settings = self._fleet(), self._settings()
         views = {name: pool.views(now) for name, pool in fleet.pools.items()}
-        self._ledger.look(now, {view.id: _seen(view) for many in views.values() for view in many})
+        self._ledger.look(now, {endpoint.id: _seen(endpoint) for pool in fleet.pools.values() for endpoint in pool.endpoints})
+        taken = self._taken()
         for name, tier in settings.tiers.items():
             scaler = self._scalers.get(name)
             if scaler is None or scaler.settings != tier.scale:
@@ -49,6 +53,9 @@ class Meter:
             seen = [view for pool in tier.pools for view in views.get(pool, ())]
             is_breaching = fleet.fitness(name, now).reason == "ttft"
             demand = _demand(seen, self._waiting(name), is_breaching, fleet.drain_rate(name, now))
+            if taken:
+                spot = {spec.id for pool in tier.pools for spec in settings.pools[pool].endpoints if spec.spot}
+                demand = msgspec.structs.replace(demand, leaving=len(spot.intersection(taken)))
             self.wishes[name] = scaler.look(demand, now, wall)
         for gone in self._scalers.keys() - settings.tiers.keys():
             del self._scalers[gone], self.wishes[gone]
@@ -57,9 +64,19 @@ class Meter:
         """For autoscalers (KEDA's metrics API reads `tiers.<name>.desired`) and people."""
         idle = self._idle_usd_per_hour()
         return {"tiers": {
-            tier: {"desired": wish.replicas, "ready": wish.ready, "on_demand": wish.on_demand, "reason": wish.reason,
-                   "load": wish.load, "expected_load": round(wish.expected, 3), "idle_usd_per_hour": idle.get(tier)}
+            tier: {"desired": wish.replicas, "ready": wish.ready, "leaving": wish.leaving, "on_demand": wish.on_demand, "reason": wish.reason,
+                   "load": wish.load, "expected_load": round(wish.expected, 3), "usd_per_hour": self._usd_per_hour(tier, wish),
+                   "idle_usd_per_hour": idle.get(tier)}
             for tier, wish in self.wishes.items()}}
+
+    def _usd_per_hour(self, tier: str, wish: Wish) -> float | None:
+        """What the machines that are wanted cost, at the prices of those that are configured; None = some price is unknown."""
+        settings = self._settings()
+        specs = [spec for pool in settings.tiers[tier].pools for spec in settings.pools[pool].endpoints] if tier in settings.tiers else []
+        offers = [Offer(spec.price.usd_per_hour * spec.price.count, spec.spot) for spec in specs if isinstance(spec.price, GpuPrice)]
+        if wish.replicas is None or len(offers) < len(specs):
+            return None
+        return hourly(offers, wish.replicas, wish.on_demand)
 
     def machines(self) -> list[MachineBill]:
         """The bill of each endpoint that is priced by the hour."""
@@ -73,6 +90,7 @@ class Meter:
         return {
             "running_usd": running / NANO, "busy_usd": busy / NANO, "idle_usd": (running - busy) / NANO,
             "usd_per_hour_now": sum(m.usd_per_hour for m in machines if self._ledger.is_running(m.endpoint)),
+            "idle_usd_per_hour_now": sum(m.usd_per_hour for m in machines if self._ledger.is_idle(m.endpoint)),
             "machines": [msgspec.to_builtins(machine) for machine in machines],
         }
 
@@ -87,9 +105,11 @@ class Meter:
         return found
 
 
-def _seen(view: EndpointView) -> Seen:
-    """Ejected is not running unless something runs there: a machine that refuses connections is not there to be paid for."""
-    return Seen(view.state is not EndpointState.EJECTED or view.in_flight > 0, view.in_flight > 0)
+def _seen(endpoint: Endpoint) -> Seen:
+    """Ejected is not running unless something runs there: a machine that refuses connections is not there to be paid for. Neither is
+    one that was drained and has gone."""
+    is_busy = endpoint.vitals.busy > 0
+    return Seen(endpoint.vitals.health.state is not EndpointState.EJECTED or is_busy, is_busy)
 
 
 def _demand(views: list[EndpointView], waiting: int, is_breaching: bool, answers_per_s: float | None) -> Demand:

@@ -213,7 +213,7 @@ class SentenceStage:
         said = self._said.get(key)
         is_new = said is None
         if said is None:
-            said = self._embedding.refined(query, await self._sentences.embed(query.text))
+            said = self._embedding.refined(query, await self._sentences.embed(self._embedding.text(query)))
             if len(self._said) >= REMEMBERED:
                 self._said.clear()
                 self._known.clear()

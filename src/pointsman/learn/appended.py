@@ -1,8 +1,9 @@
-"""Things that people and programs put behind a prompt without making it another task: what a classifier must not listen to.
+"""Things that people and programs put behind a prompt, or before it, without making it another task: what a classifier must not listen to.
 
 Whoever wants the dear model appends what looks like a hard task: a claim, a demand, a line of code, signs that no one reads. Labels alone
 do not teach better, since nobody labels such prompts; so every fit is told of some of its rows that the same row with one of
-these behind it is worth the same (`Block.with_changes`). That is what is left over where `classify.heads.core` finds no end of a sentence.
+these behind it is worth the same (`Block.with_changes`). That is what is left over where `classify.heads.core` finds no end of a sentence, and of what is said before a prompt where
+`classify.courtesy` knows a word of it that may be a task's.
 
 Many kinds, each of several texts and none of a benchmark's: what is measured (`bench/robustness`) are suffixes that no fit has seen.
 """
@@ -49,6 +50,13 @@ SAID: Mapping[str, tuple[str, ...]] = {
                "A journey of a thousand miles begins with a single step."),
 }
 """Kind -> texts."""
+BEFORE = (
+    "From yesterday's pub quiz:", "Our neighbour's son brought this home from school.", "For a talk on Monday I want to be certain about one thing.",
+    "This is from the handbook, page 12:", "A customer wrote:", "Context: homework, ninth grade.", "While cleaning my inbox I stumbled over this one.",
+    "Task 4.", "### Instruction", "Below is what the examiner wants.", "It came up in a meeting:", "My grandmother would like to know:", "Exercise:",
+    "Pretend that we are old friends.", "Two of us argued about it all evening!", "Voici l'énoncé :", "Aufgabe aus dem Übungsblatt:", "次の課題です。",
+)
+"""What stands before a prompt."""
 _SIGNS = "!@#$%^&*()[]{}<>|\\/~`+=_-:;\"'.,?"
 _PIECES = ("similarly", "Sure", "here", "now", "write", "opposite", "Two", "inst", "please", "ing", "table", "respond", "tutorial", "Given", "zone", "Ctrl", "NAME", "with", "formatted",
            "seems", "revert", "steps", "manual", "interface", "beginning", "verb", "text", "oppose", "sent", "plus", "main", "des", "element", "One", "Next", "Me", "giving")
@@ -66,13 +74,15 @@ def letters(rng: Chance) -> str:
 
 
 _MADE: tuple[Callable[[Chance], str], ...] = (signs, signs, letters)
-KINDS = len(SAID) + len(_MADE)
+KINDS = len(SAID) + len(_MADE) + 1
 _JOINTS = (" ", " ", "\n", "\n\n")
 
 
 def appended(prompt: str, number: int, rng: Chance) -> str:
-    """The prompt with something of the kind `number` (modulo `KINDS`) behind it."""
+    """The prompt with something of the kind `number` (modulo `KINDS`) behind it; of the last kind, before it."""
     kind = number % KINDS
     said = list(SAID.values())
+    if kind == KINDS - 1:
+        return str(rng.choice(BEFORE)) + str(rng.choice(_JOINTS)) + prompt
     text = str(rng.choice(said[kind])) if kind < len(said) else _MADE[kind - len(said)](rng)
     return prompt + str(rng.choice(_JOINTS)) + text

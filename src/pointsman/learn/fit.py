@@ -44,11 +44,20 @@ HELD_OUT = 0.2
 """Share of rows that calibrate when there are too many for the closed form; 3,000 rows and more leave 600."""
 USUAL_SLOPE = -0.2
 """How a standard error falls with the evidence where the closed form does not say: as it does on a thousand labels."""
-CHANGES = 150
-"""Rows of which is said that the same row with something appended is worth the same. On development sources (1,000 labels) none leave suffixes
-that a fit has not seen to move 7.0 % of queries to the dear model, 150 6.1 and 300 5.7 %; they cost .0012 and .0018 APGR."""
+CHANGES = 600
+"""Rows of which is said that the same row with something appended is worth the same (`STILL` in `learn/stack.py`: how firmly). On all pairs of models of
+two development sources (1,000 labels) suffixes that a fit has not seen move 6.2 and 8.1 % of queries to the dear model with 150 rows at .1, 5.3 and 5.5
+with 300 at .03, 4.4 and 4.4 with 600 at .03. Mean APGR of four sources, two draws: .7020, 600 rows .7007 (reasoning_gym loses .005)."""
+PART = 60
+"""Of a hundred rows at most as many: more would say more than the labels where these are few."""
 _FLOOR = 0.02
 """Least spread of a surface feature: what is rarely there must not explode when it is."""
+
+
+class Embeds(Protocol):
+    """Makes vectors of texts."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors: ...
 
 
 class Sentence(Protocol):
@@ -69,10 +78,10 @@ def fit(table: OutcomeTable, *, seed: int, sentence: Sentence | None, progress: 
     queries = [Query.of_prompt(prompt) for prompt in table.prompts]
     progress("reading", 0.05)
     embedder = shipped_static() if static is None else static
-    texts = [query.text for query in queries]
-    vectors = embedder.embed([core(query).text for query in queries])
+    texts = [core(query).text for query in queries]
+    vectors = embedder.embed(texts)
     progress("embedding", 0.1)
-    return Fit(table, queries, vectors, None if sentence is None else _embedded(sentence, texts, progress), seed, embedder).draft(
+    return Fit(table, queries, vectors, None if sentence is None else _embedded(sentence, texts, progress), seed, embedder, sentence).draft(
         features={**trained_features(embedder),
                   "sentence": None if sentence is None else {"name": sentence.name, "digest": sentence.digest}},
         progress=progress)
@@ -96,9 +105,9 @@ class Fit:
     """
 
     def __init__(self, table: OutcomeTable, queries: Sequence[Query], static: Vectors, sentence: Vectors | None, seed: int,
-                 embedder: Static | None = None) -> None:
-        """`static`: vectors of the cores of `queries` (`classify.heads.core`), `sentence`: of their whole texts, as they serve. `embedder`: makes
-        vectors like `static`; None = the shipped one."""
+                 embedder: Static | None = None, sentence_embedder: Embeds | None = None) -> None:
+        """`static` and `sentence`: vectors of the cores of `queries` (`classify.heads.core`). `embedder`: makes vectors like `static`; None = the
+        shipped one. `sentence_embedder`: makes vectors like `sentence`; without it that stack is not told of changes."""
         self.table = table
         self.seed = seed
         self.models = len(table.models)
@@ -121,7 +130,7 @@ class Fit:
         others = [core(queries[row]) for row in self.rest.tolist()]
         self.other = self.reader.read(others, static[self.rest], None if sentence is None else sentence[self.rest])
         self.has_sentence = sentence is not None
-        self.changed, self.changed_rows = self._changed(shipped_static() if embedder is None else embedder)
+        self.changed, self.changed_rows = self._changed(shipped_static() if embedder is None else embedder, sentence_embedder)
         self.held_out: dict[str, Floats] = {}
         """Of each fitted stack the raw scores that calibrated it, rows as in `calibrating`."""
         with threadpool_limits(limits=1):
@@ -174,13 +183,14 @@ class Fit:
                 self.arrays[f"{kind}.landmarks"], self.arrays[f"{kind}.masses"] = kept, masses
                 self.limits[kind] = {"nearest": 0.0, "known": 0.0}
 
-    def _changed(self, embedder: Static) -> tuple[Reading, Rows]:
+    def _changed(self, embedder: Static, sentence: Embeds | None) -> tuple[Reading, Rows]:
         """Some rows with something appended, and which rows they were."""
         rng = np.random.default_rng(self.seed)
-        rows = np.concatenate([rng.permutation(len(self.train)) for _ in range(-(-CHANGES // len(self.train)))])[:CHANGES]
+        rows = rng.permutation(len(self.train))[:min(CHANGES, -(-len(self.train) * PART // 100))]
         prompts = [self.table.prompts[row] for row in self.train[rows].tolist()]
         queries = [core(Query.of_prompt(appended(prompt, number, rng))) for number, prompt in enumerate(prompts)]
-        return self.reader.read(queries, embedder.embed([query.text for query in queries]), None), rows
+        texts = [query.text for query in queries]
+        return self.reader.read(queries, embedder.embed(texts), None if sentence is None or not self.has_sentence else sentence.embed(texts)), rows
 
     def _with_changes(self, block: Block) -> Block:
         """The block with the differences that `appended` makes."""
@@ -198,8 +208,7 @@ class Fit:
     def _stack(self, name: str, near: str, dense: tuple[str, ...]) -> dict[str, Any]:
         """Fits one stack, puts its arrays beside the others, and returns its entry in the manifest."""
         blocks = [Block.of("ngrams", word_matrix(self.reading.words())), *map(self._block, dense)]
-        # Of a sentence embedder the vectors of changed texts would cost minutes where it is asked elsewhere: its stack does without.
-        still = list(map(self._with_changes, blocks)) if "sentence.near" not in dense else blocks
+        still = list(map(self._with_changes, blocks)) if "sentence.near" not in dense or self.changed.sentence is not None else blocks
         fitted = fit_columns(still, self.table.quality[self.train], 1.0 / self.weight[self.train], self.groups, np.random.default_rng(self.seed))
         raw, quality, weight = self._calibration_rows(fitted, still, dense)
         drawn = believed(raw, quality, weight, groups_of(self.table.prompts, self.table.group)[self.calibrating])

@@ -48,7 +48,7 @@ def score(artifact: Artifact, prompts: Sequence[str], *, embedder: str = "auto",
     parts = []
     for at in range(0, max(1, len(prompts)), BATCH):
         queries = [Query.of_prompt(prompt) for prompt in prompts[at: at + BATCH]]
-        vectors = None if sentence is None else sentence.embed([query.text for query in queries])
+        vectors = None if sentence is None else sentence.embed([scorer.text(query) for query in queries])
         parts.append(scorer.score(queries, vectors) if queries else _nothing(len(scorer.models)))
         if progress is not None:
             progress("scoring", min(1.0, (at + BATCH) / max(1, len(prompts))))

@@ -125,13 +125,13 @@ def filled(table: OutcomeTable) -> OutcomeTable:
 def fitted(table: OutcomeTable, seed: int, sentence: Embedder | None, progress: Progress) -> tuple[ArtifactDraft, Fit]:
     """The draft, and the fit with the held-out scores that calibrated it."""
     queries = [Query.of_prompt(prompt) for prompt in table.prompts]
-    texts = [query.text for query in queries]
+    texts = [core(query).text for query in queries]
     progress("embedding", 0.0)
     static = shipped_static()
-    vectors = static.embed([core(query).text for query in queries])
+    vectors = static.embed(texts)
     sentences = None if sentence is None else _embedded(sentence, texts, progress)
     progress("fitting", 0.0)
-    fit = Fit(table, queries, vectors, sentences, seed)
+    fit = Fit(table, queries, vectors, sentences, seed, sentence_embedder=sentence)
     return fit.draft({**trained_features(static), "sentence": in_manifest(sentence)}, progress), fit
 
 

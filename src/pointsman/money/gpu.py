@@ -12,7 +12,7 @@ saw it, at most `GAP_S` of it: what nobody saw is not billed by guess.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -48,6 +48,31 @@ class MachineBill(msgspec.Struct, frozen=True, gc=False):
     """None = it has done no token yet."""
     nominal_usd_per_1k: float | None
     """None = no throughput is declared or published."""
+
+
+class Offer(msgspec.Struct, frozen=True, gc=False):
+    """What one machine costs by the hour; spot or on demand."""
+
+    usd_per_hour: float
+    is_spot: bool
+
+
+def hourly(offers: Sequence[Offer], machines: int, lasting: int) -> float | None:
+    """What so many machines cost by the hour, the cheapest first, of which `lasting` are not spot. More than there are offers cost what
+    the cheapest of their kind does. None = there is no offer, or none that lasts where one should."""
+    cheap = sorted(offers, key=lambda offer: offer.usd_per_hour)
+    stable = [offer for offer in cheap if not offer.is_spot]
+    lasting = min(lasting, machines)
+    if (machines and not cheap) or (lasting and not stable):
+        return None
+    chosen, left = stable[:lasting], list(cheap)
+    for offer in chosen:
+        left.remove(offer)
+    rest = left[: machines - lasting]
+    beyond = (lasting - len(chosen)) * stable[0].usd_per_hour if lasting > len(chosen) else 0.0
+    if machines - lasting > len(rest):
+        beyond += (machines - lasting - len(rest)) * cheap[0].usd_per_hour
+    return sum(offer.usd_per_hour for offer in (*chosen, *rest)) + beyond
 
 
 class GpuLedger:

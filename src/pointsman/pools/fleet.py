@@ -33,6 +33,9 @@ class Fleet:
             )
             for name, pool in settings.pools.items()
         }  # fmt: skip
+        for pool in self.pools.values():
+            if pool.anteroom is not None:
+                pool.anteroom.is_shared = len({key.tenant or key.name for key in settings.keys}) > 1
         self.is_draining = False
         """This process is going away: for readiness. Running requests still get leases."""
         self.without_logprobs: set[EndpointId] = set()
@@ -160,6 +163,10 @@ class Fleet:
         """Of the tier's window; None = too few answers."""
         live = self._live.get(tier)
         return None if live is None else live.ttft_p95(now)
+
+    def tier_status(self, tier: str, now: float) -> dict[str, Any]:
+        """One tier of the configuration, for people."""
+        return self._live[tier].status(now)
 
     def adopt(self, old: Fleet) -> None:
         """Carries health and in-flight over from the graph before a reload.

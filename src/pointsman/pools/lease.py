@@ -153,7 +153,7 @@ class Lease:
             self._vitals.pace(now - self._leased_at, output_tokens)
         else:
             self._vitals.pace(now - self._first_at, output_tokens - 1)
-            windows.gap.add(now, (now - self._first_at) / (output_tokens - 1))
+            windows.paced(now, (now - self._first_at) / (output_tokens - 1))
 
     def _trust(self) -> Literal["ordinary", "probe", "desperate"]:
         """A probe counts as one only while it is the endpoint's current probe."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from pointsman.core.fleet import EndpointId, EndpointState, EndpointView, LoadReport
+from pointsman.core.price import GpuPrice
 from pointsman.core.protocols import Balancer
 from pointsman.core.request import ChatRequest
 from pointsman.core.settings import PoolSettings
@@ -135,13 +136,13 @@ class Pool:
             prompt_tokens=prompt_tokens_of(request) if unread is None else unread,
         )
 
-    def is_fit(self, now: float) -> bool:
-        """At least one endpoint is in service."""
-        return any(e.vitals.open_at <= now for e in self.endpoints)
+    def is_fit(self, now: float, exclude: Collection[EndpointId] = NOBODY) -> bool:
+        """At least one endpoint is in service, of those that are not in `exclude`."""
+        return any(e.vitals.open_at <= now and e.id not in exclude for e in self.endpoints)
 
-    def may_be_asked(self, now: float) -> bool:
+    def may_be_asked(self, now: float, exclude: Collection[EndpointId] = NOBODY) -> bool:
         """Some endpoint would be, in service or as a last resort. False: all are draining, full, or have said when to come back."""
-        return self.is_fit(now) or any(_is_last_resort(e, now) for e in self.endpoints)
+        return self.is_fit(now, exclude) or any(e.id not in exclude and _is_last_resort(e, now) for e in self.endpoints)
 
     def count_shortage(self, shortage: Shortage, exclude: Collection[EndpointId], now: float) -> None:
         """Adds this pool's endpoints to the counts."""
@@ -159,7 +160,10 @@ class Pool:
             elif vitals.busy >= endpoint.most:
                 shortage.busy += 1  # nobody knows when one of them ends
                 continue
-            shortage.next_at = min(shortage.next_at, vitals.open_at)
+            health = vitals.health
+            # It is a last resort again, whatever else keeps it out of service, once the time is over that it named itself.
+            is_cooling = health.cool_known and health.cool_until > now and not vitals.is_draining
+            shortage.next_at = min(shortage.next_at, vitals.open_at, health.cool_until if is_cooling else INFINITY)
 
     def adopt(self, old: Pool) -> None:
         """Goes on with the vitals of servers that the old pool knew; quarantined ones get a new chance."""
@@ -268,6 +272,7 @@ class Pool:
         return {
             "pool": self.name, "model": self.settings.model, "is_fit": self.is_fit(now), "in_flight": self.in_flight,
             **{state.value: states.count(state) for state in EndpointState},
+            "anteroom": None if self.anteroom is None else self.anteroom.status(now),
             "endpoints": [_status(e, now) for e in self.endpoints],
         }  # fmt: skip
 
@@ -356,8 +361,10 @@ def _status(endpoint: Endpoint, now: float) -> dict[str, Any]:
     return {
         "id": endpoint.id,
         "url": _shown(endpoint.spec.url),
+        "is_spot": endpoint.spec.spot,
+        "usd_per_hour": price.usd_per_hour * price.count if isinstance(price := endpoint.spec.price, GpuPrice) else None,
         "state": vitals.state().value,
-        "cause": (vitals.not_ready if is_out else "") or health.cause or ("cooling down" if opens > 0 else ""),
+        "cause": (vitals.not_ready if is_out else "") or health.cause or ("cooling down" if 0 < opens < INFINITY else ""),
         "opens_in_s": round(opens, 3) if 0 < opens < INFINITY else None,
         "in_flight": vitals.in_flight,
         "in_flight_tokens": vitals.in_flight_tokens,

@@ -8,6 +8,8 @@
   that is broken asks for one machine in five more, whatever the load says.
 - Down slowly: the highest wish of the last `down_after_s` stands, since what was needed a minute ago may be needed
   again; and no machine is given back before the time that is paid for anyway (`billing_s`, `min_billing_s`) is nearly up.
+- A spot machine that was given notice is no longer counted on, though it still runs: one more is wanted in its place, at once and until
+  it is gone.
 - Never below the floor: `min`, what the schedule says for this hour, and one as soon as somebody waits.
 
 Pure: times are passed in, and everything known about the moment is a `Demand`.
@@ -54,6 +56,8 @@ class Demand(msgspec.Struct, frozen=True, gc=False):
     """Its 95th percentile of the time to first token is above the promise."""
     answers_per_s: float | None = None
     """Lately; None = unknown."""
+    leaving: int = 0
+    """Spot machines that are being taken away, and still run."""
 
     @property
     def load(self) -> float:
@@ -77,6 +81,8 @@ class Wish(msgspec.Struct, frozen=True, gc=False):
     ready: int = 0
     on_demand: int = 0
     """How many of them should not be spot."""
+    leaving: int = 0
+    """How many of them are wanted in the place of machines that still run, and are being taken away."""
 
 
 class Scaler:
@@ -109,9 +115,11 @@ class Scaler:
             wanted, reason = floor, why
         wanted, reason = self._held(wanted, reason, now)
         wanted, reason = self._paid_for(wanted, reason, ready, now)
+        if demand.leaving:
+            wanted, reason = wanted + demand.leaving, f"{reason}; {demand.leaving} being taken away"
         if settings.max is not None and wanted > settings.max:
             wanted, reason = settings.max, f"{reason}; held at `max`"
-        return Wish(wanted, reason, load, expected, ready, min(wanted, settings.on_demand))
+        return Wish(wanted, reason, load, expected, ready, min(wanted, settings.on_demand), demand.leaving)
 
     def _floor(self, demand: Demand, wall: datetime) -> tuple[int, str]:
         settings = self.settings

@@ -22,7 +22,7 @@ from pointsman.core.settings import TierSettings
 from pointsman.pools.endpoint import Endpoint
 from pointsman.pools.pool import Pool
 from pointsman.pools.saturation import BACKLOG, IN_FLIGHT, MOMENTARY, Breach, Saturation
-from pointsman.pools.windows import Latencies, Tally
+from pointsman.pools.windows import Latencies, Tally, quantile_of
 
 LATELY_S = 15.0
 """Times to first token of so long ago say whether a tier that diverts is calm."""
@@ -255,6 +255,9 @@ class Tier:
         """For people and metrics; times in seconds."""
         fitness, saturation = self.fitness(now), self.saturation
         target_s, p95 = self.settings.sla.ttft_target_s, self._ttft.quantile(0.95, now)
+        windows = [endpoint.vitals.windows for endpoint in self.endpoints]
+        counts = [window.answers.advance(now) for window in windows]
+        gaps = [window.gap for window in windows]
         return {
             "pools": list(self.settings.pools), "is_fit": fitness.is_fit, "reason": fitness.reason,
             "detail": fitness.detail, "for_s": round(now - fitness.since, 3) if fitness.since else None,
@@ -263,6 +266,8 @@ class Tier:
             "in_flight": self.in_flight, "slots": self.slots(now), "free_slots": self.free_slots(now),
             "answers_per_s": self.answers_per_s(now), "ttft_p50_s": self._ttft.quantile(0.5, now), "ttft_p95_s": p95,
             "ttft_answers": self._ttft.n, "ttft_target_s": target_s, "ttft_p95_max_s": self._limit_s,
+            "inter_token_p50_s": quantile_of(gaps, 0.5, now), "inter_token_p95_s": quantile_of(gaps, 0.95, now),
+            "answers": sum(answered for answered, _ in counts), "failures": sum(failed for _, failed in counts),
         }  # fmt: skip
 
     def adopt(self, old: Tier) -> None:

@@ -11,6 +11,8 @@ above the limit are counted as they come, exactly.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable
 from math import ceil, exp, floor, log
 
 STEP = 1.04
@@ -127,15 +129,14 @@ class Latencies:
 
     def quantile(self, q: float, now: float) -> float | None:
         """The nearest-rank `q` quantile in seconds, within 2 %; None = nothing in the window. Not for the path."""
+        return quantile_of((self,), q, now)
+
+    def advance(self, now: float) -> dict[int, int]:
+        """Bucket -> count, as of now."""
         number = int(now / self._width)
         if number > self._head:
             self._forget(number)
-        rank, seen = ceil(q * self.n), 0
-        for bucket in sorted(self._totals):
-            seen += self._totals[bucket]
-            if seen >= rank:
-                return exp((bucket + 0.5) / _PER_LOG)
-        return None
+        return self._totals
 
     def _forget(self, number: int) -> None:
         if number - self._head >= self._count:
@@ -155,10 +156,50 @@ class Latencies:
         self._head = number
 
 
+def quantile_of(many: Iterable[Latencies], q: float, now: float) -> float | None:
+    """The nearest-rank `q` quantile over all of them together; None = nothing in any window. Not for the path."""
+    totals: dict[int, int] = {}
+    for one in many:
+        for bucket, count in one.advance(now).items():
+            totals[bucket] = totals.get(bucket, 0) + count
+    rank, seen = ceil(q * sum(totals.values())), 0
+    for bucket in sorted(totals):
+        seen += totals[bucket]
+        if seen >= rank:
+            return exp((bucket + 0.5) / _PER_LOG)
+    return None
+
+
+class Untold:
+    """What one endpoint's window has seen that another process has not been told: failures, and times between tokens."""
+
+    __slots__ = ("_failed", "_gaps")
+
+    MOST = 200
+    """Times that wait to be told: more than an endpoint ends in the tenth of a second between two tellings."""
+
+    def __init__(self) -> None:
+        self._failed = 0
+        self._gaps: deque[float] = deque(maxlen=self.MOST)
+
+    def fail(self) -> None:
+        self._failed += 1
+
+    def pace(self, gap_s: float) -> None:
+        self._gaps.append(gap_s)
+
+    def take(self) -> tuple[int, tuple[float, ...]]:
+        """Failures and times since the last `take`."""
+        taken = self._failed, tuple(self._gaps)
+        self._failed = 0
+        self._gaps.clear()
+        return taken
+
+
 class EndpointWindows:
     """The last minute of one endpoint, in slots of five seconds."""
 
-    __slots__ = ("answers", "gap", "ttft")
+    __slots__ = ("answers", "gap", "ttft", "untold")
 
     SPAN_S, SLOTS = 60.0, 12
 
@@ -169,12 +210,22 @@ class EndpointWindows:
         """Streamed answers: mean seconds between output tokens."""
         self.answers = Tally(2, self.SPAN_S, self.SLOTS)
         """Columns: answered, failed."""
+        self.untold: Untold | None = None
+        """Set where another process is told."""
 
     def answered(self, now: float) -> None:
         self.answers.add(now, 0)
 
     def failed(self, now: float) -> None:
         self.answers.add(now, 1)
+        if self.untold is not None:
+            self.untold.fail()
+
+    def paced(self, now: float, gap_s: float) -> None:
+        """A streamed answer had so long between two of its tokens, on the mean."""
+        self.gap.add(now, gap_s)
+        if self.untold is not None:
+            self.untold.pace(gap_s)
 
     def status(self, now: float) -> dict[str, float | int | None]:
         """For people; times in seconds."""

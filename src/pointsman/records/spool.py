@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import threading
 import time
@@ -26,6 +27,8 @@ import msgspec
 
 from pointsman.core.record import Record
 from pointsman.errors import ConfigError
+
+_log = logging.getLogger(__name__)
 
 MAX_BYTES = 8 * 1024 * 1024
 """A file is closed beyond this size; some 5,000 records, a second's work for the importer."""
@@ -78,12 +81,14 @@ class Spool:
         self._torn = False
         self._retry_at = 0.0
         self._closed = False
+        # The latest record was dropped: told in the log when it begins and when it ends, and not in between.
+        self._is_dropping = False
         try:
             self._open()
         except OSError as exc:
             if exc.errno in _HOPELESS:
                 raise ConfigError((f"records.path: the spool {self.directory} cannot be written: {exc.strerror}",)) from exc
-            self._failed(exc)
+            self._wait(exc)
 
     def write(self, record: Record) -> None:
         """Keeps the record, or counts it as dropped. When this returns, killing the process no longer matters."""
@@ -133,6 +138,9 @@ class Spool:
         self._torn = False
         self.written += 1
         self.last_error = None
+        if self._is_dropping:
+            self._is_dropping = False
+            _log.warning("records are kept again; %d were dropped since the start", self.dropped)
         if self._size >= self._max_bytes:
             self._rotate(fd)
 
@@ -202,13 +210,24 @@ class Spool:
             self.last_error = f"the spool file {self._path.name} was removed while in use; records in it are lost"
             self._release()
 
-    def _failed(self, exc: OSError) -> None:
+    def _wait(self, exc: OSError) -> None:
         self._retry_at = self._now() + REOPEN_S
-        self._dropped(f"the spool in {self.directory} cannot be written: {exc}")
+        self.last_error = f"the spool in {self.directory} cannot be written: {exc}"
+        self._tell(self.last_error)
+
+    def _failed(self, exc: OSError) -> None:
+        self._wait(exc)
+        self.dropped += 1
 
     def _dropped(self, why: str) -> None:
         self.dropped += 1
         self.last_error = why
+        self._tell(why)
+
+    def _tell(self, why: str) -> None:
+        if not self._is_dropping:
+            self._is_dropping = True
+            _log.error("records are being dropped: %s", why)
 
     def __repr__(self) -> str:
         return f"<Spool {self._path and self._path.name} [{self.written} written, {self.dropped} dropped]>"

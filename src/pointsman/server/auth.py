@@ -79,8 +79,9 @@ class Hosts:
     """Which Host headers are answered: a page in a browser can point its own name at us (DNS rebinding), but it
     cannot make the browser send ours. Addresses are always fine, names must be known; `*` turns the check off."""
 
-    def __init__(self, settings: ServerSettings) -> None:
-        self._known = _LOOPBACK_NAMES | {settings.host.lower()} | {name.lower() for name in settings.hosts}
+    def __init__(self, settings: ServerSettings, *bound: str) -> None:
+        """`bound`: what else this listener is bound by."""
+        self._known = _LOOPBACK_NAMES | {name.lower() for name in (settings.host, *settings.hosts, *bound)}
         self._checked: set[bytes] = set()
 
     def check(self, host: bytes) -> None:

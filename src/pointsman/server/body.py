@@ -179,7 +179,7 @@ def _spans(body: bytes, max_depth: int) -> tuple[dict[str, Span], int, list[Memb
     try:
         fields, end = members(body, max_depth=max_depth)
     except TooDeep as exc:
-        raise MalformedBody(f"the body is nested deeper than {max_depth} levels") from exc
+        raise MalformedBody(f"{exc.field[:64]}: the body is nested deeper than {max_depth} levels", param=exc.field[:64]) from exc
     spans: dict[str, Span] = {}
     seen: set[str] = set()
     is_asking = False

@@ -21,6 +21,8 @@ from pointsman.core.head import fields
 from pointsman.errors import BodyTimeout, ClientGone
 from pointsman.server.exchange import BODY_TIMEOUT_S, BODY_WHOLE_S, ONCE, Exchange, Headers, empty, too_large
 
+MAX_HEAD_BYTES = 64 * 1024
+"""Request line and headers together, and whatever else stands between two bytes of body. 64 KiB: twice what nginx takes."""
 _SPECIAL = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 """Headers that change what the bytes after the head are."""
 _FRAMING = frozenset((b"content-length", b"connection"))
@@ -42,7 +44,7 @@ def read(data: bytes, lines: Mapping[bytes, str]) -> Plain | None:
     """One plain request, or None: let the parser look at it. `lines` has the known request lines with their paths."""
     head, end, body = data.partition(b"\r\n\r\n")
     path = lines.get(head[:head.find(b"\r\n")])
-    if path is None or not end or (found := fields(head)) is None:
+    if path is None or not end or len(head) > MAX_HEAD_BYTES or (found := fields(head)) is None:
         return None
     headers, again = found
     if not _SPECIAL.isdisjoint(headers) or headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
@@ -99,6 +101,8 @@ class Server(Protocol):
     client: tuple[str, int] | None
 
     def on_response_complete(self) -> None: ...
+
+    def linger(self) -> None: ...
 
 
 class DirectExchange(Exchange):
@@ -237,7 +241,7 @@ class DirectExchange(Exchange):
             await self._server.flow.drain()
 
     def _head(self, status: int, headers: Headers, lines: bytes) -> bytes:
-        if not self.keep_alive or self._size < self._length:
+        if (not self.keep_alive or not self.is_whole) and _CLOSE not in headers:
             headers = [*headers, _CLOSE]
         head = b"".join([b"%b: %b\r\n" % header for header in headers])
         if head.count(b"\n") != len(headers) or head.count(b"\r") != len(headers) or b"\0" in head:
@@ -251,6 +255,8 @@ class DirectExchange(Exchange):
             return
         self.response_complete = True
         self._server.transport.write(data)
-        if not self.keep_alive:
+        if not self.is_whole:
+            self._server.linger()
+        elif not self.keep_alive:
             self._server.transport.close()
         self._server.on_response_complete()

@@ -22,8 +22,8 @@ CONSUMED = frozenset((
 ))
 TIMEOUT, RETRIES, TAGS = b"x-litellm-timeout", b"x-litellm-num-retries", b"x-litellm-tags"
 STREAM_TIMEOUT = b"x-litellm-stream-timeout"
-TTFT_SLO, PRIORITY = b"x-ttft-slo-ms", b"x-priority"
-HEADERS = frozenset((TIMEOUT, RETRIES, TAGS, STREAM_TIMEOUT, TTFT_SLO, PRIORITY))
+TTFT_SLO, DEADLINE, PRIORITY = b"x-ttft-slo-ms", b"x-request-timeout-ms", b"x-priority"
+HEADERS = frozenset((TIMEOUT, RETRIES, TAGS, STREAM_TIMEOUT, TTFT_SLO, DEADLINE, PRIORITY))
 """What `with_headers` reads."""
 MAX_ALTERNATIVES = 16
 """Three attempts reach at most three of them; more are a mistake, or a way to make us search for names."""
@@ -103,7 +103,7 @@ def _sent(retries: int | None, where: str, error: type[RequestError]) -> int | N
 
 def _positive(seconds: float | None, where: str, error: type[RequestError]) -> float | None:
     if seconds is not None and not 0 < seconds < float("inf"):
-        raise error(f"{where}: it must be a number of seconds above 0", param=where)
+        raise error(f"{where}: it must be a number above 0", param=where)
     return seconds
 
 
@@ -115,6 +115,8 @@ def with_headers(request: ChatRequest, headers: Mapping[bytes, bytes]) -> ChatRe
     sent = _sent(_number(headers, RETRIES, int), "x-litellm-num-retries", MalformedHttp)
     text = headers.get(TAGS, b"").decode("utf-8", "replace")
     slo_ms = _positive(_number(headers, TTFT_SLO, float), "x-ttft-slo-ms", MalformedHttp)
+    deadline_ms = _positive(_number(headers, DEADLINE, float), "x-request-timeout-ms", MalformedHttp)
+    seconds = _stricter(seconds, None if deadline_ms is None else deadline_ms / 1000)
     tags = (*request.tags, *(tag for part in text.split(",") if (tag := part.strip())))
     limits = msgspec.structs.replace(
         limits, max_sent=_stricter(limits.max_sent, sent), deadline_s=_stricter(limits.deadline_s, seconds),

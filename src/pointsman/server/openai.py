@@ -58,6 +58,7 @@ class HttpPort(ExchangePort):
     def __init__(self, exchange: Exchange, *, is_chat: bool) -> None:
         self._exchange = exchange
         self._is_chat = is_chat
+        self._first = b""  # data of the first event that the client got
 
     async def open(self, facts: Facts) -> None:
         if not self._exchange.is_started:
@@ -69,6 +70,8 @@ class HttpPort(ExchangePort):
             await self._exchange.start(200, SSE, fact_lines(facts))
 
     async def events(self, events: list[bytes], cost_nano_usd: int | None) -> None:
+        if not self._first:
+            self._first = events[0]
         if cost_nano_usd is not None:
             events = [with_cost(event, cost_nano_usd) for event in events]
         frames = b"\0".join(events)
@@ -84,7 +87,7 @@ class HttpPort(ExchangePort):
 
     async def fail(self, error: PointsmanError, facts: Facts) -> None:
         if self._exchange.is_started:
-            frame = terminal_frame(error, is_chat=self._is_chat)
+            frame = terminal_frame(error, is_chat=self._is_chat, first=self._first)
             await self._exchange.finish(b"data: " + frame + b"\n\n")
             return
         headers = [JSON, *fact_headers(facts), *headers_of(error)]

@@ -60,8 +60,11 @@ def headers_of(error: PointsmanError) -> Headers:
     return headers
 
 
-def terminal_frame(error: PointsmanError, *, is_chat: bool) -> bytes:
-    """The one event that ends an open stream without an answer; the official SDKs raise on its `error`."""
+def terminal_frame(error: PointsmanError, *, is_chat: bool, first: bytes = b"") -> bytes:
+    """The one event that ends an open stream without an answer; the official SDKs raise on its `error`.
+
+    `first`: data of the stream's first event, whose id, time and model this one bears too; empty = there was none.
+    """
     choice: dict[str, object] = {"index": 0, "finish_reason": "error"}
     if is_chat:
         choice["delta"] = {}
@@ -70,6 +73,19 @@ def terminal_frame(error: PointsmanError, *, is_chat: bool) -> bytes:
     return msgspec.json.encode({
         "id": f"chatcmpl-{error.record_id}" if is_chat else f"cmpl-{error.record_id}",
         "object": "chat.completion.chunk" if is_chat else "text_completion",
+        **_name_of(first),
         "choices": [choice],
         "error": _LEAST | error_object(error) | {"record_id": error.record_id},
     })
+
+
+def _name_of(first: bytes) -> dict[str, object]:
+    """What all events of a stream have in common, as far as it can be read."""
+    try:
+        event = msgspec.json.decode(first)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    if not isinstance(event, dict):
+        return {}
+    kinds = {"id": str, "created": int, "model": str}
+    return {name: event[name] for name, kind in kinds.items() if isinstance(event.get(name), kind)}

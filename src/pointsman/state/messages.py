@@ -6,6 +6,9 @@ or overtaken by a newer one, leaves nothing wrong behind.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from pointsman.core.counts import Counts
@@ -40,7 +43,10 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     ttft_sum_s: float
     ttft_n: int
     ttfts: tuple[float, ...] = ()
-    """Times to first token, the latest of them: for the endpoint's window."""
+    """Times to first token, the latest of them: for the endpoint's window, like the next two."""
+    failed: int = 0
+    gaps: tuple[float, ...] = ()
+    """Mean times between tokens."""
 
 
 class Times(msgspec.Struct, frozen=True, gc=False):
@@ -70,6 +76,21 @@ class Refused(msgspec.Struct, frozen=True, gc=False, tag="refused"):
     why: str
 
 
+class Crowd(msgspec.Struct, frozen=True, gc=False):
+    """Who waits in a pool's anteroom."""
+
+    waiting: int
+    oldest_s: float | None
+    """How long the one that came first has waited; None = nobody waits."""
+    tenants: dict[str, int] = {}
+
+    def beside(self, others: Mapping[str, Any]) -> dict[str, Any]:
+        """Those and `others`, who wait for the same pool in other processes."""
+        oldest = [seconds for seconds in (self.oldest_s, others["oldest_s"]) if seconds is not None]
+        tenants = {tenant: self.tenants.get(tenant, 0) + others["tenants"].get(tenant, 0) for tenant in (*others["tenants"], *self.tenants)}
+        return {"waiting": self.waiting + others["waiting"], "oldest_s": max(oldest, default=None), "tenants": tenants}
+
+
 class Pulse(msgspec.Struct, frozen=True, gc=False, tag="pulse"):
     """How it fares: what runs where, and what it has counted since it last said so."""
 
@@ -89,6 +110,8 @@ class Pulse(msgspec.Struct, frozen=True, gc=False, tag="pulse"):
     """By pool."""
     waiting: dict[str, int] = {}
     """Requests in line, by tier."""
+    anterooms: dict[str, Crowd] = {}
+    """By pool, where somebody waits."""
     unfit: dict[str, str] = {}
     """Tiers that it sends past, and the signal."""
     departed: dict[str, int] = {}

@@ -10,6 +10,7 @@ from collections import deque
 
 from pointsman.pools.fleet import Fleet
 from pointsman.pools.pool import Pool
+from pointsman.pools.windows import Untold
 from pointsman.state.messages import Times
 
 MOST = 5000
@@ -48,11 +49,14 @@ class Overheard:
 
 
 def listen(fleet: Fleet) -> dict[str, Overheard]:
-    """One for each pool, from now on."""
+    """One for each pool, from now on, and each endpoint's window remembers what is to be told of it."""
     found = {}
     for name, pool in fleet.pools.items():
         found[name] = Overheard()
         pool.watchers.tiers = (*pool.watchers.tiers, found[name])
+        for endpoint in pool.endpoints:
+            if endpoint.vitals.windows.untold is None:
+                endpoint.vitals.windows.untold = Untold()
     return found
 
 

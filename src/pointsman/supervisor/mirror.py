@@ -39,12 +39,19 @@ class Mirror:
         for pool in self._gateway.graph.fleet.pools.values():
             for endpoint in pool.endpoints:
                 more = answers.get(endpoint.id)
-                if more is not None:
+                if more is None:
+                    continue
+                windows = endpoint.vitals.windows
+                if more.count:
                     endpoint.vitals.answered(now, more.ttft_sum_s / more.ttft_n if more.ttft_n else None)
-                    for _ in range(more.count):
-                        endpoint.vitals.windows.answered(now)
-                    for ttft_s in more.ttfts:
-                        endpoint.vitals.windows.ttft.add(now, ttft_s)
+                for _ in range(more.count):
+                    windows.answered(now)
+                for _ in range(more.failed):
+                    windows.failed(now)
+                for ttft_s in more.ttfts:
+                    windows.ttft.add(now, ttft_s)
+                for gap_s in more.gaps:
+                    windows.paced(now, gap_s)
 
     def heard(self, times: dict[str, Times]) -> None:
         """By pool, how long first tokens took, and how many answers ended."""

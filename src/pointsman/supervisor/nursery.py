@@ -93,7 +93,7 @@ class Nursery:
                 except OSError as exc:
                     raise NurseryGone from exc
             return await born, ours
-        except BaseException:
+        except BaseException:  # whatever it is, no descriptor stays
             ours.close()
             raise
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pointsman.records.tail import Tail
 from pointsman.state.local import Link
-from pointsman.state.messages import FromWorker, Loads, Pulse
+from pointsman.state.messages import Crowd, FromWorker, Loads, Pulse
 from pointsman.supervisor.restarts import Restarts
 
 
@@ -32,6 +32,8 @@ class Seat:
         self.waiting: dict[str, int] = {}
         self.unfit: dict[str, str] = {}
         """Who waits in line there and which tiers it sends past, as it last said."""
+        self.anterooms: dict[str, Crowd] = {}
+        """Who waits there until an endpoint has less to read, by pool, as it last said."""
         self.departed: dict[str, int] = {}
         self.told: Loads | None = None
         """What it last heard of the others."""
@@ -55,7 +57,7 @@ class Seat:
         """Nobody sits here any more."""
         self.link, self.process, self.generation, self.pulse, self.tail = None, 0, 0, None, None
         self.refused, self.silent, self.leaving = "", 0, False
-        self.waiting, self.unfit, self.departed, self.told = {}, {}, {}, None
+        self.waiting, self.anterooms, self.unfit, self.departed, self.told = {}, {}, {}, {}, None
 
     def status(self, now: float) -> dict[str, Any]:
         """For the operator."""

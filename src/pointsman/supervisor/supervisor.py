@@ -55,8 +55,9 @@ GATHER_S = 0.002
 SILENT_LOOKS, LOOK_EVERY_S = 15, 1.0
 """A worker that says nothing for fifteen looks, one a second, is stuck: it is killed and replaced. Looks and not seconds:
 a machine that was asleep has heard nobody."""
-START_TIMEOUT_S = 15.0
-SWAP_TIMEOUT_S = 5.0
+START_TIMEOUT_S = 60.0
+"""Workers begin within two seconds; on a machine that is short of processors, within this. One that dies instead is heard of at once."""
+SWAP_TIMEOUT_S = 15.0
 LAST_WAIT_S = GRACE_S + 10.0
 _log = logging.getLogger(__name__)
 
@@ -277,7 +278,7 @@ class Supervisor(Service):
                 seat.tail.told(pulse.spool, pulse.spool_size)
             self._traffic.add({name: Answers(a.count, a.ttft_sum_s, a.ttft_n) for name, a in pulse.answers.items()})
             self._mirror.answered(pulse.answers)
-            seat.waiting, seat.unfit = pulse.waiting, pulse.unfit
+            seat.waiting, seat.anterooms, seat.unfit = pulse.waiting, pulse.anterooms, pulse.unfit
             self._mirror.departed(pulse.departed, seat.departed)
             seat.departed = pulse.departed
         if before is None or before.loads != pulse.loads or before.generation != pulse.generation:
@@ -423,6 +424,15 @@ class Supervisor(Service):
 
     def _waiting_for(self, tier: str) -> int:
         return super()._waiting_for(tier) + sum(seat.waiting.get(tier, 0) for seat in self._seats)
+
+    def anterooms(self) -> dict[str, dict[str, Any]]:
+        """Over all workers."""
+        found = super().anterooms()
+        for seat in self._seats:
+            for pool, crowd in seat.anterooms.items():
+                if pool in found:
+                    found[pool] = crowd.beside(found[pool])
+        return found
 
     def _tier_status(self) -> list[dict[str, Any]]:
         """Who waits where, over all workers; a tier is unfit when we or any of them say so."""

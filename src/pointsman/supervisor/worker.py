@@ -29,6 +29,7 @@ from pointsman.state.local import Link
 from pointsman.state.messages import (
     Answered,
     Configured,
+    Crowd,
     Drain,
     FromSupervisor,
     Hurry,
@@ -55,7 +56,8 @@ PULSE_S = 0.1
 """Between two tellings of what was counted and of what runs where, in tokens. Attempts in flight are seen at once."""
 REST_S = 1.0
 """Between two signs of life of a process that does nothing."""
-PAGE_TIMEOUT_S = 2.0
+PAGE_TIMEOUT_S = 9.0
+"""Less than the ten seconds that Prometheus gives a scrape."""
 SWITCH_INTERVAL_S = 0.0005
 """How long the log writer's thread may keep the interpreter while a request waits."""
 _log = logging.getLogger(__name__)
@@ -119,16 +121,29 @@ class WorkerService(Service):
         """How far its records have come: another place means that something was counted."""
         return self._journal.spool.place
 
+    def _answers(self) -> dict[EndpointId, Answered]:
+        """What became of attempts since the last time, by endpoint."""
+        answers, ttfts = self._traffic.take(), self._traffic.take_ttfts()
+        found = {name: Answered(a.answered, a.ttft_sum_s, a.ttft_n, ttfts.get(name, ())) for name, a in answers.items()}
+        for pool in self.gateway.graph.fleet.pools.values():
+            for endpoint in pool.endpoints:
+                untold = endpoint.vitals.windows.untold
+                failed, gaps = (0, ()) if untold is None else untold.take()
+                if failed or gaps:
+                    answered = found.get(endpoint.id, _NO_ANSWERS)
+                    found[endpoint.id] = msgspec.structs.replace(answered, failed=failed, gaps=gaps)
+        return found
+
     def pulse(self, unsaid: Unsaid) -> dict[str, Any]:
         """The slower half of a pulse: what was counted, and up to which record. No record may be in one and not in the other."""
         self._sinks.catch_up()
         spool, size = self.place
-        ttfts = self._traffic.take_ttfts()
-        answers = {name: Answered(a.answered, a.ttft_sum_s, a.ttft_n, ttfts.get(name, ())) for name, a in self._traffic.take().items()}
+        answers = self._answers()
         tiers = self._tier_status()
         return {
             "is_whole": True, "counts": unsaid.of(self._metrics.counts()), "spool": spool, "spool_size": size, "answers": answers,
             "waiting": {tier["tier"]: tier["waiting"] for tier in tiers if tier["waiting"]},
+            "anterooms": {pool: Crowd(**crowd) for pool, crowd in self.anterooms().items() if crowd["waiting"]},
             "unfit": {tier["tier"]: tier["unfit"] for tier in tiers if tier["unfit"]},
             "departed": dict(self.gateway.departures.outcomes),
         }
@@ -348,7 +363,7 @@ class Worker:
         self._link.say(pulse)
 
 
-_NOTHING = Load()
+_NOTHING, _NO_ANSWERS = Load(), Answered(0, 0.0, 0)
 
 
 def _pool_of(endpoint: EndpointId, pools: dict[str, Pool]) -> Pool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import add
 from typing import Any
@@ -25,6 +26,7 @@ from pointsman.core.counts import Counts
 from pointsman.core.decision import Decision
 from pointsman.core.price import NANO
 from pointsman.core.record import Attempt, Question, Record
+from pointsman.core.request import Caller
 from pointsman.core.settings import Settings
 from pointsman.money.gpu import MachineBill
 from pointsman.telemetry.series import SERIES, VOCABULARY, Series
@@ -63,6 +65,7 @@ def known(settings: Settings) -> dict[str, Known]:
         "tier": tiers, "routing_tier": tiers, "original_tier": tiers, "from_tier": tiers, "to_tier": tiers,
         "route": Known(tuple(settings.routes)),
         "pool": Known(pools),
+        "tenant": Known((Caller().name, *(key.tenant or key.name for key in settings.keys))),
         "endpoint": Known(tuple(e.id for pool in settings.pools.values() for e in pool.endpoints)),
         "model_id": Known(tuple(pool.model for pool in settings.pools.values())),
         "stage": Known((*(stage for route in routes for stage in route.pipeline), "sentence")),
@@ -96,7 +99,7 @@ class Metrics:
 
     `fleet_status` gives the endpoints at scrape, each a mapping with pool, id, state, in_flight; `tier_status` the tiers,
     each with tier, waiting (in line), unfit (the signal, "" while fit) and, where known, desired replicas and idle dollars per hour;
-    `machines` the bill of rented GPUs. `readings`
+    `anterooms` who waits where, by pool: waiting, oldest_s, tenants; `machines` the bill of rented GPUs. `readings`
     gives the value of series without labels that somebody else counts (`pointsman_records_dropped_total`).
     """
 
@@ -107,11 +110,12 @@ class Metrics:
         version: str = "",
         fleet_status: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         tier_status: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+        anterooms: Callable[[], Mapping[str, Mapping[str, Any]]] = dict,
         machines: Callable[[], Sequence[MachineBill]] = tuple,
         readings: Mapping[str, Callable[[], float]] | None = None,
     ) -> None:
         self._fleet_status, self._tier_status, self._version = fleet_status, tier_status, version
-        self._machines = machines
+        self._machines, self._anterooms = machines, anterooms
         self._readings = dict(readings or {})
         self._counters: dict[str, dict[Labels, float]] = {
             s.name: {} if s.labels else {(): 0} for s in SERIES if s.kind == "counter"}
@@ -142,7 +146,7 @@ class Metrics:
         if record.decision is not None:
             self._decision(record.decision, route)
         for attempt in record.attempts:
-            self._attempt(attempt)
+            self._attempt(attempt, is_stream=record.stream)
         for question in record.questions:
             self._question(question)
         for check in record.checks:
@@ -241,7 +245,7 @@ class Metrics:
                     self._add("pointsman_capability_unknown_total", (
                         names["tier"][gate.tier], names["capability"][capability]))
 
-    def _attempt(self, attempt: Attempt) -> None:
+    def _attempt(self, attempt: Attempt, *, is_stream: bool) -> None:
         names = self._known
         tier, usage = names["tier"][attempt.tier], attempt.usage
         if attempt.cost_basis == "estimated":
@@ -256,6 +260,9 @@ class Metrics:
             self._add("pointsman_tokens_total", (tier, "output"), usage.output_tokens)
             if usage.cached_tokens:
                 self._add("pointsman_tokens_total", (tier, "cached"), usage.cached_tokens)
+            if is_stream and attempt.ttft_s is not None and usage.output_tokens > 1 and attempt.outcome == "answered":
+                self._histograms["pointsman_inter_token_seconds"].observe(
+                    (tier,), (attempt.duration_s - attempt.ttft_s) / (usage.output_tokens - 1))
         elif attempt.outcome == "answered":
             self._add("pointsman_usage_missing_total", ())
         if attempt.cost_nano_usd is not None:
@@ -329,6 +336,8 @@ class Metrics:
             for tier in self._tier_status():
                 if tier.get("idle_usd_per_hour") is not None:
                     yield (tier["tier"],), tier["idle_usd_per_hour"]
+        elif name in _OF_ANTEROOMS:
+            yield from self._of_anterooms(name)
         elif name == "pointsman_queue_waiting":
             for tier in self._tier_status():
                 yield (tier["tier"],), tier["waiting"]
@@ -338,6 +347,18 @@ class Metrics:
                     yield (tier["tier"], signal), float(tier["unfit"] == signal)
         elif name in self._readings:
             yield (), self._readings[name]()
+
+    def _of_anterooms(self, name: str) -> Rows:
+        for pool, crowd in self._anterooms().items():
+            if name == "pointsman_anteroom_waiting":
+                yield (pool,), crowd["waiting"]
+            elif name == "pointsman_anteroom_oldest_seconds":
+                yield (pool,), crowd["oldest_s"] or 0.0
+            else:
+                tenants = Counter[str]()
+                for tenant, waiting in crowd["tenants"].items():
+                    tenants[self._known["tenant"][tenant]] += waiting
+                yield from (((pool, tenant), waiting) for tenant, waiting in tenants.items())
 
     def _histogram(self, series: Series) -> HistogramMetricFamily:
         family = HistogramMetricFamily(series.name, series.help, labels=series.labels)
@@ -355,6 +376,7 @@ class Metrics:
 
 
 _IN_NANO = frozenset(("pointsman_cost_usd_total", "pointsman_question_usd_total"))
+_OF_ANTEROOMS = frozenset(("pointsman_anteroom_waiting", "pointsman_anteroom_oldest_seconds", "pointsman_anteroom_tenant_waiting"))
 _OF_MACHINES = frozenset(("pointsman_gpu_usd_total", "pointsman_gpu_usd_per_1k_tokens"))
 
 

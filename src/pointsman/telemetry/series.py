@@ -26,6 +26,7 @@ class Series(msgspec.Struct, frozen=True):
 MILLISECONDS = (50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
 REQUEST = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 FIRST_TOKEN = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0)
+INTER_TOKEN = (0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
 VERIFYING = (1e-5, 1e-4, 1e-3, 5e-3, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 DECISION = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 0.1, 1.0)
 
@@ -39,6 +40,8 @@ SERIES: tuple[Series, ...] = (
            "From the request's arrival to its last byte.", REQUEST),
     Series("pointsman_time_to_first_token_seconds", "histogram", ("tier",),
            "Streamed requests: from arrival to the first content-bearing event handed on.", FIRST_TOKEN),
+    Series("pointsman_inter_token_seconds", "histogram", ("tier",),
+           "Streamed answers of which tokens were counted: mean time between two of their tokens after the first.", INTER_TOKEN),
     Series("pointsman_decision_duration_seconds", "histogram", ("route",), "Choosing the tier, all stages.", DECISION),
     Series("pointsman_stage_duration_seconds", "histogram", ("stage",), "One stage of a pipeline.", DECISION),
     Series("pointsman_stage_results_total", "counter", ("route", "stage", "outcome"),
@@ -67,7 +70,7 @@ SERIES: tuple[Series, ...] = (
            "resting (it failed too often), not_allowed, unavailable."),
     Series("pointsman_verifier_duration_seconds", "histogram", ("verifier",), "One verifier on one answer.", VERIFYING),
     Series("pointsman_unjudged_total", "counter", ("tier", "reason"),
-           "Answers that verifiers were asked about and none could judge (abstained, verification_late, verification_failed): "
+           "Answers that verifiers were asked about and none could judge (abstained, verification_late, verification_failed, verification_cancelled): "
            "`cascade.on_abstain` says what became of them."),
     Series("pointsman_tokens_total", "counter", ("tier", "direction"),
            "Tokens as the upstreams counted them, all attempts: input, output, cached (part of input)."),
@@ -99,9 +102,14 @@ SERIES: tuple[Series, ...] = (
            "Answers that were under way on an endpoint that went away: drained (ended in time), continued elsewhere, failed."),
     Series("pointsman_endpoints_leaving", "gauge", (), "Endpoints that have said that they will be gone."),
     Series("pointsman_queue_seconds", "histogram", ("tier",),
-           "How long requests stood in the line of a full tier, let in or not; those that did not wait are not counted.", FIRST_TOKEN),
+           "How long requests stood in the line of a full tier and in an anteroom, let in or not; those that did not wait are not counted.", FIRST_TOKEN),
     Series("pointsman_shed_total", "counter", ("tier",), "Requests turned away because every fitting tier was full."),
     Series("pointsman_queue_waiting", "gauge", ("tier",), "Requests that now stand in the line of a full tier."),
+    Series("pointsman_anteroom_waiting", "gauge", ("pool",),
+           "Requests that now wait until an endpoint of the pool has less to read. Only of pools that `prefix` balances."),
+    Series("pointsman_anteroom_oldest_seconds", "gauge", ("pool",), "How long the one that came first has waited there; 0 while nobody waits."),
+    Series("pointsman_anteroom_tenant_waiting", "gauge", ("pool", "tenant"),
+           "The same requests by tenant, or by key where that has none. Absent while a tenant has none there."),
     Series("pointsman_tier_saturated", "gauge", ("tier", "signal"), "1 for the signal by which a tier is unfit for ordinary traffic."),
     Series("pointsman_workers", "gauge", (), "Processes that answer clients now."),
     Series("pointsman_worker_restarts_total", "counter", (), "Workers that ended unasked, or could not take up a configuration, and were replaced."),
@@ -135,5 +143,5 @@ VOCABULARY: dict[str, tuple[str, ...]] = {
                "answered", "share", "spent", "nobody", "remembered", "refused"),
     "reason": ("saturated", "sla", "hedge", "verifier", "failed", "session", "fallback", "last_resort", "abstained", "late",
                "out_of_distribution", "frozen", "understated", "contradicted",
-               "verification_late", "verification_failed"),
+               "verification_late", "verification_failed", "verification_cancelled"),
 }

@@ -21,7 +21,7 @@ from typing import Any, Self
 MODEL = "smollm2-135m"
 CONTEXT_OF_A_SLOT = 1024
 HTTP_THREADS = 32
-_START_TIMEOUT_S = 30.0
+_START_TIMEOUT_S = 120.0
 
 
 class NoLlamaCpp(RuntimeError):

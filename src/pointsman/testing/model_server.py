@@ -107,7 +107,7 @@ class ModelServer:
         """Resets every open connection, idle ones too."""
         await self._wire.drop_connections()
 
-    async def wait_for(self, holds: Callable[[], object], timeout_s: float = 5.0) -> None:
+    async def wait_for(self, holds: Callable[[], object], timeout_s: float = 30.0) -> None:
         """Returns once `holds()`; asked at every request, reply and close. TimeoutError after `timeout_s`."""
         await self._wire.wait_for(holds, timeout_s)
 

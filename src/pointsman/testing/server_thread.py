@@ -59,7 +59,7 @@ class ServerThread(Generic[S]):
             finally:
                 self._stop()
 
-    def run(self, work: Coroutine[Any, Any, T], timeout_s: float = 10.0) -> T:
+    def run(self, work: Coroutine[Any, Any, T], timeout_s: float = 60.0) -> T:
         """Runs a coroutine on the server's loop and returns what it returns."""
         if self._loop is None:
             work.close()

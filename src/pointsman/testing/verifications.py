@@ -30,6 +30,9 @@ class ScriptedVerification:
     lowest_evidence: float = float("-inf")
     rates: Rates | None = field(default_factory=lambda: Rates(0.02, 0.02))
 
+    def traits_for(self, request: ChatRequest) -> Traits | None:
+        return self.traits if self.traits.concerns(request) else None
+
     def glance(self, request: ChatRequest, answer: Answer) -> Findings:
         return self._says(answer)
 

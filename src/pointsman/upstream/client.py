@@ -100,7 +100,7 @@ class HttpUpstream:
                 check_encoding(endpoint.id, exchange.headers)
                 return HttpReplyStream(endpoint, form.reader(endpoint.id, request), exchange)
             if 200 <= exchange.status < 300 and kind != JSON:
-                raise BadAnswer(f"endpoint {endpoint.id} answered a streamed request with {kind[:60]!r}",
+                raise BadAnswer(f"endpoint {endpoint.id} answered a streamed request with {kind[:60].decode('latin-1')!r}",
                                 upstream_status=exchange.status)
             answer = await _whole(endpoint, exchange, until)
             reply = form.read(endpoint.id, request, answer)

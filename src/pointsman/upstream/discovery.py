@@ -21,8 +21,8 @@ from pointsman.errors import BadAnswer, ConnectFailed, CredentialRefused, Miscon
 from pointsman.upstream.client import HttpUpstream
 from pointsman.upstream.models import listing_path, read_models
 
-LOCAL_TIMEOUT_S = 1.0
-"""A server on this machine that needs longer to list its models would not be pleasant to route to."""
+LOCAL_TIMEOUT_S = 5.0
+"""A port where nobody listens refuses at once. Who listens may be loading a model on a busy machine; five seconds, as a provider has."""
 PROVIDER_TIMEOUT_S = 5.0
 """Providers are far away, and some of them list hundreds of models."""
 _VERSION = re.compile(r"/v\d")

@@ -381,7 +381,7 @@ class Connection(asyncio.Protocol):
         self._keep = bool(self._parser.should_keep_alive())
         coding = self.headers.get(b"transfer-encoding")
         if coding is not None and coding.strip().lower() != b"chunked":
-            self._flaw(f"an unknown transfer coding {coding[:40]!r}")
+            self._flaw(f"an unknown transfer coding {coding[:40].decode('latin-1')!r}")
         if 200 <= status < 300:
             self._limit = MAX_BODY_BYTES
 

@@ -16,7 +16,7 @@ from pointsman.core.protocols import Asks, ConsultingVerifier
 from pointsman.core.request import ChatRequest
 from pointsman.core.verdict import Fault, Verdict
 from pointsman.core.verifying import Consulting
-from pointsman.errors import Forbidden, UpstreamError, UpstreamTimeout
+from pointsman.errors import BadAnswer, Forbidden, UpstreamError, UpstreamTimeout
 
 _log = logging.getLogger(__name__)
 LATE_S: Final = 0.01
@@ -62,6 +62,8 @@ class Guard:
             return _fault("slow", "it did not answer in time")
         except Forbidden as error:
             return _fault("not_allowed", str(error))
+        except BadAnswer as error:
+            return _fault("garbage", str(error))
         except UpstreamError as error:
             return _fault("down", str(error))
         except Exception as error:  # noqa: BLE001  a verifier's bug fails no request

@@ -31,9 +31,16 @@ class Panel:
         self._pure, self._guards, self._rates = tuple(pure), tuple(guards), {guard.name: rates.get(guard.name, guard.rates) for guard in guards}
         self._prefix = tuple(verifier for verifier in pure if not verifier.traits.needs_whole_answer)
         every = [*((each.traits, each.rates) for each in pure), *((each.traits, self._rates[each.name]) for each in guards)]
-        self.traits = reduce(Traits.with_, (traits for traits, _ in every), Traits(needs_whole_answer=False, may_reject=False))
+        self._each = tuple(traits for traits, _ in every)
+        self.traits = _together(self._each)
         self.rates = min((rates for _, rates in every), key=lambda rates: rates.misses + rates.false_alarms, default=None)
         self.lowest_evidence = -inf if self.traits.may_reject else sum(min(0.0, rates.for_fail) for _, rates in every)
+
+    def traits_for(self, request: ChatRequest) -> Traits | None:
+        concerned = [traits for traits in self._each if traits.concerns(request)]
+        if len(concerned) == len(self._each):
+            return self.traits
+        return _together(concerned) if concerned else None
 
     def glance(self, request: ChatRequest, answer: Answer) -> Findings:
         """The pure ones; of an answer that is still being written, those that can judge a beginning."""
@@ -71,6 +78,10 @@ class Panel:
 
     def __repr__(self) -> str:
         return f"<Panel [{', '.join([*(each.name for each in self._pure), *(each.name for each in self._guards)])}]>"
+
+
+def _together(each: Sequence[Traits]) -> Traits:
+    return reduce(Traits.with_, each, Traits(needs_whole_answer=False, may_reject=False))
 
 
 def combined(spoken: Iterable[tuple[str, Rates, Verdict, float]]) -> Findings:

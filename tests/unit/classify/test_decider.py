@@ -441,6 +441,9 @@ class Rehearsed:
     sentence = None
     kernel = "none"
 
+    def text(self, query):
+        return query.text
+
     def row(self, query, sentence_vector=None):
         return Row([0.8, 0.85], [0.2, 0.2], 10.0, False, None)
 

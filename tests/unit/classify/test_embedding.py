@@ -25,6 +25,9 @@ class FakeScorer:
         self.said = Row(p, lower, evidence, is_foreign, tokens)
         self.asked = []
 
+    def text(self, query):
+        return query.text
+
     def row(self, query, sentence_vector=None):
         self.asked.append((query.text, sentence_vector))
         return self.said

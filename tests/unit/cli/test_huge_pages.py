@@ -2,11 +2,16 @@
 
 import asyncio
 import sys
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from pointsman.cli import huge_pages
 from pointsman.cli.huge_pages import FIRST_S, HUGE, LEAST, MOST, RAREST_S, SMALL, gather, is_full, keep_gathered, moved
+from pointsman.cli.serving import gathers
+from pointsman.core.settings import ServerSettings
+from pointsman.testing.factories import a_pool, a_settings
 
 FULL = b"\0\0\0\0\0\0\0\x80" * (HUGE // SMALL)
 NOTHING = bytes(len(FULL))
@@ -85,3 +90,10 @@ def test_it_is_looked_again_ever_more_rarely_until_there_is_nothing(monkeypatch)
     assert pauses[:3] == [FIRST_S, 2 * FIRST_S, 4 * FIRST_S]
     assert pauses[-1] == RAREST_S
     assert next(counts, None) is None
+
+
+@pytest.mark.parametrize(("serves", "said", "expected"), [(True, "auto", True), (True, "off", False), (False, "auto", False)])
+def test_only_a_process_that_serves_alone_gathers_and_only_where_nobody_has_said_no(serves, said, expected):
+    service = SimpleNamespace(serves=serves, settings=a_settings(a_pool("small")))
+    service.settings = msgspec.structs.replace(service.settings, server=ServerSettings(huge_pages=said))
+    assert gathers(service) is expected

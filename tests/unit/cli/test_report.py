@@ -52,6 +52,7 @@ def test_the_table_has_a_row_per_rung(tmp_path):
     assert result.exit_code == 0, result.output
     assert "1 (100%)" in result.output
     assert result.output.count("large") == 2
+    assert "0.002000" in result.output, "two tenths of a cent are not nothing"
 
 
 def test_one_route_alone(tmp_path):

@@ -19,7 +19,7 @@ def served(folder, *, port, admin):
     file = folder / "router.yaml"
     file.write_text(f"server: {{port: {port}}}\nadmin: {{port: {admin}}}\n"
                     "tiers: {a: {model: m, endpoints: [{url: http://127.0.0.1:9/v1, slots: 1}]}}\n")
-    done = subprocess.run([sys.executable, "-c", SERVES, str(file)], cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", SERVES, str(file)], cwd=folder, capture_output=True, text=True, timeout=240, check=True)
     return done.stdout.split(), done.stderr
 
 

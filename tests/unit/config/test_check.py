@@ -41,6 +41,12 @@ def test_names_and_parts_fit_together(problems, valid, change, sentence):
     assert any(f" {sentence}" in line for line in said), said
 
 
+def test_a_misspelt_model_does_not_hide_what_is_wrong_with_its_endpoints(problems, valid):
+    said = problems(valid.replace("model: qwen-7b", "modle: qwen-7b").replace("http://10.0.0.1", "htp://10.0.0.1"))
+
+    assert [line.split(": ")[1] for line in said] == ["tiers.small.modle", "tiers.small.endpoints[0].url"]
+
+
 @pytest.mark.parametrize(
     ("stage", "sentence"),
     [
@@ -109,6 +115,14 @@ def test_no_price_is_a_warning(problems, warnings, valid):
 
     assert problems(text) == []
     assert warnings(text)[0].startswith("router.yaml:11: pools.llama-70b.endpoints[0]: has no price")
+
+
+def test_a_pool_of_spot_machines_alone_is_warned_about(warnings):
+    text = ("tiers: {a: {model: m, endpoints: [{url: 'http://h/v1', spot: true, usd_per_million: {input: 1, output: 1}}, "
+            "{url: 'http://i/v1', spot: %s, usd_per_million: {input: 1, output: 1}}]}}")
+
+    assert warnings(text % "false") == []
+    assert "tiers.a.endpoints: are all `spot`" in warnings(text % "true")[0]
 
 
 def test_an_unknown_gpu_needs_its_throughput(problems, warnings, valid):

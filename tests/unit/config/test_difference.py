@@ -84,7 +84,8 @@ def test_tiers_and_routes_come_and_go():
 
 
 @pytest.mark.parametrize(("section", "place"), [
-    ("server: {port: 5000}", "server.port"), ("server: {host: 127.0.0.2}", "server.host"), ("admin: {port: 5001}", "admin.port"),
+    ("server: {port: 5000}", "server.port"), ("server: {host: 127.0.0.2}", "server.host"),
+    ("server: {huge_pages: off}", "server.huge_pages"), ("admin: {port: 5001}", "admin.port"),
     ("records: {path: other/records.db}", "records.path"), ("records: {flush: disk}", "records.flush"), ('admin: {token: "${B_KEY}"}', "admin.token"),
 ])
 def test_what_a_reload_cannot_change_says_so(section, place):

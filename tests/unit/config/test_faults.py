@@ -44,6 +44,8 @@ def test_a_missing_key_blames_the_mapping_without_it(problems, valid):
         ("records: {content: al}", "records.content: text 'al' is not one of 'none' or 'all'; did you mean 'all'?"),
         ("records: {path: 7}", "records.path: expected text, got 7; quote it"),
         ("auth: {keys: {}}", "auth.keys: expected a list"),
+        ("server: {workers: many}", "server.workers: expected a whole number or 'auto', got text 'many'; write a plain decimal"),
+        ("server: {workers: 0}", "server.workers: must be greater than or equal to 1 or 'auto'"),
     ],
 )
 def test_a_wrong_value_says_what_is_expected_and_what_came(problems, valid, section, sentence):

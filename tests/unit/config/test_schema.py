@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from pointsman.config import promises, schema
+from pointsman.config.learned import Classifier
 from pointsman.config.secrets import Secrets
 
 
@@ -35,3 +36,9 @@ def test_all_wrong_fields_are_found_at_once():
         schema.Server.model_validate({"port": "a", "max_depth": "b", "x": 1})
 
     assert {error["loc"][0] for error in caught.value.errors()} == {"port", "max_depth", "x"}
+
+
+@pytest.mark.parametrize(("section", "field"), [
+    (schema.Server, "huge_pages"), (schema.Route, "priors"), (schema.Judge, "usd_per_hour"), (Classifier, "sentence")])
+def test_a_bare_off_is_off_although_yaml_reads_it_as_false(section, field):
+    assert getattr(section.model_validate({field: False}), field) == "off"

@@ -23,6 +23,12 @@ def test_a_bare_number_is_refused_with_the_likely_spelling(value):
         parse_duration(value)
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_no_number_at_all_gets_no_unit_proposed(value):
+    with pytest.raises(NotAQuantity, match="expected a duration such as 30s, got infinity or NaN"):
+        parse_duration(value)
+
+
 @pytest.mark.parametrize("value", ["", "s", "-3s", "1e3s", "5 parsecs", "5d", "5S", True, None, [], "٣s", "1s "
                                    "2s"])
 def test_what_is_no_duration_is_refused(value):

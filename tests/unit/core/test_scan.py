@@ -48,14 +48,21 @@ def test_nesting_counts_the_object_itself(depth, is_fine):
     if is_fine:
         assert len(members(data, max_depth=64)[0]) == 1
     else:
-        with pytest.raises(TooDeep):
-            members(data, max_depth=64)
+        with pytest.raises(TooDeep) as caught:
+            members(b'{"b":1,' + data[1:], max_depth=64)
+        assert caught.value.field == "a"
 
 
 def test_a_megabyte_of_text_is_one_step():
     data = json.dumps({"a": "word " * 200_000, "b": 1}).encode()
 
     assert values(data)["b"] == b"1"
+
+
+def test_a_value_may_be_deeper_than_the_decoder_goes():
+    deep = b"[" * 20_000 + b"]" * 20_000
+
+    assert values(b'{"a":' + deep + b"}")["a"] == deep
 
 
 def test_a_scan_may_begin_inside():

@@ -70,5 +70,10 @@ def test_a_system_prompt_stands_before_a_completion_prompt():
     assert json.loads(sent(b'{"model":"a","prompt":"Once"}', Kind.COMPLETION, "S"))["prompt"] == "S\n\nOnce"
 
 
+def test_a_system_prompt_stands_before_each_of_several_completion_prompts():
+    assert json.loads(sent(b'{"model":"a","prompt":["Once","Twice"]}', Kind.COMPLETION, "S"))["prompt"] == ["S\n\nOnce", "S\n\nTwice"]
+    assert json.loads(sent(b'{"model":"a","prompt":[[1,2],[3]]}', Kind.COMPLETION, "S"))["prompt"] == [[1, 2], [3]]
+
+
 def test_edits_apply_in_any_order():
     assert apply(b"abcdef", [Edit(4, 5, b"E"), Edit(0, 1, b"A"), Edit(2, 2, b"-")]) == b"Ab-cdEf"

@@ -32,9 +32,9 @@ def test_what_has_the_wrong_type_is_not_read_twice():
 @pytest.mark.parametrize("piece", [rb"\ud83d", rb"\n", rb"\\", rb"\ud83d\ude80", b"x"])
 def test_megabytes_of_escapes_take_no_seconds(piece):
     said = rb'"\ud83d' + piece * (4_000_000 // len(piece)) + b'"'
-    begun = time.perf_counter()
+    begun = time.thread_time()
     mended(said)
-    assert time.perf_counter() - begun < 1.0
+    assert time.thread_time() - begun < 10.0  # of the processor; an hour if each looked at all the others
 
 
 def test_too_many_halves_are_no_accident():

@@ -7,6 +7,7 @@ from math import log
 import pytest
 
 from pointsman.core.verdict import Finding, Findings, Rates, Traits, Verdict, log_odds, probability, updated
+from pointsman.testing.factories import a_request
 
 CHECK = Rates(misses=0.7, false_alarms=0.01)
 EXACT = Rates(misses=0.02, false_alarms=0.02)
@@ -55,6 +56,16 @@ def test_the_reason_is_what_weighs_most():
     (Finding("a", None, "", fault="slow"), "slow")])
 def test_results_are_counted_by_name(finding: Finding, result: str):
     assert finding.result == result
+
+
+def test_who_goes_by_a_field_is_concerned_where_it_stands():
+    tools = Traits(goes_by=("tools", "functions"))
+
+    assert Traits().concerns(a_request(body=b"{}"))
+    assert tools.concerns(a_request(body=b'{"functions":[]}'))
+    assert not tools.concerns(a_request(body=b'{"messages":[{"role":"user","content":"which tools?"}]}'))
+    assert tools.with_(Traits(goes_by=("x",))).goes_by == ("tools", "functions", "x")
+    assert tools.with_(Traits()).goes_by == ()
 
 
 def test_traits_add_up():

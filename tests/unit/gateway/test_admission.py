@@ -111,6 +111,26 @@ def test_one_slot_lets_one_in_until_its_lease_is_taken():
     asyncio.run(story())
 
 
+def test_whoever_waits_on_elsewhere_is_hidden_from_other_processes_and_still_counted_here():
+    async def story() -> None:
+        house = House()
+        admission = an_admission(house)
+        waiting = [asyncio.create_task(waits(admission)) for _ in range(2)]
+        await settle()
+        house.free["small"] = 2
+        admission.wake()
+        await asyncio.gather(*waiting)
+
+        admission.unhold("small")
+        assert (house.held["small"], admission.must_wait("small", 0.0)) == (1, True)
+        admission.entered("small", is_seen=False)
+        assert (house.held["small"], admission.must_wait("small", 0.0)) == (1, False)
+        admission.forgo("small")
+        assert (house.held["small"], admission.is_contested("small")) == (0, False)
+
+    asyncio.run(story())
+
+
 def test_whoever_is_let_in_is_seen_by_other_processes_until_the_lease_is_taken_or_forgone():
     async def story() -> None:
         house = House()

@@ -11,7 +11,7 @@ import pytest
 from pointsman.core.price import TokenPrice
 from pointsman.core.reply import Heard
 from pointsman.core.request import Caller
-from pointsman.errors import ConnectionLost, Forbidden, NoEndpoint
+from pointsman.errors import ConnectFailed, ConnectionLost, Forbidden, NoEndpoint, UpstreamError, UpstreamFailed
 from pointsman.gateway.asking import Asking, asked
 from pointsman.pools.fleet import Fleet
 from pointsman.testing.clock import ManualClock
@@ -46,6 +46,20 @@ def test_what_fails_is_told_and_gives_the_endpoint_back():
         scene.ask()
     assert raised.value.endpoint == "judge/0"
     assert scene.fleet.in_flight == 0
+
+
+@pytest.mark.parametrize(("error", "is_paid"), [
+    (ConnectionLost("gone"), True), (ConnectionLost("gone", upstream_status=200), True),
+    (UpstreamFailed("no", upstream_status=500), False), (ConnectFailed("refused", sent=False), False),
+])
+def test_a_question_that_was_cut_short_is_paid_for_and_one_that_was_refused_is_not(error, is_paid):
+    scene = Scene(Play(error=error))
+
+    with pytest.raises(UpstreamError):
+        scene.ask()
+    (question,) = scene.asks.questions
+    assert bool(question.cost_nano_usd) is is_paid
+    assert question.cost_nano_usd is not None
 
 
 def test_a_client_that_leaves_gives_the_endpoint_back():

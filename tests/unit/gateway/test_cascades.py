@@ -7,21 +7,25 @@ import pytest
 from pointsman.cascade.benefit import Judgement
 from pointsman.cascade.deferral import WHOLE
 from pointsman.cascade.ladder import Rung
+from pointsman.cascade.verifiers.json_schema import JsonSchemaVerifier
+from pointsman.cascade.verifiers.tool_calls import ToolCallsVerifier
+from pointsman.cascade.verifiers.well_formed import WellFormedVerifier
 from pointsman.core.decision import Decision, GateView, Scores, StageView, TierScore
 from pointsman.core.price import TokenPrice
 from pointsman.core.request import UNLIMITED, Limits
 from pointsman.core.settings import CascadeSettings, HoldSettings, RouteSettings, TaskSettings, TierSettings
-from pointsman.core.verdict import Rates
+from pointsman.core.verdict import Rates, Traits
 from pointsman.gateway.cascades import LOOKING_S, Cascades, scores_of
 from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
 from pointsman.testing.verifications import OnRungs, says
+from pointsman.verification.panel import Panel
 
 TIERS = ("small", "medium", "large")
 RUNGS = tuple(Rung(name, (f"{name}/0",), "failed" if at else "chosen") for at, name in enumerate(TIERS))
 PRICES = {"small": TokenPrice(0.1, 0.1), "medium": TokenPrice(0.5, 0.5), "large": TokenPrice(1.0, 1.0)}
 
 
-def a_rule(*, prices=PRICES, scores=None, verifications=None, rungs=RUNGS, delays=None, tiers=None, **cascade):
+def a_rule(*, prices=PRICES, scores=None, verifications=None, rungs=RUNGS, delays=None, tiers=None, request=None, **cascade):
     pools = [a_pool(name, endpoints=(an_endpoint(f"{name}/0", price=prices.get(name)),)) for name in TIERS]
     route = RouteSettings("auto", ladder=TIERS, default_tier="small", cascade=CascadeSettings(**cascade))
     made = a_settings(*pools, route=route)
@@ -32,7 +36,7 @@ def a_rule(*, prices=PRICES, scores=None, verifications=None, rungs=RUNGS, delay
         stage = StageView("heuristic", "refined", "", 0.0, Scores({name: TierScore(p, p) for name, p in scores.items()}, False))
         decision = Decision("auto", "small", 1, "policy", "", scores.get("small", 0.0), stages=(stage,))
     looks = OnRungs({"small": says(0.5), "medium": says(0.5)}) if verifications is None else OnRungs(verifications)
-    return Cascades(made, looks).deferral(route, rungs, a_request(), decision, delays or {})
+    return Cascades(made, looks).deferral(route, rungs, request or a_request(), decision, delays or {})
 
 
 def test_the_decisions_scores_are_the_prior_and_prices_are_shares_of_the_dearest():
@@ -75,6 +79,32 @@ def test_a_verifier_whose_worst_word_changes_nothing_is_not_asked():
 def test_verifiers_of_whole_answers_hold_them_whole():
     rule = a_rule(verifications={"small": says(0.5, whole=True), "medium": says(0.5)})
     assert (rule.holds["small"].tokens, rule.holds["medium"].tokens) == (WHOLE, 24)
+
+
+def json_alone():
+    verification = says(0.5, whole=True)
+    verification.traits = Traits(goes_by=("response_format",))
+    return {"small": verification}
+
+
+JSON_ASKED = a_request(body=b'{"model":"auto","messages":[],"response_format":{"type":"json_object"}}')
+
+
+def test_nothing_is_held_for_who_has_nothing_to_go_by():
+    assert a_rule(verifications=json_alone()) is None
+    assert a_rule(verifications=json_alone(), request=JSON_ASKED).holds["small"].tokens == WHOLE
+    assert a_rule(verifications=json_alone(), on_abstain="climb").holds["small"].tokens == 24, "an abstention means to climb"
+
+
+def test_of_several_only_those_hold_a_stream_whole_that_may_have_something_to_say():
+    panel = {"small": Panel([JsonSchemaVerifier(), ToolCallsVerifier(), WellFormedVerifier()], [])}
+
+    assert a_rule(verifications=panel).holds["small"].tokens == 24
+    assert a_rule(verifications=panel, request=JSON_ASKED).holds["small"].tokens == WHOLE
+
+
+def test_no_lower_tier_is_tried_first_for_the_sake_of_who_has_nothing_to_go_by():
+    assert entered(verifications=json_alone()).tier == "large"
 
 
 def test_a_tier_has_its_own_hold_and_threshold():

@@ -14,7 +14,7 @@ from pointsman import errors
 from pointsman.core.clock import SystemClock
 from pointsman.core.fleet import EndpointSpec
 from pointsman.core.reply import Batch, Reply, Usage
-from pointsman.core.request import ChatRequest, Native, Span
+from pointsman.core.request import ChatRequest, Limits, Native, Span
 from pointsman.core.scan import members
 from pointsman.core.settings import RouteSettings
 from pointsman.gateway.continuation import Told, may_continue
@@ -201,6 +201,74 @@ def test_an_answer_that_ends_within_the_notice_stays_where_it_is():
     assert len(record.attempts) == 1
     assert text_of(port) == "One two three four five six"
     assert gateway.departures.outcomes == {"drained": 1, "continued": 0, "failed": 0}
+
+
+def both_leave(teller: Teller, after_words: int) -> Teller:
+    """Notices for the whole pool that are over at once, in the middle of the answer."""
+    def on_word(endpoint, nth):
+        if nth == after_words:
+            gateway, now = teller.gateway, teller.gateway._clock.now()
+            for id_ in ("small/0", "small/1"):
+                gateway.graph.fleet.pools["small"].drain(id_)
+                gateway.departures.announce(id_, now, 0.0, "spot")
+
+    teller.on_word = on_word
+    return teller
+
+
+def test_an_answer_with_nobody_to_go_on_with_it_stays_where_it_is_beyond_the_notice():
+    gateway, port, record = told(both_leave(Teller({}), 2))
+
+    assert port.error is None
+    assert text_of(port) == "One two three four five six"
+    assert [(a.reason, a.outcome, a.error) for a in record.attempts] == [("chosen", "answered", None)]
+    assert gateway.departures.outcomes == {"drained": 1, "continued": 0, "failed": 0}
+
+
+def test_no_wait_is_cut_short_by_a_notice_when_nobody_can_go_on():
+    waits: list[float] = []
+
+    class Patient(Telling):
+        async def next(self, until: float) -> Batch | None:
+            waits.append(until)
+            return await super().next(until)
+
+    class PatientTeller(Teller):
+        async def stream(self, endpoint, request, body, *, until):
+            self.open_streams += 1
+            return Patient(self, endpoint.id, msgspec.json.decode(b"".join(body)))
+
+    teller = both_leave(PatientTeller({}), 2)
+    gateway, port, _ = told(teller)
+
+    assert port.error is None
+    assert min(waits[3:]) > gateway.departures.leaves_at("small/0") + 1
+
+
+def test_what_broke_the_answer_is_said_when_nobody_can_go_on():
+    gateway, port, record = told(both_leave(Teller(lost(4, "small/0", "small/1")), 2))
+
+    assert isinstance(port.error, errors.ConnectionLost)
+    assert [(a.outcome, a.error) for a in record.attempts] == [("failed", "upstream_connection_lost")]
+    assert record.error == "upstream_connection_lost"
+    assert gateway.departures.outcomes == {"drained": 0, "continued": 0, "failed": 1}
+
+
+def test_a_client_that_wants_no_further_attempt_keeps_its_answer_where_it_is():
+    """Its answer would end at the notice, for the sake of an attempt that it does not allow."""
+    teller = Teller({})
+    told_of: list[str] = []
+
+    def on_word(endpoint, nth):
+        if nth == 2 and not told_of:
+            told_of.append(endpoint)
+            teller.gateway.departures.announce(endpoint, teller.gateway._clock.now(), 0.0, "spot")
+
+    teller.on_word = on_word
+    _, port, record = told(teller, limits=Limits(max_sent=1))
+
+    assert (port.error, text_of(port)) == (None, "One two three four five six")
+    assert len(record.attempts) == 1
 
 
 def test_with_nobody_left_of_the_same_model_the_end_is_honest():

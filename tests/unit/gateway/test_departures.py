@@ -5,7 +5,7 @@ from random import Random
 import msgspec
 
 from pointsman.core.clock import SystemClock
-from pointsman.gateway.departures import LEAD_S, MARGIN_S, Departures
+from pointsman.gateway.departures import LEAD_S, MARGIN_S, NOT_NEEDED, SIGTERM, Departures
 from pointsman.gateway.gateway import Gateway
 from pointsman.testing.factories import a_pool, a_settings
 from pointsman.testing.ports import ListSink
@@ -31,6 +31,16 @@ def test_a_second_notice_only_brings_the_end_nearer():
     assert departures.is_over("small/0", 126.0)
     assert departures.withdraw("small/0")
     assert departures.leaves_at("small/0") == float("inf")
+
+
+def test_what_is_taken_away_wants_another_in_its_place_until_it_is_gone_and_what_is_given_back_does_not():
+    departures = Departures()
+    departures.announce("small/0", 100.0, 30.0, "aws spot terminate")
+    departures.announce("small/1", 100.0, 30.0, SIGTERM)
+    departures.announce("small/2", 100.0, 30.0, NOT_NEEDED)
+
+    assert departures.taken(129.9) == {"small/0"}
+    assert departures.taken(130.0) == set()
 
 
 def test_a_reload_that_puts_another_server_under_a_leaving_ones_name_ends_the_notice():

@@ -47,6 +47,18 @@ def test_nothing_that_fits_is_a_sentence_for_the_client():
         way_of(a_settings(SMALL, route=RouteSettings("auto", ("small",), "small")), a_request(needs=Needs(context=2000)))
 
 
+def test_a_named_model_that_cannot_serve_says_what_it_lacks():
+    settings = a_settings(SMALL, LARGE, route=route())
+    graph = build_graph(settings)
+    request = a_request(model="small", needs=Needs(context=2000, vision=True))
+    meaning = graph.names.look_up("small", request.caller)
+
+    with pytest.raises(NothingFits) as caught:
+        graph.way(request, graph.decide(request, meaning, 0.0), meaning)
+    assert str(caught.value) == (
+        "'small' cannot serve this request (small: context of 1,000 tokens, about 2,000 needed and no vision); name another model, or ask for less")
+
+
 def test_a_named_model_stays_with_its_pool():
     decision, way = way_of(a_settings(SMALL, LARGE, route=route()), a_request(model="large-model"), model="large-model")
 

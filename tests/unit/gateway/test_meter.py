@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from pointsman.core.settings import ScaleSettings, TierSettings
 from pointsman.gateway.meter import Meter
@@ -38,12 +39,34 @@ def test_it_tells_how_many_machines_a_tier_wants_and_why():
     assert (tier["desired"], tier["ready"], tier["load"], tier["reason"]) == (5, 2, 21.0, "load")
 
 
+def test_a_spot_machine_that_is_taken_away_wants_another_in_its_place():
+    house = House(min=1)
+    pool = a_pool("small", endpoints=(an_endpoint("small/0", slots=10, spot=True), an_endpoint("small/1", slots=10)))
+    house.settings = msgspec.structs.replace(house.settings, pools={"small": pool})
+    house.meter = Meter(house.clock, settings=lambda: house.settings, fleet=lambda: house.fleet, tokens=lambda endpoint: 0,
+                        waiting=lambda tier: 0, taken=lambda: {"small/0", "small/1", "other/0"})
+    house.meter.look()
+
+    tier = house.meter.scale()["tiers"]["small"]
+    assert (tier["desired"], tier["leaving"]) == (2, 1)
+
+
 def test_machines_that_do_nothing_are_shown_with_their_price():
     house = House()
     house.lease(1)
     house.meter.look()
 
     assert house.meter.scale()["tiers"]["small"]["idle_usd_per_hour"] == 0.51
+
+
+def test_what_is_wanted_has_its_price_and_none_where_one_is_unknown():
+    house = House(min=3)
+    house.meter.look()
+    assert house.meter.scale()["tiers"]["small"]["usd_per_hour"] == pytest.approx(3 * 0.51)
+
+    priceless = a_pool("small", endpoints=(an_endpoint("small/0", slots=10, price=None), an_endpoint("small/1", slots=10)))
+    house.settings = msgspec.structs.replace(house.settings, pools={"small": priceless})
+    assert house.meter.scale()["tiers"]["small"]["usd_per_hour"] is None
 
 
 def test_the_bill_is_of_all_machines_that_run():
@@ -57,6 +80,19 @@ def test_the_bill_is_of_all_machines_that_run():
     assert bill["idle_usd"] == bill["running_usd"]
     assert bill["usd_per_hour_now"] == 1.02
     assert [machine["endpoint"] for machine in bill["machines"]] == ["small/0", "small/1"]
+
+
+def test_a_machine_that_was_drained_and_has_gone_costs_nothing_more():
+    house = House()
+    house.fleet.pools["small"].drain("small/1")
+    house.meter.look()
+    assert house.meter.bill()["usd_per_hour_now"] == 1.02  # it is leaving, and runs
+
+    house.fleet.pools["small"].mark("small/1", False, "gone", house.clock.now())
+    house.meter.look()
+    bill = house.meter.bill()
+    assert (bill["usd_per_hour_now"], bill["idle_usd_per_hour_now"]) == (0.51, 0.51)
+    assert house.meter.scale()["tiers"]["small"]["idle_usd_per_hour"] == 0.51
 
 
 def test_a_reload_with_other_settings_starts_the_tiers_history_anew():

@@ -30,7 +30,7 @@ class Embedder:
         self.threads.add(threading.current_thread().name)
         self.texts += texts
         if self.gate is not None:
-            self.gate.wait(5)
+            self.gate.wait(60)
         if self.error is not None:
             raise self.error
         return np.array([[len(text)] for text in texts], np.float32)
@@ -74,7 +74,7 @@ def test_those_that_wait_go_together_and_each_is_handed_on_when_it_is_there():
 
     class Slow(Embedder):
         def embed(self, texts):
-            gates[texts[0]].wait(5)
+            gates[texts[0]].wait(60)
             return super().embed(texts)
 
     async def two():
@@ -205,6 +205,9 @@ def test_a_closed_one_turns_away_who_still_waits():
 
 class Scorer:
     models = ("a",)
+
+    def text(self, query):
+        return query.text
 
     def row(self, query, sentence_vector=None):
         p = float(sentence_vector[0]) / 10

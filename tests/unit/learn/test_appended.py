@@ -6,13 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pointsman.learn.appended import KINDS, SAID, appended
+from pointsman.classify.courtesy import bared
+from pointsman.learn.appended import BEFORE, KINDS, SAID, appended
 
 
-def test_every_kind_appends_something():
+def test_every_kind_appends_something_and_the_last_puts_it_before():
     rng = np.random.default_rng(0)
+    made = [appended("Why?", kind, rng) for kind in range(KINDS)]
 
-    assert all(appended("Why?", kind, rng).startswith("Why?") and len(appended("Why?", kind, rng)) > 6 for kind in range(KINDS))
+    assert all(text.startswith("Why?") and len(text) > 6 for text in made[:-1])
+    assert made[-1].endswith("Why?")
+    assert len(made[-1]) > 6
+
+
+def test_what_stands_before_is_nothing_that_is_set_aside_anyway():
+    assert all(bared(f"{text} How many are there?") == f"{text} How many are there?" for text in BEFORE)
 
 
 def test_the_same_seed_appends_the_same():
@@ -27,6 +35,8 @@ def test_no_fit_sees_what_robustness_is_measured_with(monkeypatch):
     monkeypatch.delitem(sys.modules, "changes", raising=False)
     changes = pytest.importorskip("changes")
 
-    said = {text for texts in SAID.values() for text in texts}
+    said = {text for texts in SAID.values() for text in texts} | set(BEFORE)
+    measured = [*changes.TRIGGERS, *(text for texts in changes.NEW_TRIGGERS.values() for text in texts),
+                *(text.replace("{}", "").strip() for texts in (changes.TEMPLATES, *changes.NEW_TEMPLATES.values()) for text in texts)]
 
-    assert not said & set(changes.TRIGGERS)
+    assert not said & set(measured)

@@ -1,5 +1,6 @@
 """From a table to an artifact."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +115,27 @@ def test_what_is_appended_in_training_moves_scores_less(monkeypatch):
     monkeypatch.setattr(fitting, "CHANGES", 1)
 
     assert told < 0.8 * moved()
+
+
+class Lengths:
+    """A sentence embedder of two numbers, which remembers what it was shown."""
+
+    name, digest = "lengths", "d"
+
+    def __init__(self):
+        self.shown = []
+
+    def embed(self, texts):
+        self.shown += texts
+        return np.array([[len(text) % 7 + 1.0, 1.0] / np.hypot(len(text) % 7 + 1.0, 1.0) for text in texts], dtype=np.float32)
+
+
+def test_sentence_vectors_are_made_of_what_is_read_and_of_changed_rows_too(monkeypatch):
+    monkeypatch.setattr(fitting, "CHANGES", 9)
+    sentence = Lengths()
+    prompts = [f"What is the sum of {at} and two, my friend? Use the best model." for at in range(60)]
+    rows = replace(table(60), prompts=prompts)
+    fitting.fit(rows, seed=1, sentence=sentence, progress=lambda step, share: None)
+
+    assert sentence.shown[:60] == [f"What is the sum of {at} and two, my friend?" for at in range(60)]
+    assert len(sentence.shown) == 69

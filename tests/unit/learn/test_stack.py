@@ -7,7 +7,7 @@ pytest.importorskip("scipy")
 
 from pointsman.learn import stack
 from pointsman.learn.learners.block import Block
-from pointsman.learn.stack import components, filled, fit_columns
+from pointsman.learn.stack import Rowset, components, filled, fit_columns
 
 
 def blocks(features: np.ndarray) -> list[Block]:
@@ -113,3 +113,39 @@ def test_changes_count_for_models_that_are_fitted_one_by_one():
 
     assert weights[0] == pytest.approx([0.3] * 3, abs=0.1)
     assert weights[1] == pytest.approx([0.0] * 3, abs=0.1)
+
+
+def unsteadiness(monkeypatch, samples: int) -> float:
+    """How much weights for the same labels differ from one sample of rows to another."""
+    monkeypatch.setattr(stack, "SAMPLE", 40)
+    monkeypatch.setattr(stack, "SAMPLES", samples)
+    rng = np.random.default_rng(11)
+    features = rng.normal(size=(200, 12))
+    columns = np.column_stack([0.2 * features[:, 0], -0.1 * features[:, 1]]) + rng.normal(size=(200, 2))
+    found = [fit_columns(blocks(features), columns, np.ones(200), [], np.random.default_rng(seed)).weights["surface"] for seed in range(8)]
+    return float(np.std(found, axis=0).mean())
+
+
+def test_a_blend_hangs_less_on_which_rows_it_was_chosen_by_when_it_is_the_mean_of_several(monkeypatch):
+    assert unsteadiness(monkeypatch, 4) < 0.75 * unsteadiness(monkeypatch, 1)
+
+
+def test_rows_that_one_sample_holds_are_sampled_once(monkeypatch):
+    monkeypatch.setattr(stack, "SAMPLE", 50)
+
+    few, many = (Rowset.of(blocks(np.ones((rows, 2))), np.ones(rows), [], np.random.default_rng(0)).samples for rows in (50, 51))
+
+    assert [len(rows) for rows, _ in few] == [50]
+    assert [len(rows) for rows, _ in many] == [50] * stack.SAMPLES
+
+
+@pytest.mark.parametrize("most_rows", [1000, 50])
+def test_the_same_labels_and_seed_give_the_same_weights_whatever_was_sampled(monkeypatch, most_rows):
+    monkeypatch.setattr(stack, "SAMPLE", 40)
+    monkeypatch.setattr(stack, "MOST_ROWS", most_rows)
+    features = np.random.default_rng(12).normal(size=(120, 3))
+
+    first, second = (fit_columns(blocks(features), features[:, :2], np.ones(120), [], np.random.default_rng(3)) for _ in range(2))
+
+    assert first.weights["surface"].tobytes() == second.weights["surface"].tobytes()
+    assert first.blends == second.blends

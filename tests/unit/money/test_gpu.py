@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointsman.core.price import NANO, GpuPrice
-from pointsman.money.gpu import GAP_S, GpuLedger, Seen
+from pointsman.money.gpu import GAP_S, GpuLedger, Offer, Seen, hourly
 
 H100 = GpuPrice("H100", 2.40, 1, 400.0)
 BUSY, IDLE, OFF = Seen(True, True), Seen(True, False), Seen(False, False)
@@ -58,3 +58,22 @@ def test_busy_and_idle_are_the_whole(steps):
     assert bill.busy_nano_usd + bill.idle_nano_usd == bill.running_nano_usd
     assert 0 <= bill.busy_s <= bill.running_s <= now + 1e-6
     assert bill.running_nano_usd <= now / 3600 * 2.4 * NANO + 1
+
+
+SPOT, LASTING = Offer(0.5, True), Offer(1.5, False)
+
+
+@pytest.mark.parametrize(("offers", "machines", "lasting", "expected"), [
+    ((SPOT, LASTING), 0, 0, 0.0),
+    ((SPOT, LASTING), 1, 0, 0.5),
+    ((SPOT, LASTING), 2, 1, 2.0),
+    ((SPOT, LASTING), 2, 2, 3.0),
+    ((SPOT, LASTING), 4, 1, 3.0),
+    ((Offer(2.0, True), LASTING), 2, 0, 3.5),
+    ((LASTING, LASTING), 2, 0, 3.0),
+    ((SPOT,), 1, 1, None),
+    ((), 1, 0, None),
+    ((), 0, 0, 0.0),
+])
+def test_wanted_machines_cost_what_the_cheapest_do_beside_those_that_must_last(offers, machines, lasting, expected):
+    assert hourly(offers, machines, lasting) == expected

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 import pytest
 
 from pointsman.core.fleet import EndpointState
-from pointsman.core.settings import TierSettings
+from pointsman.core.settings import KeySettings, TierSettings
 from pointsman.errors import CredentialRefused, NoEndpoint, UpstreamFailed
 from pointsman.pools.endpoint import Vitals
 from pointsman.pools.fleet import Fleet
@@ -153,6 +154,14 @@ def test_draining_survives_a_reload_and_still_serves_what_runs():
     new = reloaded(old, a_pool("small"))
     assert new.is_draining
     assert new.lease("small", REQUEST, (), 1000.0, RNG).endpoint.id == "small/0"
+
+
+@pytest.mark.parametrize(("tenants", "is_shared"), [((), False), (("a", "a"), False), (("a", "b"), True), (("", ""), True)])
+def test_an_anteroom_knows_whether_several_tenants_may_come(tenants, is_shared):
+    keys = tuple(KeySettings(f"key{n}", b"", tenant=tenant) for n, tenant in enumerate(tenants))
+    settings = msgspec.structs.replace(a_settings(a_pool("small", balancer="prefix"), a_pool("large")), keys=keys)
+    pools = Fleet(settings).pools
+    assert (pools["small"].anteroom.is_shared, pools["large"].anteroom) == (is_shared, None)
 
 
 def test_status_and_repr_tell_tiers_and_pools():

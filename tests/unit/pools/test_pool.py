@@ -133,6 +133,18 @@ def test_an_old_probe_is_no_probe_once_another_lease_has_healed_the_endpoint():
     assert (pool.views(1012.0)[0].state, pool.status(1012.0)["endpoints"][0]["opens_in_s"]) == before
 
 
+def test_when_to_come_back_is_when_the_last_way_opens_again():
+    """Ejected for ten seconds, and asked by itself to be left alone for four: after four it is the last resort."""
+    pool = pool_of(1)
+    eject(pool, "small/0")
+    fail(pool, "small/0", RateLimited("429", retry_after_s=4.0))
+
+    with pytest.raises(NoEndpoint) as caught:
+        take(pool, desperate=True)
+    assert caught.value.retry_after_s == pytest.approx(4.0)
+    take(pool, 1004.0, desperate=True).close("answered", 1004.0)
+
+
 def test_the_shortage_is_told_in_numbers():
     pool = pool_of(4)
     eject(pool, "small/0")

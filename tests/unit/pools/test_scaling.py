@@ -150,6 +150,14 @@ def test_unknown_slots_give_no_number():
     assert a_scaler().look(a_demand(5, slots=None), 0.0, NOON).replicas is None
 
 
+def test_one_that_is_being_taken_away_has_one_in_its_place_until_it_is_gone():
+    scaler = a_scaler(min=1, max=3)
+    wish = scaler.look(a_demand(5, ready=0, leaving=1), 0.0, NOON)
+    assert (wish.replicas, wish.leaving, wish.reason) == (2, 1, "floor; 1 being taken away")
+    assert scaler.look(a_demand(5, ready=1), 30.0, NOON).replicas == 1
+    assert scaler.look(a_demand(20, ready=1, leaving=2), 31.0, NOON).replicas == 3
+
+
 def test_so_many_should_not_be_spot():
     wish = a_scaler(on_demand=2).look(a_demand(35, ready=5), 0.0, NOON)
 

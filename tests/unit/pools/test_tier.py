@@ -10,7 +10,7 @@ import pytest
 from pointsman.core.fleet import LoadReport
 from pointsman.core.request import Needs
 from pointsman.core.settings import SaturationSettings, ScaleSettings, SlaSettings, TierSettings
-from pointsman.errors import NoEndpoint
+from pointsman.errors import NoEndpoint, UpstreamFailed
 from pointsman.pools.balancers.round_robin import RoundRobin
 from pointsman.pools.fleet import Fleet
 from pointsman.pools.forecast import Forecast
@@ -456,6 +456,21 @@ def test_status_tells_why_since_when_and_what_is_kept():
     }  # fmt: skip
     assert {name: told[name] for name in expected} == expected
     assert repr(small.tier) == "<Tier small [<Saturation [diverting: waiting 9 >= 5 on small/0 | keeps 5%]> | 0 in flight]>"
+
+
+def test_status_has_the_failures_and_the_pace_of_all_endpoints():
+    small = Small(2)
+    for tokens in (11, 101):
+        lease = small.pool.lease(STREAM, (), small.now, RNG)
+        lease.began(small.now, 0.1)
+        small.now += 1.0
+        lease.close("answered", small.now, output_tokens=tokens)
+    small.pool.lease(STREAM, (), small.now, RNG).close("failed", small.now, UpstreamFailed("broken"))
+
+    told = small.tier.status(small.now)
+    assert (told["answers"], told["failures"]) == (2, 1)
+    assert told["inter_token_p50_s"] == pytest.approx(0.01, rel=0.02)
+    assert told["inter_token_p95_s"] == pytest.approx(0.1, rel=0.02)
 
 
 def test_a_reload_goes_on_unless_the_promise_changed():

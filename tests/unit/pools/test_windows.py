@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pointsman.pools.windows import EndpointWindows, Latencies, Tally
+from pointsman.pools.windows import EndpointWindows, Latencies, Tally, Untold, quantile_of
 
 
 def test_a_tally_counts_what_is_in_its_window_and_forgets_the_rest():
@@ -121,3 +121,27 @@ def test_an_endpoints_last_minute_in_numbers():
     assert (told["answers"], told["failures"], told["answers_per_s"]) == (1, 1, 0.1)
     assert told["ttft_p95_s"] == pytest.approx(0.2, rel=0.02)
     assert told["inter_token_p50_s"] == pytest.approx(0.02, rel=0.03)
+
+
+def test_a_quantile_of_several_windows_is_of_all_their_times_and_of_none_that_are_too_old():
+    quick, slow, empty = Latencies(60.0, 12), Latencies(60.0, 12), Latencies(60.0, 12)
+    for _ in range(9):
+        quick.add(1000.0, 0.01)
+    slow.add(1000.0, 1.0)
+
+    assert quantile_of((quick, slow, empty), 0.5, 1000.0) == pytest.approx(0.01, rel=0.02)
+    assert quantile_of((quick, slow, empty), 0.95, 1000.0) == pytest.approx(1.0, rel=0.02)
+    assert quantile_of((quick, slow, empty), 0.95, 1100.0) is None
+    assert quantile_of((), 0.95, 1000.0) is None
+
+
+def test_what_is_to_be_told_is_told_once():
+    windows = EndpointWindows()
+    windows.failed(1000.0)
+    windows.untold = Untold()
+    windows.failed(1000.0)
+    windows.paced(1000.0, 0.02)
+
+    assert windows.untold.take() == (1, (0.02,))
+    assert windows.untold.take() == (0, ())
+    assert windows.status(1000.0)["failures"] == 2

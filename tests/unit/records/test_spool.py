@@ -106,6 +106,27 @@ def test_a_full_disk_drops_the_record_and_says_so_without_raising(make: Callable
     assert lines(tmp_path / "spool") == []
 
 
+def test_the_log_says_once_that_records_are_dropped_and_once_that_they_are_kept_again(
+    make: Callable[..., Spool], caplog: pytest.LogCaptureFixture,
+) -> None:
+    spool = make(write=Disk("ENOSPC", "ENOSPC", None))
+    for name in ("lost", "lost too", "kept", "kept too"):
+        spool.write(a_record(name))
+
+    said = [record.getMessage() for record in caplog.records if record.name == "pointsman.records.spool"]
+    assert [words.split(":")[0] for words in said] == ["records are being dropped", "records are kept again; 2 were dropped since the start"]
+
+
+def test_a_place_that_is_not_there_yet_is_told_and_nothing_is_counted(make: Callable[..., Spool], monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOENT, "no such file")
+
+    monkeypatch.setattr(Path, "mkdir", gone)
+    health = make().health()
+    assert (health["dropped"], health["written"]) == (0, 0)
+    assert "no such file" in health["last_error"]
+
+
 def test_the_error_goes_away_with_the_next_record_that_is_kept(make: Callable[..., Spool]) -> None:
     spool = make(write=Disk("ENOSPC"))
     spool.write(a_record("lost"))

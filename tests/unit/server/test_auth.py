@@ -65,6 +65,10 @@ def test_a_name_that_somebody_else_pointed_at_us_is_misdirected(host):
         Hosts(ServerSettings()).check(host)
 
 
+def test_what_a_listener_is_bound_by_is_a_name_of_it():
+    Hosts(ServerSettings(), "Admin.internal").check(b"admin.internal:4001")
+
+
 def test_a_star_turns_the_check_off():
     Hosts(ServerSettings(hosts=("*",))).check(b"anything.example")
 

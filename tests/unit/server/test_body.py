@@ -49,7 +49,8 @@ def test_an_objection_names_the_path(body, path):
 @pytest.mark.parametrize("body", [
     b"", b"{", b"[]", b'"text"', b"null", b"\xff{}", b'{"model":"\xc3"}', HI + b',"t":NaN}', HI + b',"t":-Infinity}',
     HI + b',"a":' + b"[" * 70 + b"]" * 70 + b"}", b'{"a":' * 100_000, b"[" * 100_000, HI + b"} trailing",
-    HI + b',"a":"\x01"}',
+    HI + b',"a":"\x01"}', b'{"model":null,"messages":[],"a":' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+    b'{"model":{"a":' + b"[" * 5_000 + b"]" * 5_000 + b'},"messages":[]}',
 ])
 def test_what_is_no_json_object_is_a_400_and_never_a_crash(body):
     with pytest.raises(MalformedBody):

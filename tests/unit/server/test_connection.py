@@ -11,7 +11,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from pointsman.server import connection
-from pointsman.server.connection import MAX_HEAD_BYTES, Connection
+from pointsman.server.connection import Connection
+from pointsman.server.direct import MAX_HEAD_BYTES
 
 HEAD = b"POST /x HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -91,6 +92,15 @@ def test_a_head_without_end_is_refused_once_it_is_too_large(endless: bytes) -> N
     assert (wire.is_over, scopes) == (True, [])
 
 
+@pytest.mark.parametrize("line", [HEAD, b"GET /" + b"x" * MAX_HEAD_BYTES + b" HTTP/1.1\r\n"], ids=["headers", "url"])
+def test_a_head_that_is_too_large_is_refused_also_when_it_comes_at_once(line: bytes) -> None:
+    wire, scopes = dialogue(line + b"X: " + b"a" * MAX_HEAD_BYTES + b"\r\nContent-Length: 2\r\n\r\n{}")
+
+    assert wire.said.startswith(b"HTTP/1.1 431 ")
+    assert wire.said.count(b"HTTP/1.1") == 1
+    assert (wire.is_over, scopes) == (True, [])
+
+
 def test_a_stream_to_a_client_of_http_1_0_has_no_chunks_and_ends_with_the_connection() -> None:
     async def stream(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -148,17 +158,29 @@ def test_a_head_that_does_not_come_to_its_end_is_given_up(monkeypatch: pytest.Mo
     assert (silent.said, silent.is_over) == (b"", True)
 
 
-def test_garbage_behind_a_request_does_not_get_into_its_answer() -> None:
-    async def half(scope: Any, receive: Any, send: Any) -> None:
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_garbage_behind_a_request_does_not_get_into_its_answer_nor_is_it_taken_for_it(has_begun: bool) -> None:
+    goes_on = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        if not has_begun:
+            await goes_on.wait()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
-        await asyncio.get_running_loop().create_future()
+        await goes_on.wait()
+        await send({"type": "http.response.body", "body": b"whole"})
 
     async def garbage(subject: Connection, wire: Wire) -> None:
         subject.data_received(b"\x00 garbage\r\n\r\n")
+        assert not wire.is_over
+        goes_on.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
 
-    wire, _ = dialogue(HEAD + b"\r\n", app=half, then=garbage)
+    wire, _ = dialogue(HEAD + b"\r\n", app=slow, then=garbage)
 
+    assert wire.said.startswith(b"HTTP/1.1 200 ")
     assert wire.said.count(b"HTTP/1.1") == 1
+    assert wire.said.endswith(b"whole")
     assert wire.is_over
 
 

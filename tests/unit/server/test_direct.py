@@ -11,8 +11,9 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from pointsman.errors import BodyTooLarge, ClientGone, PointsmanError
+from pointsman.server import connection
 from pointsman.server.connection import Connection
-from pointsman.server.direct import DirectExchange, HeadReader, read
+from pointsman.server.direct import MAX_HEAD_BYTES, DirectExchange, HeadReader, read
 
 LINES = {b"POST /x HTTP/1.1": "/x"}
 HEAD = b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -50,6 +51,7 @@ def test_a_body_may_still_be_on_its_way():
     WHOLE.replace(b"HTTP/1.1", b"HTTP/1.0"),
     WHOLE.replace(b"Host:", b"Host :"),
     WHOLE.replace(b"\r\n", b"\n"),
+    HEAD + b"X: " + b"a" * MAX_HEAD_BYTES + b"\r\nContent-Length: 2\r\n\r\n{}",
 ], ids=lambda data: str(data[60:110]))
 def test_anything_else_is_for_the_parser(data):
     assert read(data, LINES) is None
@@ -98,7 +100,7 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.said: list[bytes] = []
-        self.is_over = self.is_paused = False
+        self.is_over = self.is_paused = self.has_ended = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.said.append(bytes(data))
@@ -107,6 +109,9 @@ class Wire(asyncio.Transport):
         self.is_over = True
 
     abort = close
+
+    def write_eof(self) -> None:
+        self.has_ended = True
 
     def is_closing(self) -> bool:
         return self.is_over
@@ -285,16 +290,20 @@ def test_a_body_that_is_too_large_is_not_waited_for_and_ends_the_connection():
     assert wire.is_over
 
 
-def test_an_answer_before_the_body_is_there_is_the_connections_last():
+@pytest.mark.parametrize(("linger_s", "is_over"), [(3600.0, False), (0.0, True)], ids=["before", "after"])
+def test_an_answer_before_the_body_is_there_is_the_connections_last(monkeypatch, linger_s, is_over):
+    """Closed at once the kernel would reset the connection, and the client might never read why."""
     async def refused(exchange: DirectExchange) -> None:
-        await exchange.answer(401, b"", [])
+        await exchange.answer(401, b"", [(b"connection", b"close")])
 
+    monkeypatch.setattr(connection, "LINGER_S", linger_s)
     app = App(fine)
     app.serve = refused  # type: ignore[method-assign]
-    wire = dialogue(app, HEAD + b"Content-Length: 6\r\n\r\nab")
+    wire = dialogue(app, HEAD + b"Content-Length: 6\r\n\r\nab", b"cdef" + WHOLE)
 
-    assert b"connection: close" in wire.said[0]
-    assert wire.is_over
+    assert [said.count(b"connection: close") for said in wire.said] == [1]
+    assert wire.has_ended
+    assert wire.is_over is is_over
 
 
 def test_a_reader_that_is_slow_holds_back_who_writes():

@@ -77,6 +77,8 @@ def test_of_field_and_header_the_stricter_counts():
     asked = with_headers(request, {b"x-litellm-timeout": b"9", b"x-litellm-num-retries": b"2"}).limits
     assert (asked.deadline_s, asked.max_sent) == (5, 1)
     assert with_headers(request, {b"x-litellm-timeout": b" 1.5 "}).limits.deadline_s == 1.5
+    assert with_headers(request, {b"x-request-timeout-ms": b"800"}).limits.deadline_s == 0.8
+    assert with_headers(request, {b"x-request-timeout-ms": b"800", b"x-litellm-timeout": b"0.5"}).limits.deadline_s == 0.5
     request = parse(b'{"model":"m","messages":[],"stream_timeout":5}', Kind.CHAT)
     assert with_headers(request, {b"x-litellm-stream-timeout": b"4"}).limits.first_content_s == 4
     assert with_headers(request, {b"x-litellm-stream-timeout": b"6"}).limits.first_content_s == 5

@@ -72,5 +72,18 @@ def test_the_terminal_frame_is_a_chunk_with_an_error(is_chat):
     assert frame["object"] == ("chat.completion.chunk" if is_chat else "text_completion")
 
 
+def test_the_terminal_frame_belongs_to_the_stream_that_it_ends():
+    """Clients that sort chunks by id would take it for a second answer."""
+    error = errors.StreamStalled("nothing for 30 s")
+    error.record_id = "r1"
+    first = b'{"id":"chatcmpl-theirs","object":"chat.completion.chunk","created":7,"model":"m","choices":[{"index":0}]}'
+
+    frame = json.loads(terminal_frame(error, is_chat=True, first=first))
+    assert (frame["id"], frame["created"], frame["model"]) == ("chatcmpl-theirs", 7, "m")
+    assert frame["choices"][0]["finish_reason"] == "error"
+    for odd in (b"", b"[1]", b'{"id":5,"created":"x"}', b"{", b"\xff"):
+        assert json.loads(terminal_frame(error, is_chat=True, first=odd))["id"] == "chatcmpl-r1"
+
+
 def test_a_401_names_the_scheme():
     assert dict(headers_of(errors.Unauthorized("x")))[b"www-authenticate"] == b"Bearer"

@@ -49,6 +49,19 @@ def test_what_was_taken_is_not_told_again_and_what_was_told_not_overheard():
     assert ours["large"].take() is None
 
 
+def test_failures_of_an_endpoint_are_kept_to_be_told_also_after_a_reload():
+    here = Fleet(SETTINGS)
+    listen(here)
+    here.pools["small"].endpoints[0].vitals.windows.failed(100.0)
+    again = Fleet(SETTINGS)
+    again.adopt(here)
+    listen(again)
+
+    untold = again.pools["small"].endpoints[0].vitals.windows.untold
+    assert untold is not None
+    assert untold.take() == (1, ())
+
+
 def test_a_line_of_its_own_moves_at_its_own_pace():
     house, worker, source = Fleet(SETTINGS), Fleet(SETTINGS), Fleet(SETTINGS)
     overheard = listen(source)

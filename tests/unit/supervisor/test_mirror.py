@@ -49,6 +49,15 @@ def test_answers_and_their_times_are_shown():
     assert gateway.graph.fleet.ttft_p95("small", clock.now()) is not None
 
 
+def test_failures_and_times_between_tokens_are_shown_and_are_no_answers():
+    gateway, mirror, clock = a_house()
+    mirror.answered({"small/0": Answered(0, 0.0, 0, failed=2, gaps=(0.02, 0.02))})
+
+    window = gateway.graph.fleet.pools["small"].status(clock.now())["endpoints"][0]["window"]
+    assert (window["answers"], window["failures"], round(window["inter_token_p95_s"], 2)) == (0, 2, 0.02)
+    assert vitals(gateway).last_answered_at is None
+
+
 def test_what_becomes_of_answers_on_departing_endpoints_is_added_up():
     gateway, mirror, _ = a_house()
     mirror.departed({"drained": 3}, {})

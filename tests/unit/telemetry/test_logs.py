@@ -105,7 +105,7 @@ def test_a_reader_that_never_reads_stops_nobody_and_costs_bounded_memory(pipe: P
     sink.close(timeout_s=0.01)
     reader = threading.Thread(target=_empty, args=(pipe[0],))
     reader.start()
-    sink.close(timeout_s=5.0)
+    sink.close(timeout_s=60.0)
     pipe.end()
     reader.join()
 
@@ -117,7 +117,7 @@ def test_what_was_not_dropped_arrives_whole_when_the_reader_comes_back(pipe: Pip
     seen: list[bytes] = []
     reader = threading.Thread(target=_empty, args=(pipe[0], seen))
     reader.start()
-    sink.close(timeout_s=10.0)
+    sink.close(timeout_s=60.0)
     pipe.end()
     reader.join()
 

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from pointsman.core.decision import Decision, GateView, Scores, StageView, TierScore
 from pointsman.core.record import Attempt, Escalation, Record
 from pointsman.core.reply import Usage
+from pointsman.core.settings import KeySettings
 from pointsman.telemetry.metrics import Metrics
 from pointsman.telemetry.series import SERIES
 from pointsman.testing.factories import a_pool, a_settings
@@ -139,6 +140,16 @@ def test_unknown_capabilities_count_for_the_tier_that_was_chosen() -> None:
     assert value(metrics, "pointsman_capability_unknown_total", tier="large", capability="tools") is None
 
 
+def test_the_pace_of_streams_is_told_where_tokens_were_counted() -> None:
+    metrics = Metrics(SETTINGS)
+    metrics.write(a_record(attempts=(an_attempt(duration_s=0.48, ttft_s=0.1, usage=Usage(100, 20)),)))
+    metrics.write(a_record(stream=False))
+    metrics.write(a_record(attempts=(an_attempt(usage=None), an_attempt(usage=Usage(100, 1)), an_attempt(outcome="failed"))))
+
+    assert value(metrics, "pointsman_inter_token_seconds_count", tier="small") == 1
+    assert value(metrics, "pointsman_inter_token_seconds_sum", tier="small") == pytest.approx(0.02)
+
+
 def test_money_and_tokens_of_every_attempt() -> None:
     metrics = Metrics(SETTINGS)
     metrics.write(a_record(attempts=(an_attempt(), an_attempt(number=2, cost_nano_usd=2_500_000_000))))
@@ -231,6 +242,19 @@ def test_the_fleet_is_read_at_scrape() -> None:
     assert value(metrics, "pointsman_endpoint_state", pool="small", endpoint="small/0", state="ejected") == 1
     assert value(metrics, "pointsman_endpoint_in_flight", pool="small", endpoint="small/0") == 0
     assert value(metrics, "pointsman_build_info", version="1.2.3") == 1
+
+
+def test_who_waits_to_be_read_is_told_by_pool_and_by_tenants_of_the_configuration() -> None:
+    crowds = {"small": {"waiting": 5, "oldest_s": 1.5, "tenants": {"acme": 2, "gone": 1, "stranger": 1, "anonymous": 1}},
+              "large": {"waiting": 0, "oldest_s": None, "tenants": {}}}
+    keys = (KeySettings("k", b"", tenant="acme"), KeySettings("no-tenant", b""))
+    metrics = Metrics(msgspec.structs.replace(SETTINGS, keys=keys), anterooms=lambda: crowds)
+
+    assert value(metrics, "pointsman_anteroom_waiting", pool="small") == 5
+    assert value(metrics, "pointsman_anteroom_oldest_seconds", pool="small") == 1.5
+    assert value(metrics, "pointsman_anteroom_oldest_seconds", pool="large") == 0
+    by_tenant = {dict(labels)["tenant"]: count for (name, labels), count in read(metrics).items() if name == "pointsman_anteroom_tenant_waiting"}
+    assert by_tenant == {"acme": 2, "other": 2, "anonymous": 1}
 
 
 def test_others_counts_are_read_at_scrape() -> None:

@@ -29,6 +29,6 @@ def test_the_published_names_are_there_to_the_letter() -> None:
 
 def test_every_label_has_a_bounded_source() -> None:
     from_configuration = {"route", "tier", "routing_tier", "original_tier", "from_tier", "to_tier", "pool", "endpoint",
-                          "model_id", "stage", "error", "version", "verifier"}
+                          "model_id", "stage", "error", "version", "verifier", "tenant"}
 
     assert {label for series in SERIES for label in series.labels} <= from_configuration | set(VOCABULARY)

@@ -13,7 +13,7 @@ from pointsman.core.breaker import FAILURES
 from pointsman.core.reply import Heard
 from pointsman.core.verdict import Rates, Traits, Verdict
 from pointsman.core.verifying import Consulting
-from pointsman.errors import AnswerTimeout, ConnectFailed, Forbidden
+from pointsman.errors import AnswerTimeout, BadAnswer, ConnectFailed, Forbidden
 from pointsman.testing.factories import a_request
 from pointsman.verification.guard import Guard
 
@@ -69,7 +69,7 @@ def test_a_good_word_passes_through():
 @pytest.mark.parametrize(("does", "fault"), [
     (hangs, "slow"), (raising(AnswerTimeout("late")), "slow"), (raising(ConnectFailed("refused", sent=False)), "down"),
     (raising(Forbidden("not yours")), "not_allowed"), (raising(ZeroDivisionError()), "crashed"), (raising(RecursionError()), "crashed"),
-    (saying(1.5), "garbage"), (saying(-0.1), "garbage"), (saying(float("nan")), "garbage"),
+    (raising(BadAnswer("no JSON")), "garbage"), (saying(1.5), "garbage"), (saying(-0.1), "garbage"), (saying(float("nan")), "garbage"),
 ])
 def test_trouble_is_an_abstention_with_its_fault(does: Callable[[], Awaitable[Verdict]], fault: str):
     verdict = asyncio.run(consult(Guard(Scripted(does), Consulting(timeout_s=0.01))))

@@ -26,7 +26,7 @@ _decode = msgspec.json.Decoder().decode
 class JsonSchemaVerifier:
     """Hard: what does not parse, or breaks the schema, cannot be used, however well it reads."""
 
-    traits = Traits()
+    traits = Traits(goes_by=("response_format", "guided_json", "structured_outputs"))
 
     def __init__(self, settings: JsonSchema | None = None) -> None:
         settings = settings or JsonSchema()

@@ -26,7 +26,7 @@ FLAILING: Final = 0.3
 class ToolCallsVerifier:
     """Hard where a call cannot be carried out."""
 
-    traits = Traits()
+    traits = Traits(goes_by=("tools", "functions"))
 
     def __init__(self, settings: ToolCalls | None = None) -> None:
         settings = settings or ToolCalls()

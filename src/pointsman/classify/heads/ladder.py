@@ -84,6 +84,10 @@ class Ladder:
             raise ArtifactRefused(str(artifact.path), "its offsets do not rise from place to place")
         return ladder
 
+    def text(self, query: Query) -> str:
+        """What a sentence vector would be made of."""
+        return query.text
+
     def score(self, queries: Sequence[Query], sentence_vectors: Vectors | None = None) -> Predicted:
         """Many queries, one by one: the same bits alone, among others, offline and while serving."""
         return Predicted.of([self.row(query) for query in queries]) if queries else Predicted.nothing(len(self.models))

@@ -138,6 +138,10 @@ class Scorer:
             self.row(query, np.zeros(self._reader.landmarks["sentence"].shape[1], dtype=np.float32))
         return self
 
+    def text(self, query: Query) -> str:
+        """What a sentence vector is made of."""
+        return core(query).text if self._reads_core else query.text
+
     def score(self, queries: Sequence[Query], sentence_vectors: Vectors | None = None) -> Predicted:
         """Many queries. With sentence vectors, and when the artifact has that stack, the full answer; else the static one.
 
@@ -154,7 +158,7 @@ class Scorer:
         return Predicted.of((self.row(query, sentence_vector),))
 
     def row(self, query: Query, sentence_vector: Vectors | None = None) -> Row:
-        """One query, as the path asks: without arrays. `sentence_vector` is of the whole text."""
+        """One query, as the path asks: without arrays. `sentence_vector` is of `text(query)`."""
         if self._reads_core:
             query = core(query)
         if sentence_vector is not None and self._full is not None:

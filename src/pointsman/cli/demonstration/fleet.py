@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from pointsman.cli.demonstration.stage import Stage
+from pointsman.server.address import CannotListen, bound
 
 PORT = 4000
 _PORTS_TO_TRY = 50
@@ -42,16 +43,14 @@ routes:
 """
 
 
-def free_port(host: str, wanted: int = PORT) -> int:
-    """`wanted` or the next port after it that nobody listens on; 0 (any) when all near ones are taken."""
-    return next((port for port in range(wanted, wanted + _PORTS_TO_TRY) if _is_free(host, port)), 0)
+def near_port(host: str, wanted: int = PORT) -> socket.socket:
+    """Listens on `wanted` or the next port after it that nobody has, on any when all near ones are taken.
 
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    Why a socket and no number? Between looking and listening another demo may have come to the same answer.
+    """
+    for port in range(wanted, min(wanted + _PORTS_TO_TRY, 65536)):
         try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+            return bound(host, port)
+        except CannotListen:
+            continue
+    return bound(host, 0)

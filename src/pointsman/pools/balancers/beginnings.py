@@ -48,6 +48,11 @@ class Beginnings(msgspec.Struct, frozen=True, gc=False):
         """Of all that was read."""
         return self.parts[-1][1] if self.parts else 0
 
+    def mark(self, share: float) -> int:
+        """The number of the shortest beginning with so much of it; 0 = there is none."""
+        least = share * self.tokens
+        return next((number for number, tokens in self.parts if tokens >= least), 0)
+
 
 def read(request: ChatRequest) -> Beginnings:
     """The numbers of one request."""

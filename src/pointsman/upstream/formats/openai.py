@@ -85,7 +85,7 @@ def check_encoding(endpoint: str, headers: Mapping[bytes, bytes]) -> None:
     """We ask for `identity`; a body compressed all the same cannot be passed on as it is. BadAnswer."""
     coding = headers.get(b"content-encoding")
     if coding is not None and coding.strip().lower() not in (b"", b"identity"):
-        raise BadAnswer(f"endpoint {endpoint} compressed its answer ({coding[:20]!r}) although asked not to")
+        raise BadAnswer(f"endpoint {endpoint} compressed its answer ({coding[:20].decode('latin-1')!r}) although asked not to")
 
 
 def check_utf8(endpoint: str, data: bytes) -> None:

@@ -151,7 +151,7 @@ class Keeper:
             self._process = subprocess.Popen(  # noqa: S603  our own interpreter, our own code
                 [sys.executable, "-I", "-c", _CODE, str(its.fileno()), self._base], pass_fds=(its.fileno(),), env={}, cwd="/",
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        except BaseException:
+        except BaseException:  # whatever it is, no descriptor stays
             ours.close()
             raise
         finally:

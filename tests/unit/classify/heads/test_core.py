@@ -2,8 +2,9 @@
 
 import pytest
 
-from pointsman.classify.heads.core import APPENDED, PAGE, core
+from pointsman.classify.heads.core import PAGE, core
 from pointsman.classify.heads.query import Query
+from pointsman.classify.tail import APPENDED
 
 STORY = "Maria has three apples and buys four more on the market. How many apples does she have?"
 CHOICE = "What lies between the lungs?\nA. the heart\nB. the liver\nC. a kidney"

@@ -1,7 +1,7 @@
 import asyncio
 import socket
 
-from pointsman.cli.demonstration.fleet import configuration, free_port
+from pointsman.cli.demonstration.fleet import configuration, near_port
 from pointsman.cli.demonstration.stage import simulated_stage
 from pointsman.config.load import load_text_with_warnings
 
@@ -28,4 +28,10 @@ def test_a_taken_port_is_passed_over():
         holder.listen()
         taken = holder.getsockname()[1]
 
-        assert free_port("127.0.0.1", taken) != taken
+        with near_port("127.0.0.1", taken) as found:
+            assert found.getsockname()[1] != taken
+
+
+def test_the_port_is_held_from_then_on_and_another_demo_gets_the_next():
+    with near_port("127.0.0.1", 20_500) as one, near_port("127.0.0.1", 20_500) as other:
+        assert one.getsockname()[1] != other.getsockname()[1]

@@ -23,6 +23,12 @@ def test_each_message_ends_a_beginning_and_says_how_many_tokens_it_has():
     assert [tokens for _, tokens in begun("q" * 30, "a" * 60, system="s" * 90)] == [30, 40, 60]
 
 
+def test_the_mark_of_a_share_is_the_shortest_beginning_with_so_much():
+    read_ = read(a_request(messages=talk("q" * 30, "a" * 60, "?" * 30, system="s" * 90)))
+    assert [read_.mark(share) for share in (0.0, 0.5, 0.58, 1.0)] == [read_.parts[at][0] for at in (0, 1, 2, 3)]
+    assert Beginnings([], 0).mark(0.5) == 0
+
+
 def test_the_next_turn_begins_with_all_of_the_turn_before():
     first, third = begun("Where?", system="Help."), begun("Where?", "On its way.", "When?", system="Help.")
     assert third[:2] == first
