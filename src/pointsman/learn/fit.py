@@ -174,7 +174,7 @@ class Fit:
         self.arrays["surface.spread"] = np.maximum(counts.std(axis=0), _FLOOR).astype(np.float32)
         standard = np.clip((counts - self.arrays["surface.centre"]) / self.arrays["surface.spread"], -CLIP, CLIP).astype(np.float32)
         found, divisions = centres(points(standard, static[self.train]), np.random.default_rng(self.seed))
-        self.arrays["kinds.centres"], self.arrays["kinds.divisions"] = found, np.array(divisions, dtype=np.int32)
+        self.arrays["kinds.centres"], self.arrays["kinds.divisions"] = found.astype(np.float16), np.array(divisions, dtype=np.int32)
         self.seen = seen(chosen)
         self.arrays["ngrams.idf"] = rarity(self.seen, len(chosen))
         for kind, vectors in (("static", static), ("sentence", sentence)):

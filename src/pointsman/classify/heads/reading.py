@@ -45,7 +45,7 @@ class Reader:
         self.centre = np.asarray(arrays["surface.centre"], dtype=np.float32)
         self.inverse = (1.0 / np.asarray(arrays["surface.spread"], dtype=np.float64)).astype(np.float32)
         self.idf = np.asarray(arrays["ngrams.idf"], dtype=np.float32)
-        self.landmarks = {kind: _lined_up(arrays[f"{kind}.landmarks"])
+        self.landmarks = {kind: lined_up(arrays[f"{kind}.landmarks"], np.float32)
                            for kind in ("static", "sentence") if f"{kind}.landmarks" in arrays}
         self.masses = {kind: np.asarray(arrays[f"{kind}.masses"], dtype=np.float32) for kind in self.landmarks}
         self.centres = np.asarray(arrays["kinds.centres"], dtype=np.float32)
@@ -101,10 +101,11 @@ class Reader:
         return ((near * near * near) @ self.masses[kind]).astype(np.float64), near.max(axis=1).astype(np.float64)
 
 
-def _lined_up(array: NDArray[Any]) -> Vectors:
+def lined_up(array: NDArray[Any], kind: type[np.floating[Any]]) -> NDArray[Any]:
     """A copy that begins where a line of the processor's cache does: the compiled kernel reads it a quarter faster."""
-    room = np.empty(array.size + 16, dtype=np.float32)
-    first = -room.__array_interface__["data"][0] % 64 // room.itemsize
+    size = np.dtype(kind).itemsize
+    room = np.empty(array.size + 64 // size, dtype=kind)
+    first = -room.__array_interface__["data"][0] % 64 // size
     made = room[first: first + array.size].reshape(array.shape)
     made[...] = array
     return made

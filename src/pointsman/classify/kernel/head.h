@@ -13,7 +13,7 @@ typedef struct {
     Table *table;
     struct spelling spelling;
     Py_buffer centre, inverse, idf;    /* (surface), (surface), (BUCKETS) */
-    Py_buffer kinds, halves;           /* (kinds, dims + surface), (kinds) */
+    Py_buffer kinds, halves;           /* (kinds, dims + surface), half of each one's square (kinds) */
     Py_buffer landmarks[2], masses[2]; /* of static and of sentence vectors: (n, dims), (n); a kind without has no `obj` */
     Py_buffer weights, words;          /* (columns, features), (BUCKETS, columns) */
     Py_buffer bias, error, curves;     /* (columns), (models), (knots, models) */
@@ -148,7 +148,7 @@ static int take_landmarks(Head *self, int kind, PyObject *pair)
         return 0;
     if (!PyArg_ParseTuple(pair, "OO", &landmarks, &masses))
         return -1;
-    return borrow(landmarks, &self->landmarks[kind], 'f', 2, "landmarks") < 0 || borrow(masses, &self->masses[kind], 'f', 1, "masses") < 0
+    return borrow_rows(landmarks, &self->landmarks[kind], "landmarks") < 0 || borrow(masses, &self->masses[kind], 'f', 1, "masses") < 0
                ? -1
                : 0;
 }
@@ -179,7 +179,7 @@ static PyObject *Head_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->table = (Table *)table;
     if (take_spelling(&self->spelling, byte_kinds, byte_kinds_size, codes, codes_size) < 0
         || borrow(centre, &self->centre, 'f', 1, "centre") < 0 || borrow(inverse, &self->inverse, 'f', 1, "inverse") < 0
-        || borrow(idf, &self->idf, 'f', 1, "idf") < 0 || borrow(kinds, &self->kinds, 'f', 2, "kinds") < 0
+        || borrow(idf, &self->idf, 'f', 1, "idf") < 0 || borrow_rows(kinds, &self->kinds, "kinds") < 0
         || borrow(halves, &self->halves, 'f', 1, "halves") < 0 || borrow(weights, &self->weights, 'f', 2, "weights") < 0
         || borrow(words, &self->words, 'f', 2, "words") < 0 || borrow(bias, &self->bias, 'd', 1, "bias") < 0
         || borrow(error, &self->error, 'd', 1, "error") < 0 || borrow(curves, &self->curves, 'd', 2, "curves") < 0
@@ -244,7 +244,7 @@ static void add_kinds(const Head *head, struct work *work, float *likeness, Py_s
 
     for (Py_ssize_t i = 0; i < head->surface; i++)
         work->vector[dims + i] = bounded(work->surface[i], head->looks_clip) * head->looks;
-    sums->dots(likeness, work->vector, head->kinds.buf, head->kinds.shape[0], dims + head->surface);
+    dots_of(&head->kinds, work->vector, likeness);
     for (Py_ssize_t i = 0; i < head->divisions; i++) {
         Py_ssize_t most = start;
         for (Py_ssize_t at = start; at < head->division_ends[i]; at++)
@@ -410,11 +410,11 @@ static PyObject *Head_score(Head *self, PyObject *const *args, Py_ssize_t count)
         goto done;
     float *const near[2] = {work->near, work->near + statics};
     if (statics) {
-        sums->dots(near[0], work->vector, self->landmarks[0].buf, statics, self->table->dims);
+        dots_of(&self->landmarks[0], work->vector, near[0]);
         sums->nearness(near[0], statics, self->steepness);
     }
     if (sentences) {
-        sums->dots(near[1], sentence, self->landmarks[1].buf, sentences, self->sentence_dims);
+        dots_of(&self->landmarks[1], sentence, near[1]);
         sums->nearness(near[1], sentences, self->steepness);
     }
     memcpy(work->raw, self->bias.buf, (size_t)self->columns * sizeof *work->raw);

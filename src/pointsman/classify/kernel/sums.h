@@ -5,6 +5,9 @@ struct sums {
     float (*dot)(const float *a, const float *b, Py_ssize_t n);
     /* `out[i]` becomes the product of `a` and row i of `rows`, each n long. */
     void (*dots)(float *out, const float *a, const float *rows, Py_ssize_t count, Py_ssize_t n);
+    /* The same of rows of half precision, read as the numbers they stand for: half of the memory, and the same bits. NULL = this
+       processor does not read them. */
+    void (*dots_of_halves)(float *out, const float *a, const uint16_t *rows, Py_ssize_t count, Py_ssize_t n);
     /* Adds `scale` times a row of small numbers. */
     void (*add)(float *total, const int8_t *row, float scale, Py_ssize_t n);
     /* Cosines become exp((cosine - 1) * steepness). */
@@ -103,10 +106,19 @@ static float evidence_plain(const float *near, const float *masses, Py_ssize_t n
     return evidence_body(near, masses, n, nearest);
 }
 
-static const struct sums PLAIN = {dot_plain, dots_plain, add_plain, nearness_plain, evidence_plain, "plain"};
+static const struct sums PLAIN = {dot_plain, dots_plain, NULL, add_plain, nearness_plain, evidence_plain, "plain"};
 
 #ifdef WITH_AVX2
-#define AVX2 __attribute__((target("avx2,fma")))
+#define AVX2 __attribute__((target("avx2,fma,f16c")))
+
+/* All that `AVX2` takes for granted; what compilers know by name differs, this bit does not. */
+static int has_avx2(void)
+{
+    unsigned a, b, c, d;
+
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
 
 AVX2 static inline float folded(__m256 sum)
 {
@@ -135,36 +147,69 @@ AVX2 static float dot_avx2(const float *a, const float *b, Py_ssize_t n)
     return rest + folded(_mm256_add_ps(_mm256_add_ps(s0, s1), _mm256_add_ps(s2, s3)));
 }
 
-AVX2 static void dots_avx2(float *out, const float *a, const float *rows, Py_ssize_t count, Py_ssize_t n)
+/* Eight numbers of a row of floats or of halves, and one. */
+AVX2 static inline __m256 eight(const void *row, Py_ssize_t at, int halves)
 {
+    return halves ? _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)((const uint16_t *)row + at))) : _mm256_loadu_ps((const float *)row + at);
+}
+
+AVX2 static inline float one(const void *row, Py_ssize_t at, int halves)
+{
+    return halves ? _cvtsh_ss(((const uint16_t *)row)[at]) : ((const float *)row)[at];
+}
+
+AVX2 static inline __attribute__((always_inline)) void dots_body(float *out, const float *a, const void *rows, Py_ssize_t count, Py_ssize_t n,
+                                                                 int halves)
+{
+    const Py_ssize_t step = n * (halves ? 2 : 4);
+    const char *row = rows;
     Py_ssize_t at = 0;
 
-    for (; at + 4 <= count; at += 4) { /* four rows at once: `a` is read once for them */
-        const float *r0 = rows + at * n, *r1 = r0 + n, *r2 = r1 + n, *r3 = r2 + n;
+    for (; at + 4 <= count; at += 4, row += 4 * step) { /* four rows at once: `a` is read once for them */
+        const char *r0 = row, *r1 = r0 + step, *r2 = r1 + step, *r3 = r2 + step;
         __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
         float rest[4] = {0};
         Py_ssize_t i = 0;
 
         for (; i + 8 <= n; i += 8) {
             __m256 x = _mm256_loadu_ps(a + i);
-            s0 = _mm256_fmadd_ps(x, _mm256_loadu_ps(r0 + i), s0);
-            s1 = _mm256_fmadd_ps(x, _mm256_loadu_ps(r1 + i), s1);
-            s2 = _mm256_fmadd_ps(x, _mm256_loadu_ps(r2 + i), s2);
-            s3 = _mm256_fmadd_ps(x, _mm256_loadu_ps(r3 + i), s3);
+            s0 = _mm256_fmadd_ps(x, eight(r0, i, halves), s0);
+            s1 = _mm256_fmadd_ps(x, eight(r1, i, halves), s1);
+            s2 = _mm256_fmadd_ps(x, eight(r2, i, halves), s2);
+            s3 = _mm256_fmadd_ps(x, eight(r3, i, halves), s3);
         }
         for (; i < n; i++) {
-            rest[0] += a[i] * r0[i];
-            rest[1] += a[i] * r1[i];
-            rest[2] += a[i] * r2[i];
-            rest[3] += a[i] * r3[i];
+            rest[0] += a[i] * one(r0, i, halves);
+            rest[1] += a[i] * one(r1, i, halves);
+            rest[2] += a[i] * one(r2, i, halves);
+            rest[3] += a[i] * one(r3, i, halves);
         }
         out[at] = rest[0] + folded(s0);
         out[at + 1] = rest[1] + folded(s1);
         out[at + 2] = rest[2] + folded(s2);
         out[at + 3] = rest[3] + folded(s3);
     }
-    for (; at < count; at++)
-        out[at] = dot_avx2(a, rows + at * n, n);
+    for (; at < count; at++, row += step) {
+        float rest = 0.0f;
+        __m256 s = _mm256_setzero_ps();
+        Py_ssize_t i = 0;
+
+        for (; i + 8 <= n; i += 8)
+            s = _mm256_fmadd_ps(_mm256_loadu_ps(a + i), eight(row, i, halves), s);
+        for (; i < n; i++)
+            rest += a[i] * one(row, i, halves);
+        out[at] = rest + folded(s);
+    }
+}
+
+AVX2 static void dots_avx2(float *out, const float *a, const float *rows, Py_ssize_t count, Py_ssize_t n)
+{
+    dots_body(out, a, rows, count, n, 0);
+}
+
+AVX2 static void dots_of_halves_avx2(float *out, const float *a, const uint16_t *rows, Py_ssize_t count, Py_ssize_t n)
+{
+    dots_body(out, a, rows, count, n, 1);
 }
 
 AVX2 static void add_avx2(float *total, const int8_t *row, float scale, Py_ssize_t n) { add_body(total, row, scale, n); }
@@ -176,7 +221,7 @@ AVX2 static float evidence_avx2(const float *near, const float *masses, Py_ssize
     return evidence_body(near, masses, n, nearest);
 }
 
-static const struct sums WIDE = {dot_avx2, dots_avx2, add_avx2, nearness_avx2, evidence_avx2, "avx2"};
+static const struct sums WIDE = {dot_avx2, dots_avx2, dots_of_halves_avx2, add_avx2, nearness_avx2, evidence_avx2, "avx2"};
 #endif
 
 static const struct sums *sums = &PLAIN;
