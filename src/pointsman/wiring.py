@@ -40,6 +40,7 @@ from pointsman.server.admin_guard import admin_token
 from pointsman.server.anthropic import AnthropicEndpoints
 from pointsman.server.app import App
 from pointsman.server.auth import Hosts
+from pointsman.server.collector import Collector
 from pointsman.server.front import Front
 from pointsman.server.listener import Listener
 from pointsman.server.listing import ListingEndpoints
@@ -143,6 +144,8 @@ class Service:
         self._follower = CacheFollower(follow, self._tokens, clock=self._clock)
         self._following: asyncio.Task[None] | None = None
         self._metering: asyncio.Task[None] | None = None
+        self._collector = Collector(lambda: self.gateway.in_flight)
+        self._collecting: asyncio.Task[None] | None = None
         self._listeners: list[Listener] = []
         self._watching: asyncio.Task[None] | None = None
         self.failed = asyncio.Event()
@@ -178,6 +181,9 @@ class Service:
         self._begin_sentences()
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be visited again
+        if self.serves:
+            self._collector.begin()
+            self._collecting = asyncio.get_running_loop().create_task(self._collector.run())
 
     def _begin_sentences(self) -> None:
         """An embedder elsewhere is looked at before a request wants it."""
@@ -256,13 +262,14 @@ class Service:
         """
         if linger:
             self.drain()
-        running = [task for task in (self._watching, self._metering, self._following) if task is not None]
-        self._watching = self._metering = self._following = None
+        running = [task for task in (self._watching, self._metering, self._following, self._collecting) if task is not None]
+        self._watching = self._metering = self._following = self._collecting = None
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         await asyncio.gather(*(listener.stop(at_once=at_once, linger=linger) for listener in self._listeners))
         self._listeners.clear()
+        self._collector.end()
         await asyncio.gather(self._upstream.aclose(), self._reader.aclose(), self._tokens.aclose(), self._verifying.keeper.aclose())
         await asyncio.to_thread(self._journal.stop)
         if (sentences := self.gateway.graph.learned.sentences) is not None:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import json
-import os
-import re
 import signal
 import socket
 import stat
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,78 +19,15 @@ import pytest
 from pointsman.core.settings import RecordsSettings
 from pointsman.records.journal import Journal
 from pointsman.testing import days
-from pointsman.testing import openai_shapes as shapes
 from pointsman.testing.model_server import ModelServer, ServerThread
-from pointsman.testing.wire import chunk
+from pointsman.testing.served import Served
 
 ASK = [{"role": "user", "content": "hi"}]
 PARIS = "Paris is the capital of France."
-SERVING = re.compile(r"serving on http://127\.0\.0\.1:(\d+)/v1, admin on port (\d+)")
 
 
-class Held(days.Day):
-    """Streams its first words, and the rest after `go`."""
-
-    def __init__(self) -> None:
-        self.go = asyncio.Event()
-
-    async def serve(self, exchange: days.Exchange) -> None:
-        events = [chunk(shapes.sse(e)) for e in (*days.Answer().events(exchange), b"[DONE]")]
-        exchange.open_stream()
-        exchange.send(b"".join(events[:3]))
-        await self.go.wait()
-        exchange.send(b"".join(events[3:]) + chunk(b""))
-
-
-class Router:
-    """A `pointsman serve` under test. What it says on standard error is kept line by line."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.lines: list[str] = []
-        self._heard = threading.Condition()
-        with (folder / "requests.log").open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "pointsman", "serve", "-c", "router.yaml", *arguments], cwd=folder, text=True,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.PIPE,
-                env=os.environ | {"COLUMNS": "500", "NO_COLOR": "1"})
-        self._listening = threading.Thread(target=self._listen)
-        self._listening.start()
-        self.port = self.admin_port = 0
-
-    def __enter__(self) -> Router:
-        found = SERVING.search(self.wait_for("serving on "))
-        if found is None:
-            raise AssertionError(self.lines)
-        self.port, self.admin_port = int(found[1]), int(found[2])
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.end()
-
-    def _listen(self) -> None:
-        for line in self.process.stderr or ():
-            with self._heard:
-                self.lines.append(line.rstrip())
-                self._heard.notify_all()
-
-    def wait_for(self, words: str, timeout_s: float = 120.0) -> str:
-        """The first line that has these words."""
-        with self._heard:
-            if not self._heard.wait_for(lambda: any(words in line for line in self.lines), timeout_s):
-                raise AssertionError(f"no {words!r} in {self.lines}")
-            return next(line for line in self.lines if words in line)
-
-    def end(self) -> int:
-        """Waits for the end; returns the exit code."""
-        code = self.process.wait(120)
-        self._listening.join()
-        if self.process.stderr is not None:
-            self.process.stderr.close()
-        return code
-
-    def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
+class Router(Served):
+    """With the client that a user has, and an operator's."""
 
     def sdk(self) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"http://127.0.0.1:{self.port}/v1", api_key="x", max_retries=0)
@@ -161,7 +93,7 @@ def routed(folder, engine):
         yield router
 
 
-async def release(held: Held) -> None:
+async def release(held: days.Paused) -> None:
     held.go.set()
 
 
@@ -220,7 +152,7 @@ def test_a_port_that_is_taken_is_one_sentence(folder, engine):
 
 
 def test_a_reload_is_used_at_once_and_running_streams_end_on_the_old_graph(routed, folder, engine):
-    held = Held()
+    held = days.Paused()
     engine.server.days = [held, days.Answer()]
     with routed.sdk() as sdk, ServerThread(ModelServer(days.Answer("The new one."))) as other:
         stream = iter(sdk.chat.completions.create(model="auto", messages=ASK, stream=True))
@@ -251,7 +183,7 @@ def test_a_bad_reload_keeps_the_old_one_and_says_why(routed, folder):
 
 
 def test_a_signal_drains_and_what_runs_ends_well(routed, engine):
-    held = Held()
+    held = days.Paused()
     engine.server.days = [held]
     with routed.sdk() as sdk:
         stream = iter(sdk.chat.completions.create(model="auto", messages=ASK, stream=True))
@@ -276,7 +208,7 @@ def test_a_signal_drains_and_what_runs_ends_well(routed, engine):
 
 
 def test_a_second_signal_cuts_and_the_cut_is_on_record(routed, engine, folder):
-    engine.server.days = [Held()]
+    engine.server.days = [days.Paused()]
     with routed.sdk() as sdk:
         stream = sdk.chat.completions.create(model="auto", messages=ASK, stream=True)
         events = iter(stream)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
+
+from pointsman.testing.served import Served
 
 CONFIG = """
 server: {{port: 0}}
@@ -18,43 +18,14 @@ tiers:
 """
 
 
-class Serving:
-    """A `pointsman serve` and the lines that it says."""
+class Router(Served):
+    """With the command that says what a changed file would do to it."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        self.lines: list[str] = []
-        self._folder, self._heard = folder, threading.Condition()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "pointsman", "serve", "-c", "router.yaml", "--no-log-requests", *options], cwd=folder, text=True,
-            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | {"COLUMNS": "500", "NO_COLOR": "1"})
-        self._listening = threading.Thread(target=self._listen)
-        self._listening.start()
-
-    def __enter__(self) -> Serving:
-        self.admin = f"http://127.0.0.1:{self.wait_for('serving on ').rsplit(' ', 1)[1]}"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(120)
-        self._listening.join()
-        if self._process.stderr is not None:
-            self._process.stderr.close()
-
-    def _listen(self) -> None:
-        for line in self._process.stderr or ():
-            with self._heard:
-                self.lines.append(line.rstrip())
-                self._heard.notify_all()
-
-    def wait_for(self, words: str, times: int = 1) -> str:
-        with self._heard:
-            if not self._heard.wait_for(lambda: sum(words in line for line in self.lines) >= times, 120):
-                raise AssertionError(f"no {words!r} in {self.lines}")
-            return next(line for line in self.lines if words in line)
+        super().__init__(folder, "--no-log-requests", *options)
 
     def diff(self) -> tuple[int, str]:
-        done = subprocess.run([sys.executable, "-m", "pointsman", "config", "diff", "router.yaml", "--against", self.admin], cwd=self._folder,
+        done = subprocess.run([sys.executable, "-m", "pointsman", "config", "diff", "router.yaml", "--against", f"http://127.0.0.1:{self.admin_port}"], cwd=self.folder,
                               capture_output=True, text=True, check=False, timeout=120)
         return done.returncode, done.stdout
 
@@ -68,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_changed_file_is_read_and_a_bad_one_told_once(folder: Path) -> None:
-    with Serving(folder) as router:
+    with Router(folder) as router:
         assert router.diff() == (0, "")
 
         (folder / "new").write_text(CONFIG.format(slots=8))
@@ -92,7 +63,7 @@ def test_a_changed_file_is_read_and_a_bad_one_told_once(folder: Path) -> None:
 
 
 def test_without_watching_the_file_may_differ_and_diff_says_how(folder: Path) -> None:
-    with Serving(folder, "--no-watch", "--port", "0") as router:
+    with Router(folder, "--no-watch", "--port", "0") as router:
         (folder / "router.yaml").write_text(CONFIG.format(slots=8).replace("port: 0}}", "port: 0}}") + "records: {path: other/r.db}\n")
         (folder / "key").write_text("second-key\n")
 

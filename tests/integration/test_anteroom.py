@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from pointsman.cli.top import screen
+from pointsman.cli.fleet_picture import screen
 from pointsman.core.settings import KeySettings, RouteSettings
 from pointsman.pools import anteroom
 from pointsman.testing import days

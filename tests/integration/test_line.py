@@ -17,11 +17,9 @@ import pytest
 from pointsman.core.fleet import LoadReport
 from pointsman.core.settings import KeySettings, QueueSettings, RouteSettings, SlaSettings, TierSettings
 from pointsman.testing import days
-from pointsman.testing import openai_shapes as shapes
 from pointsman.testing.factories import a_pool, a_settings, an_endpoint
 from pointsman.testing.model_server import ModelServer
 from pointsman.testing.router import RunningRouter
-from pointsman.testing.wire import chunk
 
 
 class Held(days.Day):
@@ -33,20 +31,6 @@ class Held(days.Day):
     async def serve(self, exchange: days.Exchange) -> None:
         await self.go.wait()
         await self._answer.serve(exchange)
-
-
-class Trickle(days.Day):
-    """A stream that stays open after its first words until it is let go."""
-
-    def __init__(self) -> None:
-        self.go = asyncio.Event()
-
-    async def serve(self, exchange: days.Exchange) -> None:
-        events = [chunk(shapes.sse(e)) for e in (*days.Answer("small").events(exchange), b"[DONE]")]
-        exchange.open_stream()
-        exchange.send(b"".join(events[:2]))
-        await self.go.wait()
-        exchange.send(b"".join(events[2:]) + chunk(b""))
 
 
 def settings(small: str, large: str | None = None, *, slots: int | None = 1, keys: tuple[KeySettings, ...] = (),
@@ -476,7 +460,7 @@ def test_a_model_named_itself_waits_where_its_tier_does_and_one_that_is_on_no_ti
 
 def test_streams_hold_their_slot_until_their_last_byte(client):
     async def story():
-        stream = Trickle()
+        stream = days.Paused("small", said=1)
         async with ModelServer(stream, days.Answer("next")) as small:
             async with RunningRouter(settings(small.url, sla=SlaSettings(None, 5.0))) as router, client() as c:
                 running = asyncio.create_task(ask(c, router, "running", stream=True))

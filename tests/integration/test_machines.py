@@ -27,7 +27,7 @@ def settings_of(*urls: str, **scale: object):
 
 def rounds_of(router: RunningRouter, service: JsonService, attendant: Attendant, now: list[float]) -> Rounds:
     hook = HttpHook(service.url, 5.0)
-    return Rounds("small", AdminListener(router.admin, "admin-token"), attendant, hook, hook, drain_s=60.0, dry_run=False,
+    return Rounds("small", AdminListener(router.admin, lambda: "admin-token"), attendant, hook, hook, drain_s=60.0, dry_run=False,
                   clock=lambda: now[0])
 
 
@@ -80,8 +80,8 @@ def test_a_service_that_refuses_and_a_router_that_does_are_told_in_their_own_wor
             with pytest.raises(HookFailed, match="said 409: no quota"):
                 await asyncio.to_thread(HttpHook(service.url, 5.0).run, Order("start", "small", "small/0", "", ""))
             with pytest.raises(NotTold, match="said 401"):
-                await asyncio.to_thread(AdminListener(router.admin, "another").ask, "/state")
+                await asyncio.to_thread(AdminListener(router.admin, lambda: "another").ask, "/state")
             with pytest.raises(NotTold, match="said 404"):
-                await asyncio.to_thread(AdminListener(router.admin, "admin-token").ask, "/scale/large")
+                await asyncio.to_thread(AdminListener(router.admin, lambda: "admin-token").ask, "/scale/large")
 
     asyncio.run(story())

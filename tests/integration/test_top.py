@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from pointsman.cli.fleet_picture import screen
 from pointsman.cli.main import app
-from pointsman.cli.top import screen
 from pointsman.testing import days
 from pointsman.testing.factories import a_pool, a_settings
 from pointsman.testing.model_server import ModelServer
@@ -87,6 +87,53 @@ def test_one_look_and_json_for_scripts(running, monkeypatch, tmp_path):
     assert json.loads(state.output)["tiers"]["small"]["is_fit"] is True
 
 
+def test_the_keys_of_providers_need_not_be_at_hand(running, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ADMIN", "admin-token")
+    monkeypatch.delenv("ELSEWHERE", raising=False)
+    (tmp_path / "pointsman.yaml").write_text(
+        "admin: {token: '${ADMIN}'}\n"
+        "tiers: {small: {model: m, endpoints: [{url: 'https://api.example.com/v1', provider: example, api_key: '${ELSEWHERE}', "
+        "usd_per_million: {input: 1, output: 1}}]}}\n")
+
+    result = CliRunner().invoke(app, ["top", "--admin", running.admin, "--once"])
+
+    assert result.exit_code == 0, result.output
+    assert "small/1" in result.output
+
+
+def test_an_admin_token_that_is_not_at_hand_is_said(running, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ELSEWHERE", raising=False)
+    (tmp_path / "pointsman.yaml").write_text(
+        "admin: {token: '${ELSEWHERE}'}\ntiers: {small: {model: m, endpoints: [{url: 'http://127.0.0.1:9/v1', gpu: {type: A100, usd_per_hour: 1}}]}}\n")
+
+    result = CliRunner().invoke(app, ["top", "--admin", running.admin, "--once"])
+
+    assert result.exit_code == 1
+    assert "admin.token refers to ELSEWHERE" in result.output
+
+
+def test_a_router_that_has_made_another_token_is_asked_with_that(running, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    token = tmp_path / "token"
+    token.write_text("of-the-last-one")
+
+    def started_again(_: float) -> None:
+        if token.read_text() == "admin-token":
+            raise KeyboardInterrupt
+        token.write_text("admin-token")
+
+    monkeypatch.setattr("pointsman.cli.top.time.sleep", started_again)
+    monkeypatch.setattr("pointsman.cli.top.ask", lambda url, path, secret: (
+        running.service.state() if secret in ("of-the-last-one", "admin-token") else pytest.fail("no token")))
+
+    result = CliRunner().invoke(app, ["top", "--admin", running.admin, "--token", f"file:{token}"])
+
+    assert result.exit_code == 0, result.output
+    assert result.output.count("Pointsman") == 2
+
+
 def test_a_router_that_is_not_there_is_said_in_a_sentence(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ADMIN", "x")
@@ -94,6 +141,7 @@ def test_a_router_that_is_not_there_is_said_in_a_sentence(monkeypatch, tmp_path)
 
     assert result.exit_code == 1
     assert "no router answers at http://127.0.0.1:9" in result.output
+    assert "--admin" in result.output
 
 
 def test_what_is_unfit_says_by_which_signal(running):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import http.client
 import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -27,14 +24,12 @@ from pointsman.core.settings import RecordsSettings
 from pointsman.pools.fleet import Fleet
 from pointsman.records.journal import Journal
 from pointsman.testing import days
-from pointsman.testing import openai_shapes as shapes
 from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
 from pointsman.testing.model_server import ModelServer, ServerThread
-from pointsman.testing.wire import chunk
+from pointsman.testing.served import Served, offspring
 
 ASK: Any = [{"role": "user", "content": "hi"}]
 PARIS = "Paris is the capital of France."
-SERVING = re.compile(r"serving on http://127\.0\.0\.1:(\d+)/v1, admin on port (\d+)")
 CONFIG = """
 server: {{port: 0, workers: 2}}
 admin: {{port: 0, token: "file:token"}}
@@ -53,69 +48,11 @@ def config(*urls: str, model: str = "small-model") -> str:
     return CONFIG.format(model=model, endpoints=", ".join(ENDPOINT.format(url=url) for url in urls))
 
 
-class Held(days.Day):
-    """Streams its first words, and the rest after `go`."""
-
-    def __init__(self) -> None:
-        self.go = asyncio.Event()
-
-    async def serve(self, exchange: days.Exchange) -> None:
-        events = [chunk(shapes.sse(e)) for e in (*days.Answer().events(exchange), b"[DONE]")]
-        exchange.open_stream()
-        exchange.send(b"".join(events[:3]))
-        await self.go.wait()
-        exchange.send(b"".join(events[3:]) + chunk(b""))
-
-
-class Router:
-    """A `pointsman serve` with its workers, and the lines that they say."""
+class Router(Served):
+    """With its workers."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.lines = folder, list[str]()
-        self._heard = threading.Condition()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "pointsman", "serve", "-c", "router.yaml", "--no-watch", "--no-log-requests"], cwd=folder,
-            text=True, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | {"COLUMNS": "500", "NO_COLOR": "1"})
-        self._listening = threading.Thread(target=self._listen)
-        self._listening.start()
-        self.port = self.admin_port = 0
-
-    def __enter__(self) -> Router:
-        try:
-            found = SERVING.search(self.wait_for("serving on "))
-        except BaseException:
-            self.__exit__()
-            raise
-        assert found is not None
-        self.port, self.admin_port = int(found[1]), int(found[2])
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Whatever a test has left of it."""
-        left = [self.process.pid, *offspring(self.process.pid)]
-        for process in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        self.end()
-
-    def _listen(self) -> None:
-        for line in self.process.stderr or ():
-            with self._heard:
-                self.lines.append(line.rstrip())
-                self._heard.notify_all()
-
-    def wait_for(self, words: str, timeout_s: float = 120.0) -> str:
-        with self._heard:
-            if not self._heard.wait_for(lambda: any(words in line for line in self.lines), timeout_s):
-                raise AssertionError(f"no {words!r} in {self.lines}")
-            return next(line for line in self.lines if words in line)
-
-    def end(self) -> int:
-        code = self.process.wait(120)
-        self._listening.join()
-        if self.process.stderr is not None:
-            self.process.stderr.close()
-        return code
+        super().__init__(folder, "--no-watch", "--no-log-requests")
 
     def sdk(self, retries: int = 2) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"http://127.0.0.1:{self.port}/v1", api_key="x", max_retries=retries)
@@ -158,16 +95,6 @@ def call(port: int, method: str, path: str, headers: dict[str, str] | None = Non
         connection.close()
 
 
-def offspring(process: int) -> list[int]:
-    """Children, and theirs."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            if int(file.read_text().rpartition(")")[2].split()[1]) == process:
-                found.append(int(file.parent.name))
-    return found + [deeper for child in found for deeper in offspring(child)]
-
-
 def is_alive(process: int) -> bool:
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -184,7 +111,7 @@ def stored(folder: Path) -> list[Any]:
         journal.stop()
 
 
-async def release(held: Held) -> None:
+async def release(held: days.Paused) -> None:
     held.go.set()
 
 
@@ -299,7 +226,7 @@ def test_a_reload_reaches_everyone_and_a_bad_one_nobody(
 
 def test_a_signal_drains_all_and_nothing_is_left_behind(
         routed: Router, folder: Path, engine: ServerThread[ModelServer]) -> None:
-    held = [Held(), Held()]
+    held = [days.Paused(), days.Paused()]
     engine.server.days = [*held]
     family = offspring(routed.process.pid)
     assert len(family) == 3  # two workers, and the process that they are forked from
@@ -325,7 +252,7 @@ def test_a_signal_drains_all_and_nothing_is_left_behind(
 
 
 def test_a_second_signal_cuts_in_every_worker(routed: Router, engine: ServerThread[ModelServer], folder: Path) -> None:
-    engine.server.days = [Held(), Held()]
+    engine.server.days = [days.Paused(), days.Paused()]
     with routed.sdk(0) as one, routed.sdk(0) as two:
         streams = [sdk.chat.completions.create(model="auto", messages=ASK, stream=True) for sdk in (one, two)]
         for stream in streams:
@@ -344,7 +271,7 @@ def test_a_second_signal_cuts_in_every_worker(routed: Router, engine: ServerThre
 
 def test_when_the_supervisor_is_killed_workers_end_what_they_have_and_leave(
         routed: Router, engine: ServerThread[ModelServer]) -> None:
-    engine.server.days = [held := Held(), days.Answer()]
+    engine.server.days = [held := days.Paused(), days.Answer()]
     family = offspring(routed.process.pid)
     with routed.sdk(0) as sdk:
         stream = iter(sdk.chat.completions.create(model="auto", messages=ASK, stream=True))
@@ -363,7 +290,7 @@ def test_when_the_supervisor_is_killed_workers_end_what_they_have_and_leave(
 
 def test_a_worker_that_is_asked_to_go_alone_is_replaced_and_no_request_notices(
         routed: Router, engine: ServerThread[ModelServer]) -> None:
-    engine.server.days = [held := Held(), days.Answer()]
+    engine.server.days = [held := days.Paused(), days.Answer()]
     with routed.sdk(0) as sdk:
         stream = iter(sdk.chat.completions.create(model="auto", messages=ASK, stream=True))
         said = [next(stream)]
@@ -404,7 +331,7 @@ def test_an_endpoint_that_one_worker_ejects_is_ejected_for_all(
 def test_an_endpoint_limit_holds_over_all_workers(folder: Path, engine: ServerThread[ModelServer]) -> None:
     text = config(engine.server.url).replace("slots: 50", "max_in_flight: 4").replace("    health:", "    queue: {size: 0}\n    health:")
     (folder / "router.yaml").write_text(text)
-    engine.server.days = [Held() for _ in range(16)]
+    engine.server.days = [days.Paused() for _ in range(16)]
     with Router(folder) as router, contextlib.ExitStack() as sdks, ThreadPoolExecutor(16) as pool:
         clients = [sdks.enter_context(router.sdk(0)) for _ in range(16)]
 

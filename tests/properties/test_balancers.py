@@ -210,7 +210,7 @@ def share_of_the_first(load: float, lie, *, count: int, seed: int, balancer: str
     """Requests that the first endpoint got of all, when it says `lie(honest report)`; in virtual time."""
     rng, now = Random(seed), 1000.0
     fleet = Fleet(a_settings(a_pool("small", *(f"http://h{i}/v1" for i in range(count)), balancer=balancer)))
-    engines = {id_: Engine() for id_ in fleet.endpoints_of("small")}
+    engines = {id_: Engine() for id_ in fleet.endpoints_of_pool("small")}
     per_s, arrives, got = load * count * 400.0 / 155.0, now, 0
     asked = dict.fromkeys(engines, 0.0)
     total = 0

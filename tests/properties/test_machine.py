@@ -25,7 +25,7 @@ from pointsman.cascade.events import (
     Verified,
     Wake,
 )
-from pointsman.cascade.ladder import Plan, Rung
+from pointsman.cascade.ladder import Plan
 from pointsman.cascade.machine import Machine
 from pointsman.errors import NoEndpoint
 from pointsman.testing.script import ANSWER, HANG, OUT, OpenBudget, Script, a_plan, a_rung
@@ -48,8 +48,7 @@ FAILURES = (
 )
 
 rungs = st.lists(
-    st.builds(
-        lambda n, reason, accept_at: (n, reason, accept_at),
+    st.tuples(
         st.integers(1, 3),
         st.sampled_from(["failed", "fallback", "last_resort"]),
         st.sampled_from([None, None, 0.5]),
@@ -57,13 +56,13 @@ rungs = st.lists(
     min_size=1,
     max_size=4,
 ).map(
-    lambda parts: tuple(
-        a_rung(f"t{i}", reason if i else "chosen", endpoints=n, accept_at=accept_at)
-        for i, (n, reason, accept_at) in enumerate(parts)
+    lambda parts: (
+        tuple(a_rung(f"t{i}", reason if i else "chosen", endpoints=n) for i, (n, reason, _) in enumerate(parts)),
+        {f"t{i}": accept_at for i, (_, _, accept_at) in enumerate(parts) if accept_at is not None},
     )
 )
 plans = st.builds(
-    lambda rungs, stream, deadline: a_plan(*rungs, stream=stream, deadline=deadline),
+    lambda made, stream, deadline: a_plan(*made[0], accept_at=made[1], stream=stream, deadline=deadline),
     rungs,
     st.booleans(),
     st.sampled_from([0.0005, 1.0, DEADLINE]),
@@ -162,7 +161,7 @@ def worlds():
 
 @given(plans, worlds(), st.integers(0, 99))
 def test_an_answering_endpoint_is_found_unless_three_attempts_failed_after_sending(plan, world, seed):
-    plan = a_plan(*(Rung(r.tier, r.endpoints, r.reason) for r in plan.rungs), stream=plan.stream, deadline=1000.0)
+    plan = a_plan(*plan.rungs, stream=plan.stream, deadline=1000.0)
     script = {e: [w if isinstance(w, str) else FAILURES[w]()] for e, w in world.items()}
     play = Script(script).play(plan, OpenBudget(), Random(seed))
 

@@ -128,4 +128,4 @@ def test_the_last_way_to_answer_is_never_closed(count, seed):
         lease.close("failed", 1000.0, rng.choice([e for e in ERRORS if e is None or e.retry_after_s is None]))
     assert fleet.lease("small", a_request(), (), 1000.0, rng, desperate=True)
     with pytest.raises(NoEndpoint):
-        fleet.lease("small", a_request(), fleet.endpoints_of("small"), 1000.0, rng, desperate=True)
+        fleet.lease("small", a_request(), fleet.endpoints_of_pool("small"), 1000.0, rng, desperate=True)

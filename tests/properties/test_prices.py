@@ -6,7 +6,7 @@ equals only. Both must choose alike, to the last bit of a price.
 
 from __future__ import annotations
 
-from math import exp
+from math import exp, inf
 from random import Random
 
 from hypothesis import given, settings
@@ -17,7 +17,7 @@ from pointsman.core.fleet import EndpointSpec, EndpointState, EndpointView, Load
 from pointsman.core.request import Message, Needs
 from pointsman.core.settings import HealthSettings
 from pointsman.pools.balancers.beginnings import read
-from pointsman.pools.balancers.load import is_full, overbooking, prompt_tokens_of
+from pointsman.pools.balancers.load import READS_S, is_full, overbooking, prompt_tokens_of
 from pointsman.pools.balancers.prefix import (
     CROWDED,
     HOME,
@@ -29,6 +29,7 @@ from pointsman.pools.balancers.prefix import (
     OTHERS,
     RECENT,
     RUNNING,
+    STRANGER,
     Prefix,
 )  # fmt: skip
 from pointsman.pools.balancers.rendezvous import ranked
@@ -52,10 +53,11 @@ class Plain:
     def known(self, view, begun) -> int:
         return max((tokens for number, tokens in begun.parts if number in self.sent.get(view.id, ())), default=0)
 
-    def price(self, view, is_first: bool, begun, prompt: int, mean_s: float, least: float) -> tuple[bool, float]:
+    def price(self, view, is_first: bool, begun, prompt: int, mean_s: float, least: float, bar: float) -> tuple[bool, float]:
         mean, taken, is_over = max(self.mean, LEAST_MEAN), self.known(view, begun), False
         if is_first:
             taken += int(HOME * self.strange * (begun.tokens - taken))
+        is_stranger = view.wait_s > bar and taken < prompt * STRANGER
         if is_full(view):
             left = int(min(taken, MOST_CREDITED) - overbooking(view) * MOST_CREDITED)
             is_over, taken = left <= 0, max(left, 0)
@@ -65,7 +67,7 @@ class Plain:
         idle = wait + own * (1.0 + others)
         running = max(view.in_flight_tokens - view.awaited_tokens, 0) * token
         late = LATE * (1.0 - exp(-(wait + own) / LATE)) + others * own * exp(-wait / LATE)
-        return is_over, (1.0 - crowd) * idle + RUNNING * running + crowd * late
+        return is_over or is_stranger, (1.0 - crowd) * idle + RUNNING * running + crowd * late
 
     def pick(self, request, views) -> str:
         begun, prompt = read(request), prompt_tokens_of(request)
@@ -75,7 +77,10 @@ class Plain:
         ranking = ranked(views, begun.conversation)
         mean_s = max(self.mean, LEAST_MEAN) * ranking[0].token_s * ranking[0].weight
         least = min(view.wait_s / mean_s for view in views)
-        chosen = min(ranking, key=lambda view: self.price(view, view is ranking[0], begun, prompt, mean_s, least))
+        soonest = min(views, key=lambda view: view.wait_s)
+        has_room = soonest.awaited_tokens * (ranking[0].token_s * ranking[0].weight) < READS_S
+        bar = soonest.wait_s + READS_S if has_room else inf
+        chosen = min(ranking, key=lambda view: self.price(view, view is ranking[0], begun, prompt, mean_s, least, bar))
         self.unread = max(prompt - self.known(chosen, begun), 0)
         self.mean += MEAN_WEIGHT * (self.unread - self.mean)
         self.sent.setdefault(chosen.id, []).extend(number for number, _ in begun.parts)

@@ -19,7 +19,7 @@ from pointsman.cascade.verifiers.tool_calls import ToolCallsVerifier
 from pointsman.cascade.verifiers.well_formed import WellFormedVerifier
 from pointsman.core.answer import Answer, answer_of, answer_of_events
 from pointsman.core.reply import Reply
-from pointsman.core.verdict import Rates, Verdict, probability, updated
+from pointsman.core.verdict import Rates, Verdict, probability
 from pointsman.core.verifying import Judged, Logprobs
 from pointsman.testing.factories import a_request
 from pointsman.verification.command_check import Ran, code_in, verdict_of
@@ -59,7 +59,6 @@ def test_any_request_and_any_answer_give_a_score_or_an_abstention(asked: bytes, 
         assert all(map(is_sound, verdicts))
         found = combined([(str(at), Rates(0.1, 0.1), verdict, 0.0) for at, verdict in enumerate(verdicts)])
         assert found.score is None or 0.0 <= found.score <= 1.0
-        assert 0.0 <= updated(0.5, found) <= 1.0
         assert 0.0 <= probability(found.evidence) <= 1.0
         assert is_sound(agreement(answer, answers))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pointsman.cascade.answers import Answers
 from pointsman.cascade.benefit import Judgement
-from pointsman.cascade.deferral import Deferral, Hold, by_threshold
+from pointsman.cascade.deferral import Deferral, Hold
 from pointsman.cascade.ladder import FAILED, Plan
 from pointsman.cascade.trail import Trail
 from pointsman.cascade.tried import Tried
@@ -94,13 +94,4 @@ class Appraisal:
 
 def appraisal_of(plan: Plan, trail: Trail, tried: Tried) -> Appraisal | None:
     """None = an answer that is there is good enough."""
-    deferral = plan.deferral
-    if deferral is None:
-        accept_at: dict[str, float] = {}
-        for rung in plan.rungs:
-            if rung.accept_at is not None:
-                accept_at[rung.tier] = rung.accept_at
-        if not accept_at:
-            return None
-        deferral = by_threshold(accept_at)
-    return Appraisal(deferral, plan, trail, tried)
+    return None if plan.deferral is None else Appraisal(plan.deferral, plan, trail, tried)

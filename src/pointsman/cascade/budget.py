@@ -79,8 +79,7 @@ class Fare:
 class RetryBudget:
     """Retry budgets of all pools, by pool name."""
 
-    def __init__(self, *, share: float = SHARE, floor: int = FLOOR) -> None:
-        self._share, self._floor = share, floor
+    def __init__(self) -> None:
         self._pools: dict[str, _Purse] = {}
         self._answered: dict[EndpointId, float] = {}
         self._failed: dict[EndpointId, float] = {}
@@ -140,7 +139,7 @@ class RetryBudget:
         purse = self._purse(pool)
         retries = purse.retries.sum(now)
         asked = purse.attempts.sum(now) - retries
-        return purse.in_flight + retries < max(self._floor, self._share * asked)
+        return purse.in_flight + retries < max(FLOOR, SHARE * asked)
 
     def _open(self, pool: str) -> str:
         self._purse(pool).in_flight += 1

@@ -101,8 +101,3 @@ class Deferral(msgspec.Struct, frozen=True):
     def _is_in_time(self, tier: str, left_s: float) -> bool:
         prospect = self.prospects.get(tier)
         return prospect is None or prospect.delay_s is None or prospect.delay_s < left_s
-
-
-def by_threshold(accept_at: Mapping[str, float]) -> Deferral:
-    """Plain thresholds and nothing else: each rung in `accept_at` is judged whole."""
-    return Deferral({tier: Hold(WHOLE) for tier in accept_at}, accept_at=accept_at)

@@ -27,8 +27,6 @@ class Rung(msgspec.Struct, frozen=True, gc=False):
     endpoints: tuple[EndpointId, ...]
     reason: str = FAILED
     """Why we would come here: `chosen`, `failed` (a climb), `fallback` or `last_resort`."""
-    accept_at: float | None = None
-    """Verifier score that accepts an answer of this rung; None = any success is accepted."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -48,7 +46,7 @@ class Plan(msgspec.Struct, frozen=True):
     hedge: HedgePlan | None = None
     """None: the first attempt is not hedged."""
     deferral: Deferral | None = None
-    """When a request climbs because of what its answer is worth. None: never, or by the rungs' `accept_at`."""
+    """When a request climbs because of what its answer is worth. None: never."""
 
 
 def plan_rungs(
@@ -57,8 +55,6 @@ def plan_rungs(
     fallbacks: tuple[str, ...],
     endpoints: Mapping[str, tuple[EndpointId, ...]],
     fits: Container[str],
-    *,
-    accept_at: Mapping[str, float] | None = None,
 ) -> tuple[Rung, ...]:
     """The chosen tier, the rungs above it, the configured fallbacks, then the rungs below it, nearest first.
 
@@ -66,12 +62,11 @@ def plan_rungs(
     Tiers outside `fits` (the capability gate) or without endpoints are left out. A pinned pool or model has no
     alternatives: pass an empty ladder and no fallbacks.
     """
-    accept = accept_at or {}
     rungs: dict[str, Rung] = {}
     for tier, reason in _order(ladder, chosen, fallbacks):
         ids = endpoints.get(tier)
         if ids and tier not in rungs and tier in fits:
-            rungs[tier] = Rung(tier, ids, reason, accept.get(tier))
+            rungs[tier] = Rung(tier, ids, reason)
     return tuple(rungs.values())
 
 

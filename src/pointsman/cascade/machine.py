@@ -18,7 +18,7 @@ With `plan.hedge` the first attempt may get a second one beside it, on the same 
 `Tick` brings another `Call` while the first still runs. The first of the two that brings an answer leads from there, and
 the other gets a `Cancel`; one that fails is forgotten as long as the other runs.
 
-With `plan.deferral` (or a rung's `accept_at`) nothing of a judged rung is committed before its verifier has spoken. A
+With `plan.deferral` nothing of a judged rung is committed before its verifier has spoken. A
 plain answer is judged when it is there, a streamed one when its first `Call.hold` tokens are (`Held`) or it ended before. An answer
 that is not worth giving is left for a higher rung: a stream that is still going on gets a `Cancel`, a whole answer stays in hand,
 and is what the client gets when nothing above works out. The caller may so be told to commit an earlier attempt than the last.

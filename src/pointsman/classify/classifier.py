@@ -75,10 +75,6 @@ def default_artifact() -> Path:
     return Path(str(files("pointsman.classify").joinpath("default_artifact")))
 
 
-def has_default_artifact() -> bool:
-    return (default_artifact() / "manifest.json").is_file()
-
-
 def needs_classifier(settings: Settings) -> bool:
     """Some route asks the trained stage."""
     return any(STAGE in route.pipeline for route in settings.routes.values())

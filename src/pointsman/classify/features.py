@@ -138,11 +138,6 @@ def asked(about: Subject) -> Subject:
     return Subject(text, data, max(len(text), about.chars - len(about.text) + len(text)), about.cut)
 
 
-def estimate_tokens(text: str) -> int:
-    """Tokens of a text, by script: words say nothing where there are no spaces."""
-    return _tokens(Subject(text, text.encode("utf-8", "replace"), len(text), False))[0]
-
-
 def _combine(values: dict[str, float], signals: set[str], tokens: int) -> None:
     """Features that need more than one signal."""
     if (task := _code_task(signals)) > 0:

@@ -50,13 +50,6 @@ def unknown(needs: Needs, pool: PoolSettings) -> tuple[str, ...]:
     return ("context", *names) if capabilities.context is None and needs.context else tuple(names)
 
 
-def fitting_pools(
-    needs: Needs, tier: TierSettings, pools: Mapping[str, PoolSettings], allowed: Collection[str] | None = None
-) -> tuple[str, ...]:
-    """Names of the tier's pools that pass, in the order of the configuration."""
-    return tuple(name for name in tier.pools if not lacks(needs, pools[name], allowed))
-
-
 def check(
     needs: Needs, tier: TierSettings, pools: Mapping[str, PoolSettings], allowed: Collection[str] | None = None
 ) -> GateView:

@@ -48,12 +48,6 @@ def tier_usd(settings: Settings, tier: str) -> float | None:
     return None if found is None else found.usd(TYPICAL_INPUT_TOKENS, TYPICAL_OUTPUT_TOKENS)
 
 
-def request_usd(price: Price | None) -> float | None:
-    """Dollars per typical request at a price; None = unknown, also for a GPU of unknown speed."""
-    found = _tariff(price)
-    return None if found is None else found.usd(TYPICAL_INPUT_TOKENS, TYPICAL_OUTPUT_TOKENS)
-
-
 def input_tokens(request: ChatRequest) -> int:
     """Estimated tokens of the prompt: what the gate counts, less the room for the answer."""
     return max(1, request.needs.context - (request.max_tokens or 0))

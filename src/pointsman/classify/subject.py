@@ -117,25 +117,25 @@ def own_words(text: str) -> tuple[str, int]:
     return kept, len(kept) + between
 
 
-def all_text(messages: Sequence[Message], window_bytes: int = RULE_BYTES) -> bytes:
-    """Every message's text as sent, joined by newlines: head and tail of `window_bytes` each, as UTF-8."""
-    if sum(len(message.text) for message in messages) <= 2 * window_bytes:
-        return _window("\n".join(message.text for message in messages), window_bytes)[1]
+def all_text(messages: Sequence[Message]) -> bytes:
+    """Every message's text as sent, joined by newlines: what rules read of its head and tail, as UTF-8."""
+    if sum(len(message.text) for message in messages) <= 2 * RULE_BYTES:
+        return _window("\n".join(message.text for message in messages), RULE_BYTES)[1]
     head: list[str] = []
-    left = window_bytes
+    left = RULE_BYTES
     for message in messages:
         head.append(message.text[:left])
         left -= len(head[-1])
         if left <= 0:
             break
     tail: list[str] = []
-    left = window_bytes
+    left = RULE_BYTES
     for message in reversed(messages):
         tail.append(message.text[-left:])
         left -= len(tail[-1])
         if left <= 0:
             break
-    return _window("\n".join(head) + "\n" + "\n".join(reversed(tail)), window_bytes)[1]
+    return _window("\n".join(head) + "\n" + "\n".join(reversed(tail)), RULE_BYTES)[1]
 
 
 def _without_blocks(text: str) -> tuple[str, int]:

@@ -67,7 +67,7 @@ def diff(
         url = against or address_of(wanted)
         overridden: list[str] = []
         if url.startswith(("http://", "https://")):
-            running = ask(url, "/config", token_of(wanted, token))
+            running = ask(url, "/config", token_of(wanted, token), "--against URL")
             if not isinstance(running.get("settings"), dict):
                 raise NotReached(f"{url} answers, but not with a configuration; is it the admin listener (`admin.port`)?")
             old, overridden, name = running["settings"], running.get("overridden", []), url

@@ -13,9 +13,7 @@ from typing import Annotated
 import typer
 
 from pointsman.cli.options import ConfigOption
-from pointsman.cli.running import NotReached, address_of, token_of
-from pointsman.config.load import find, is_configured, load
-from pointsman.core.settings import Settings
+from pointsman.cli.running import NotReached, listener_of
 from pointsman.errors import ConfigError
 from pointsman.machines.attendant import Attendant
 from pointsman.machines.hook import hook_of
@@ -47,8 +45,9 @@ def machines(
     if ceiling is not None and ceiling < floor:
         raise typer.BadParameter(f"--ceiling {ceiling} is below --floor {floor}", param_hint="--ceiling")
     try:
-        settings = load(find(config)) if is_configured(config) else Settings({}, {}, {})
-        router = AdminListener(admin or address_of(settings), token_of(settings, token))
+        url, _ = listener_of(config, admin, token)
+        # The token anew at each question: a router that was started again has made another.
+        router = AdminListener(url, lambda: listener_of(config, admin, token)[1])
         hooks = hook_of(start, timeout), hook_of(stop, timeout)
     except (NotReached, ConfigError, ValueError) as error:
         typer.echo(str(error), err=True)

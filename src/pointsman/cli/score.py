@@ -11,7 +11,7 @@ from pointsman.cli.learning import bars, one_sentence
 
 
 def score(
-    queries: Annotated[Path, typer.Argument(metavar="QUERIES", help="Parquet or CSV with `query_id` and `prompt`; other columns are ignored.")],
+    queries: Annotated[Path, typer.Argument(metavar="QUERIES", help="Parquet, CSV or JSON lines with `query_id` and `prompt`; other columns are ignored.")],
     artifact: Annotated[Path, typer.Option("--artifact", "-a", metavar="DIR", help="What `pointsman train` wrote.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Parquet (or .csv): `query_id` and one column per model.")],
     embedder: Annotated[str, typer.Option(metavar="NAME", help="auto (the best that the artifact has and that runs here) or static.")] = "auto",

@@ -20,7 +20,7 @@ console = Console()
 
 
 def simulate(
-    port_base: Annotated[int, typer.Option(help="Port of the first tier; the others follow.", min=1, max=65000)] = TIERS[0].port,
+    port_base: Annotated[int | None, typer.Option(help="Port of the first engine; the others follow. Default: each tier's usual one, from 8001.", min=1, max=65000)] = None,
     fast: Annotated[float, typer.Option(help="How many simulated seconds pass in one real one.", min=0.01)] = 1.0,
     only: Annotated[list[str] | None, typer.Option(help="Start this tier alone (may be repeated).")] = None,
     gpu: Annotated[str | None, typer.Option(help=f"Another GPU for the one tier: {', '.join(GPUS)}.")] = None,
@@ -40,7 +40,7 @@ def simulate(
     engines = [(tier, i) for tier in tiers for i in range(endpoints)]
     fleet = [Simulator(tier.name, tier.model, tier.gpu, time_scale=fast, slots=slots, max_queued=max_queued,
                        kv_blocks=kv_blocks, stream_interval=stream_interval,
-                       port=port_base + (number if endpoints > 1 else tier.port - TIERS[0].port),
+                       port=tier.port if port_base is None and endpoints == 1 else (port_base or TIERS[0].port) + number,
                        trouble=troubles.get(f"{tier.name}/{i}", NONE))
              for number, (tier, i) in enumerate(engines)]
     problem = asyncio.run(_run(fleet, fast))

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections import Counter
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
+from rich.styled import Styled
 from rich.text import Text
 
+from pointsman.cli.fleet_picture import screen
 from pointsman.cli.options import ConfigOption
-from pointsman.cli.running import NotReached, address_of, ask, token_of
-from pointsman.config.load import find, is_configured, load
-from pointsman.core.settings import Settings
+from pointsman.cli.running import NotReached, ask, listener_of
 from pointsman.errors import ConfigError
 
-STYLES = {"healthy": "green", "probing": "yellow", "draining": "yellow", "ejected": "red"}
-DASH = "–"
-TENANTS_SHOWN = 3
-"""Of those who wait to be read, the ones with most: where all come from one, its name says nothing."""
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PIPE_WIDTH = 160
+"""Columns when the output is no terminal and nobody says how many."""
 
 
 def top(
@@ -35,113 +35,55 @@ def top(
 ) -> None:
     """Watch a running router: each tier (fit or not, why, who waits) and each endpoint (state, until when, why).
 
-    Ctrl-C ends it; the router does not notice. The same is at GET /admin/state.
+    Ctrl-C ends it; the router does not notice. On a pipe it prints one look after another. The same is at GET /admin/state.
     """
-    console = Console()
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(highlight=False, width=PIPE_WIDTH)
     try:
-        settings = load(find(config)) if is_configured(config) else Settings({}, {}, {})
-        url, secret = admin or address_of(settings), token_of(settings, token)
-        state = ask(url, "/state", secret)
+        url, _ = listener_of(config, admin, token)
+
+        def look() -> dict[str, Any]:  # the token anew each time: a router that was started again has made another
+            return ask(url, "/state", listener_of(config, admin, token)[1])
+
+        state = look()
         if as_json:
             typer.echo(json.dumps(state, indent=2))
-            return
-        if once:
-            console.print(screen(state, url))
-            return
-        _watch(console, url, secret, state, every)
+        elif once:
+            console.print(screen(state, url, console.width))
+        elif console.is_terminal and not console.is_dumb_terminal:
+            _watch(console, url, look, state, every)
+        else:
+            _print(console, url, look, state, every)
     except (NotReached, ConfigError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):
         return
 
 
-def _watch(console: Console, url: str, token: str, state: dict[str, Any], every: float) -> None:
-    with Live(screen(state, url), console=console, screen=console.is_terminal, auto_refresh=False) as live:
+def _watch(console: Console, url: str, look: Callable[[], dict[str, Any]], state: dict[str, Any], every: float) -> None:
+    with Live(_picture(console, state, url), console=console, screen=True, auto_refresh=False) as live:
+        seen = time.monotonic()
         while True:
             time.sleep(every)
             try:
-                live.update(screen(ask(url, "/state", token), url), refresh=True)
-            except NotReached as error:  # it may be restarting: say so and look again
-                live.update(Text(f"{error}\nlooking again every {every:g} s; Ctrl-C ends this", style="red"), refresh=True)
+                state, seen = look(), time.monotonic()
+                live.update(_picture(console, state, url), refresh=True)
+            except (NotReached, ConfigError) as error:  # it may be restarting: say so and look again
+                ago = f"looking again every {every:g} s; what follows is {time.monotonic() - seen:.0f} s old"
+                live.update(Group(Text(str(error), "red"), Text(ago, "red"), Text(), Styled(_picture(console, state, url, 4), "dim")), refresh=True)
 
 
-def screen(state: dict[str, Any], url: str) -> Group:
-    """One look: a line about the router, the tiers, the endpoints."""
-    return Group(_headline(state, url), Text(), _tiers(state), Text(), _endpoints(state))
+def _picture(console: Console, state: dict[str, Any], url: str, above: int = 0) -> RenderableType:
+    """`above`: lines that stand over it."""
+    return screen(state, url, console.width, console.height - above)
 
 
-def _headline(state: dict[str, Any], url: str) -> Text:
-    line = Text.assemble(("Pointsman ", "bold"), f"{state['version']}  {url}  {state['in_flight']} in flight  generation {state['generation']}")
-    workers = state.get("workers")
-    if workers:
-        line.append(f"  {len(workers)} workers")
-    if state["draining"]:
-        line.append("  draining", "yellow")
-    records = state.get("records", {})
-    if not records.get("ok", True):
-        line.append(f"  records: {records.get('last_error') or 'not kept'}", "red")
-    return line
-
-
-def _tiers(state: dict[str, Any]) -> Table:
-    table = Table("tier", "is", "why", "for", "in line", "to be read", "answers/s", "failed", "TTFT p95", "token p95", "machines", box=None, header_style="dim",
-                  pad_edge=False)
-    for name, tier in state.get("tiers", {}).items():
-        is_fit = tier["is_fit"]
-        scale = state.get("scale", {}).get(name, {})
-        ready, desired = scale.get("ready"), scale.get("desired")
-        machines = DASH if ready is None else f"{ready}" if desired in (None, ready) else f"{ready} → {desired}: {scale['reason']}"
-        table.add_row(
-            name, Text("fit" if is_fit else tier["reason"], "green" if is_fit else "red"), tier["detail"] if not is_fit else "",
-            _time(tier["for_s"]) if not is_fit else "", str(tier["waiting"]), _to_be_read(state, tier), _number(tier["answers_per_s"]), _number(tier.get("failures")),
-            _time(tier["ttft_p95_s"]), _time(tier.get("inter_token_p95_s")), machines)
-    return table
-
-
-def _to_be_read(state: dict[str, Any], tier: dict[str, Any]) -> str:
-    """Who waits in the anterooms of its pools: how many, how long the first has, and whose they are."""
-    rooms = [room for pool in tier["pools"] if (room := state["pools"].get(pool, {}).get("anteroom")) is not None]
-    if not rooms:
-        return DASH
-    waiting, tenants = sum(room["waiting"] for room in rooms), Counter[str]()
-    for room in rooms:
-        tenants.update(room["tenants"])
-    if not waiting:
-        return "0"
-    shown = [f"{tenant} {count}" for tenant, count in tenants.most_common(TENANTS_SHOWN)] if len(tenants) > 1 else []
-    return "  ".join((str(waiting), _time(max(room["oldest_s"] or 0.0 for room in rooms)), *shown))
-
-
-def _endpoints(state: dict[str, Any]) -> Table:
-    table = Table("endpoint", "state", "until", "why", "busy", "engine", "runs", "waits", "KV", "TTFT p95", "url", box=None, header_style="dim",
-                  pad_edge=False)
-    leaving, watched = state.get("departures", {}).get("leaving", {}), state.get("watched", {})
-    for pool in state["pools"].values():
-        for endpoint in pool["endpoints"]:
-            _row(table, endpoint, leaving.get(endpoint["id"]), watched.get(endpoint["id"], {}))
-    return table
-
-
-def _row(table: Table, endpoint: dict[str, Any], leaving: dict[str, Any] | None, seen: dict[str, Any]) -> None:
-    load, slots = endpoint.get("load") or {}, endpoint.get("slots")
-    until, why = _time(endpoint["opens_in_s"]), endpoint["cause"] or seen.get("disbelieved", "")
-    if leaving is not None:
-        is_gone = leaving["leaves_in_s"] <= 0
-        until, why = (DASH, f"has left: {leaving['reason']}") if is_gone else (_time(leaving["leaves_in_s"]), f"leaves: {leaving['reason']}")
-    busy = endpoint["in_flight"] + endpoint.get("in_flight_elsewhere", 0)
-    engine = " ".join(part for part in (seen.get("engine", ""), seen.get("version", "")) if part)
-    table.add_row(
-        endpoint["id"], Text(endpoint["state"], STYLES.get(endpoint["state"], "")), until, why,
-        str(busy) if slots is None else f"{busy}/{slots}", engine or DASH, _number(load.get("running")), _number(load.get("waiting")),
-        DASH if load.get("kv_usage") is None else f"{load['kv_usage']:.0%}", _time(endpoint["window"]["ttft_p95_s"]), endpoint["url"])
-
-
-def _time(seconds: float | None) -> str:
-    if seconds is None:
-        return DASH
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
-
-
-def _number(value: float | None) -> str:
-    return DASH if value is None else f"{value:g}" if isinstance(value, int) else f"{value:.1f}"
+def _print(console: Console, url: str, look: Callable[[], dict[str, Any]], state: dict[str, Any], every: float) -> None:
+    """One look after another, as a file or a pager wants them."""
+    while True:
+        console.print(screen(state, url, console.width), Text())
+        console.file.flush()
+        time.sleep(every)
+        state = look()

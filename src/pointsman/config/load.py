@@ -99,6 +99,12 @@ def load(path: Path | str, environ: Mapping[str, str] | None = None) -> Settings
     return load_with_warnings(path, environ).settings
 
 
+def load_beside(path: Path | str, environ: Mapping[str, str] | None = None) -> Settings:
+    """As `load`, for a command beside the running router: secrets that are not to be had here read as `secrets.WITHHELD`."""
+    file = Path(path)
+    return _loaded(_read(file), str(path), file.parent, environ, may_lack=True).settings
+
+
 def load_with_warnings(path: Path | str, environ: Mapping[str, str] | None = None) -> Loaded:
     """As `load`, with the warnings that `pointsman check` prints."""
     file = Path(path)
@@ -134,14 +140,14 @@ def _read(file: Path) -> str:
         raise ConfigError((f"{file}:{line}: file: is not UTF-8 text; save it as UTF-8",)) from exc
 
 
-def _loaded(text: str, source: str, base: Path, environ: Mapping[str, str] | None) -> Loaded:
+def _loaded(text: str, source: str, base: Path, environ: Mapping[str, str] | None, *, may_lack: bool = False) -> Loaded:
     document = Document(text)
     if is_of_litellm(document.data):
         raise ConfigError(render([Problem(("model_list",), "this is a configuration of LiteLLM's",
                                           f"`pointsman import litellm {source} --output {DEFAULT_FILE}` makes one of it")],
                                  source, document.lines))
     report = Report(problems=list(document.problems))
-    secrets = Secrets(os.environ if environ is None else environ, base)
+    secrets = Secrets(os.environ if environ is None else environ, base, may_lack=may_lack)
     root = _validated(document, secrets, report)
     if root is None or report.problems:
         raise ConfigError(render(report.problems, source, document.lines))

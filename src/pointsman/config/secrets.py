@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,8 @@ MAX_SECRET: Final = 64 * 1024
 _ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _OS_ENVIRON = re.compile(r"os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 HOW: Final = "write ${NAME}, os.environ/NAME or file:PATH"
+WITHHELD: Final = "withheld:"
+"""What a secret begins with that is not to be had here, and need not be."""
 
 
 class BadReference(ValueError):
@@ -22,20 +24,30 @@ class BadReference(ValueError):
 class Secrets:
     """Looks references up. `base` is the folder of the configuration file: `file:` paths are relative to it."""
 
-    def __init__(self, environ: Mapping[str, str], base: Path) -> None:
+    def __init__(self, environ: Mapping[str, str], base: Path, *, may_lack: bool = False) -> None:
+        """`may_lack`: one that is not there is no problem, and reads as `withheld:` with its name: whoever only looks at a running
+        router need not hold its providers' keys."""
         self._environ = environ
         self._base = base
+        self._may_lack = may_lack
 
     def resolve(self, reference: object) -> str:
         """The secret's value. Raises `BadReference`."""
         if not isinstance(reference, str):
             raise BadReference(f"a secret is given by reference, not by value; {HOW}")
         if match := _ENV.fullmatch(reference) or _OS_ENVIRON.fullmatch(reference):
-            return _usable(self._variable(match[1]), f"environment variable {match[1]}")
+            return self._had(self._variable, match[1], "environment variable")
         if reference.startswith("file:"):
-            path = reference.removeprefix("file:")
-            return _usable(self._file(path), f"secret file {path}")
+            return self._had(self._file, reference.removeprefix("file:"), "secret file")
         raise BadReference(f"a secret must not stand in the file; {HOW}")
+
+    def _had(self, look: Callable[[str], str], name: str, what: str) -> str:
+        try:
+            return _usable(look(name), f"{what} {name}")
+        except BadReference:
+            if self._may_lack:
+                return f"{WITHHELD}{name}"
+            raise
 
     def _variable(self, name: str) -> str:
         value = self._environ.get(name)

@@ -65,9 +65,6 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
         return self.choices[0].text if self.choices else ""
 
 
-EMPTY: Final = Answer()
-
-
 def answer_of(reply: Reply) -> Answer:
     """The view of a plain reply, in any dialect that bodies are written in. Never raises."""
     body = _object(reply.body)

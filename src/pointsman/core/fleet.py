@@ -70,9 +70,12 @@ class EndpointSpec(msgspec.Struct, frozen=True, gc=False):
     @property
     def is_polled(self) -> bool:
         """Its load is asked for. Who sells tokens has no queue that we may see, and counts our questions."""
-        if self.poll == "auto":
-            return self.provider is None and not isinstance(self.price, TokenPrice)
-        return self.poll == "on"
+        return self.is_ours if self.poll == "auto" else self.poll == "on"
+
+    @property
+    def is_ours(self) -> bool:
+        """A machine of our own or rented by the hour: it can be started and stopped. Not somebody's who sells tokens."""
+        return self.provider is None and not isinstance(self.price, TokenPrice)
 
 
 class Readiness(Enum):

@@ -156,8 +156,3 @@ def log_odds(p: float) -> float:
 def probability(odds: float) -> float:
     """Inverse of `log_odds`; never overflows."""
     return 1 / (1 + exp(-min(40.0, max(-40.0, odds))))
-
-
-def updated(p: float, findings: Findings) -> float:
-    """P(acceptable) after the findings, from what it was before (Bayes' rule in log-odds)."""
-    return 0.0 if findings.is_rejected else probability(log_odds(p) + findings.evidence)

@@ -20,9 +20,9 @@ HOUR_MIN: Final = 60
 class Share:
     """At most `share` of the last hundred requests, and of the first ones rounded up, so that the very first may be asked about."""
 
-    def __init__(self, share: float, window: int = REQUESTS) -> None:
+    def __init__(self, share: float) -> None:
         self.share = share
-        self._last: deque[bool] = deque(maxlen=window)
+        self._last: deque[bool] = deque(maxlen=REQUESTS)
         self._taken = 0
 
     def saw(self) -> None:

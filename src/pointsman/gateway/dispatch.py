@@ -22,6 +22,7 @@ from pointsman.core.protocols import ReplyStream, Upstream
 from pointsman.core.record import Attempt, Outcome
 from pointsman.core.reply import Batch, Reply, Usage
 from pointsman.core.request import ChatRequest
+from pointsman.core.traces import untraced
 from pointsman.errors import (
     EndpointLeaving,
     NoEndpoint,
@@ -331,6 +332,7 @@ class Dispatch:
 
     def _failed(self, journey: Journey, trip: Trip, error: UpstreamError) -> Failed:
         error.endpoint = endpoint = journey.lease.endpoint.id
+        untraced(error)  # the machine keeps it
         if trip.told is not None and isinstance(error, EndpointLeaving):
             trip.told.hand_over(journey.stream.reply.usage if journey.stream is not None else None)
         if error.sent and error.retryable and not isinstance(error, EndpointLeaving):

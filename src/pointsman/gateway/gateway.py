@@ -12,6 +12,7 @@ from pointsman.core.decision import Decision
 from pointsman.core.protocols import Sink, Upstream
 from pointsman.core.record import new_record_id
 from pointsman.core.request import Caller, ChatRequest, Kind
+from pointsman.core.traces import untraced
 from pointsman.errors import Draining, PointsmanError, RequestError
 from pointsman.gateway.admission import Admission
 from pointsman.gateway.asking import Asking
@@ -97,6 +98,7 @@ class Gateway:
                 raise Draining
             await handling.run()
         except PointsmanError as error:
+            untraced(error)
             handling.settle(error)
             await port.fail(error, handling.facts())
         except asyncio.CancelledError:

@@ -50,7 +50,9 @@ class Meter:
             scaler = self._scalers.get(name)
             if scaler is None or scaler.settings != tier.scale:
                 scaler = self._scalers[name] = Scaler(tier.scale)
-            seen = [view for pool in tier.pools for view in views.get(pool, ())]
+            ours = {spec.id for pool in tier.pools for spec in settings.pools[pool].endpoints if spec.is_ours}
+            # What a provider takes over needs no machine, and says nothing about how much one takes.
+            seen = [view for pool in tier.pools for view in views.get(pool, ()) if view.id in ours]
             is_breaching = fleet.fitness(name, now).reason == "ttft"
             demand = _demand(seen, self._waiting(name), is_breaching, fleet.drain_rate(name, now))
             if taken:
@@ -65,18 +67,19 @@ class Meter:
         idle = self._idle_usd_per_hour()
         return {"tiers": {
             tier: {"desired": wish.replicas, "ready": wish.ready, "leaving": wish.leaving, "on_demand": wish.on_demand, "reason": wish.reason,
-                   "load": wish.load, "expected_load": round(wish.expected, 3), "usd_per_hour": self._usd_per_hour(tier, wish),
+                   "load": round(wish.load, 3), "expected_load": round(wish.expected, 3), "usd_per_hour": self._usd_per_hour(tier, wish),
                    "idle_usd_per_hour": idle.get(tier)}
             for tier, wish in self.wishes.items()}}
 
     def _usd_per_hour(self, tier: str, wish: Wish) -> float | None:
         """What the machines that are wanted cost, at the prices of those that are configured; None = some price is unknown."""
         settings = self._settings()
-        specs = [spec for pool in settings.tiers[tier].pools for spec in settings.pools[pool].endpoints] if tier in settings.tiers else []
+        specs = [spec for pool in settings.tiers[tier].pools for spec in settings.pools[pool].endpoints if spec.is_ours] if tier in settings.tiers else []
         offers = [Offer(spec.price.usd_per_hour * spec.price.count, spec.spot) for spec in specs if isinstance(spec.price, GpuPrice)]
         if wish.replicas is None or len(offers) < len(specs):
             return None
-        return hourly(offers, wish.replicas, wish.on_demand)
+        cost = hourly(offers, wish.replicas, wish.on_demand)
+        return None if cost is None else round(cost, 6)
 
     def machines(self) -> list[MachineBill]:
         """The bill of each endpoint that is priced by the hour."""
@@ -101,7 +104,7 @@ class Meter:
             prices = [(spec.id, spec.price) for pool in tier.pools for spec in settings.pools[pool].endpoints
                       if isinstance(spec.price, GpuPrice)]
             if prices:
-                found[name] = sum(price.usd_per_hour * price.count for id_, price in prices if self._ledger.is_idle(id_))
+                found[name] = round(sum(price.usd_per_hour * price.count for id_, price in prices if self._ledger.is_idle(id_)), 6)
         return found
 
 

@@ -136,10 +136,6 @@ class Monitor:
                 task.cancel()
             await asyncio.gather(*self._under_way, return_exceptions=True)
 
-    async def poll_all(self) -> None:
-        """One question to everyone, now; for a start that wants to know before it serves, and for tests."""
-        await asyncio.gather(*(self._poll(watch) for watch in list(self._watches.values())))
-
     def status(self) -> dict[EndpointId, dict[str, Any]]:
         """By endpoint: what the last look showed, for people."""
         now = self._clock.now()

@@ -148,9 +148,9 @@ def served(cascade: Cascade, name: str, weights: Sequence[float] = WEIGHTS) -> A
     return _arm(name, weights, [cascade.both(one) for one in weights], share)
 
 
-def gap_between(found: Sequence[Arm], name: str, against: str, sizes: Sequence[int] | None = None, *, seed: int = 1, draws: int = DRAWS) -> Gap:
+def gap_between(found: Sequence[Arm], name: str, against: str, sizes: Sequence[int] | None = None) -> Gap:
     """Of any two of `found`, among which the cheapest and the reference must be."""
-    return _Ground(found, sizes, seed, draws).gap(name, against)
+    return _Ground(found, sizes).gap(name, against)
 
 
 class _Said:
@@ -186,7 +186,7 @@ def report(found: Sequence[Arm], tiers: tuple[str, ...], sizes: Sequence[int] | 
 class _Ground:
     """The rows, their weights, and the resamples that all ways share."""
 
-    def __init__(self, found: Sequence[Arm], sizes: Sequence[int] | None, seed: int, draws: int) -> None:
+    def __init__(self, found: Sequence[Arm], sizes: Sequence[int] | None, seed: int = 1, draws: int = DRAWS) -> None:
         self._arms = {arm.name: arm for arm in found}
         self.rows = found[0].cost.shape[1]
         sizes = sizes or (self.rows,)

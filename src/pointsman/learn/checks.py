@@ -23,8 +23,6 @@ FEWEST = 10
 """Rows to fit below which nothing is learned at all."""
 FEW = 300
 """Rows to fit below which hardly any way of learning beats prompt length (measured on public outcome data)."""
-FEWEST_CALIBRATING = 100
-"""Rows below which a calibration error cannot be told from noise."""
 TELLING_PAIRS = 20
 """Pairs of near-duplicates from which a share of disagreements means something."""
 MOST_PAIRS = 10
@@ -43,7 +41,7 @@ class Finding:
 
     level: Level
     code: str
-    """For machines: `too_few`, `one_class`, `never_run`, `duplicates`, `leakage`, `label_noise`, `empty_prompts`."""
+    """For machines: `too_few`, `one_class`, `never_run`, `duplicates`, `leakage`, `label_noise`, `empty_prompts`, `torn_prompts`."""
     text: str
 
 
@@ -64,10 +62,21 @@ def fitted_rows(table: OutcomeTable) -> NDArray[np.bool_]:
 def _too_few(table: OutcomeTable) -> list[Finding]:
     rows = int(fitted_rows(table).sum())
     if rows < FEWEST:
-        return [Finding("problem", "too_few", f"{_rows(rows)} to learn from: {FEWEST} are the least, {FEW} a start, 1,000 comfortable")]
+        return [Finding("problem", "too_few", f"{_rows(rows)} to learn from{_why_few(table)}: {FEWEST} are the least, {FEW} a start, 1,000 comfortable")]
     if rows < FEW:
         return [Finding("warning", "too_few", f"{rows} rows to learn from: below {FEW}, what is learned is seldom better than prompt length")]
     return []
+
+
+def _why_few(table: OutcomeTable) -> str:
+    """Where there are rows enough, and they may not be fitted."""
+    run = np.isfinite(table.quality).any(axis=1)
+    if len(table) >= FEWEST > run.sum():
+        return f" ({len(table) - int(run.sum()):,} of {len(table):,} rows have no outcome of any model)"
+    if table.split is None or run.sum() < FEWEST:
+        return ""
+    others = ", ".join(repr(name) for name, _ in Counter(name for name in table.split if name != "train").most_common(3))
+    return f" (only rows whose `split` is 'train' are fitted; here it says {others})"
 
 
 def _classes(table: OutcomeTable, *, are_tiers: bool) -> list[Finding]:
@@ -175,8 +184,14 @@ def disagreements(table: OutcomeTable, groups: Sequence[str]) -> tuple[int, int]
 
 def _prompts(table: OutcomeTable) -> list[Finding]:
     empty = sum(not prompt.strip() for prompt in table.prompts)
-    found = [Finding("note", "empty_prompts", f"{_rows(empty)} with an empty prompt")] if empty else []
+    is_odd = empty > 0.1 * len(table)
+    found = [Finding("warning" if is_odd else "note", "empty_prompts", f"{_rows(empty)} with an empty prompt"
+                     + (": they all get the same scores" if is_odd else ""))] if empty else []
     lengths: Floats = np.array([len(prompt) for prompt in table.prompts], dtype=np.float64)
+    torn = sum("\ufffd" in prompt for prompt in table.prompts)
+    if torn:
+        found.append(Finding("warning" if torn > 0.01 * len(table) else "note", "torn_prompts",
+                             f"{_rows(torn)} with characters that could not be read (\ufffd): is the file written in UTF-8?"))
     long = int((lengths > 16 * 1024).sum())
     if long:
         found.append(Finding("note", "long_prompts", f"{_rows(long)} longer than 16,384 characters: of these head and tail are read"))

@@ -19,7 +19,7 @@ from pointsman.learn.table import OutcomeTable
 from pointsman.records.spool import PATTERN
 
 SHAPES = ("matrix", "outcomes", "answers", "preferences", "tiers", "categories", "records")
-TABLES = (".parquet", ".pq", ".csv", ".tsv")
+TABLES = (".parquet", ".pq", *columns.CSV_NAMES)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _kind(path: Path) -> str:
         return "records"
     if head[:4] == b"PAR1":
         return "table"
-    if path.suffix.lower() in TABLES:
+    if path.name.lower().endswith(TABLES):
         if not head:
             raise DataRefused(str(path), "it is empty")
         return "table"
@@ -140,7 +140,10 @@ def _from_rows(path: Path, shape: str, rows: list[Line], models: Sequence[str] |
         case _:
             raise DataRefused(str(path), f"{shape!r} cannot be read from rows of JSON; shapes are {', '.join(SHAPES)}")
     if gathering.merged:
-        notes.append(f"{gathering.merged:,} rows repeat a prompt; their outcomes were averaged")
+        notes.append(f"{gathering.merged:,} rows repeat a prompt; their outcomes were averaged"
+                     + (f", and {apart:,} prompts had some that contradict each other" if (apart := gathering.contradicted()) else ""))
+    if gathering.crossing:
+        notes.append(f"{gathering.crossing:,} rows repeat a prompt of the other split: train and dev must not share them, so they count as train")
     return Dataset(path, shape, _chosen(path, gathering.table(order), models), tuple(notes))
 
 

@@ -28,10 +28,10 @@ def expected(known: Sequence[str], quality: Floats, asked: Sequence[str]) -> Flo
     return _expected(embedder.embed(known), quality, embedder.embed(asked))
 
 
-def left_out(prompts: Sequence[str], quality: Floats, named: Sequence[str] | None = None, seed: int = 0) -> Floats:
-    """(n, m) each row by the others, near-duplicates and `named` groups left out with it."""
-    groups = groups_of(prompts, named)
-    fold = np.random.default_rng(seed).integers(0, FOLDS, int(groups.max()) + 1)[groups]
+def left_out(prompts: Sequence[str], quality: Floats) -> Floats:
+    """(n, m) each row by the others, near-duplicates left out with it."""
+    groups = groups_of(prompts)
+    fold = np.random.default_rng(0).integers(0, FOLDS, int(groups.max()) + 1)[groups]
     vectors = shipped_static().embed(prompts)
     found = np.tile(quality.mean(axis=0), (len(prompts), 1))
     for one in range(FOLDS):

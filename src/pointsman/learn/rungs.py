@@ -82,13 +82,13 @@ class Rungs:
                    for name in ("quality", "usd", "seconds", "p", "score", "no", "yes", "expected_usd", "expected_s")}
         return replace(self, **columns, task=tuple(self.task[i] for i in index) if self.task else ())
 
-    def judged_with(self, score: Floats, rates: Rates | dict[str, Rates], *, last: bool = False) -> Rungs:
-        """The same answers, with other words about them. `rates`: of all tiers, or by name; a tier without is not looked at, and the
-        last one only if `last`."""
+    def judged_with(self, score: Floats, rates: Rates | dict[str, Rates]) -> Rungs:
+        """The same answers, with other words about them. `rates`: of all tiers, or by name; a tier without is not looked at, nor is the
+        last one."""
         no, yes = np.full(self.quality.shape, np.nan), np.full(self.quality.shape, np.nan)
         for place, tier in enumerate(self.tiers):
             each = rates if isinstance(rates, Rates) else rates.get(tier)
-            if each is not None and (last or place < len(self.tiers) - 1):
+            if each is not None and place < len(self.tiers) - 1:
                 no[:, place], yes[:, place] = words_of(each)
         return replace(self, score=np.where(np.isfinite(no), score, np.nan), no=no, yes=yes)
 

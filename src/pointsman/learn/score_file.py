@@ -15,8 +15,12 @@ import pyarrow.parquet as pq
 
 from pointsman import artifact
 from pointsman.errors import DataRefused
-from pointsman.learn.readers import columns
+from pointsman.learn.readers import columns, lines
+from pointsman.learn.readers.gathering import prompt_of
 from pointsman.learn.scoring import score
+
+NO_SCORES = (".json", ".jsonl", ".tsv", ".gz", ".xlsx")
+"""Endings that promise what is not written."""
 
 Progress: TypeAlias = Callable[[str, float], None]
 
@@ -34,28 +38,48 @@ class ScoredFile:
 
 
 def score_file(source: Path | str, out: Path | str, place: Path | str, *, embedder: str = "auto", progress: Progress | None = None) -> ScoredFile:
-    """Scores every row of `source` (Parquet or CSV) with the artifact at `place`, in the same order. Raises `DataRefused`,
+    """Scores every row of `source` (Parquet, CSV or JSON lines) with the artifact at `place`, in the same order. Raises `DataRefused`,
     `ArtifactRefused`."""
     path, target = Path(source), Path(out)
+    if target.suffix.lower() in NO_SCORES or target.is_dir():
+        raise DataRefused(str(target), "scores are written into a file of Parquet or, where its name ends in .csv, of CSV")
     made = artifact.read(place)
-    table = _read(path)
-    prompt = columns.prompt_name(path, table.column_names)
-    if "query_id" not in table.column_names:
-        raise DataRefused(str(path), "there is no column 'query_id', by which scores are told apart")
-    scored = score(made, columns.texts(path, table[prompt], prompt), embedder=embedder, progress=progress)
+    ids, prompts = _read(path)
+    scored = score(made, prompts, embedder=embedder, progress=progress)
     p = np.clip(scored.predicted.p, 0.0, 1.0)
-    found = pa.table({"query_id": table["query_id"], **{model: pa.array(p[:, at], pa.float64()) for at, model in enumerate(scored.models)}})
+    rows = pa.array(range(len(prompts)), pa.int64()) if ids is None else ids
+    found = pa.table({"query_id": rows, **{model: pa.array(p[:, at], pa.float64()) for at, model in enumerate(scored.models)}})
     _write(found, target)
-    return ScoredFile(table.num_rows, scored.models, scored.embedder, made.version, scored.note)
+    notes = ["there is no 'query_id': rows are numbered from 0"] if ids is None else []
+    return ScoredFile(len(prompts), scored.models, scored.embedder, made.version, "; ".join([*notes, scored.note] if scored.note else notes))
 
 
-def _read(path: Path) -> pa.Table:
-    """Only the two columns that matter, where the file allows to pick."""
+def _read(path: Path) -> tuple[pa.Array | pa.ChunkedArray | None, list[str]]:
+    """Names of the rows (None where they have none) and prompts: the two columns that matter."""
     try:
-        is_csv = columns.is_csv(path)
+        is_table = columns.is_csv(path) or path.suffix.lower() in (".parquet", ".pq") or _starts_as_parquet(path)
     except OSError as exc:
         raise DataRefused(str(path), f"it cannot be read: {exc.strerror}") from exc
-    return columns.read_file(path) if is_csv else columns.read_file(path, ("query_id", *columns.PROMPT_NAMES))
+    if not is_table:
+        return _of_lines(path)
+    table = columns.read_file(path) if columns.is_csv(path) else columns.read_file(path, ("query_id", *columns.PROMPT_NAMES))
+    prompt = columns.prompt_name(path, table.column_names)
+    return table["query_id"] if "query_id" in table.column_names else None, columns.texts(path, table[prompt], prompt)
+
+
+def _starts_as_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
+
+
+def _of_lines(path: Path) -> tuple[pa.Array | None, list[str]]:
+    found = lines.read(path)
+    prompts = [prompt_of(path, line) for line in found]
+    ids = [line.row.get("query_id") for line in found]
+    if None in ids:
+        return None, prompts
+    is_whole = all(isinstance(id_, int) and not isinstance(id_, bool) for id_ in ids)
+    return pa.array(ids, pa.int64()) if is_whole else pa.array([str(id_) for id_ in ids], pa.string()), prompts
 
 
 def _write(table: pa.Table, target: Path) -> None:

@@ -27,14 +27,19 @@ class NotTold(Exception):
 class AdminListener:
     """The router's, with its token. Blocking."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: Callable[[], str]) -> None:
+        """`token` is called for each question; what it raises is told as NotTold."""
         self._url, self._token = url.rstrip("/"), token
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def ask(self, path: str, method: str = "GET", body: dict[str, Any] | None = None) -> dict[str, Any]:
         """The JSON object at `path`. Raises NotTold."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self._url}{path}", data, {"authorization": f"Bearer {self._token}"}, method=method)  # noqa: S310  http, checked
+        try:
+            token = self._token()
+        except Exception as exc:  # whatever keeps the token from us, the next round asks again
+            raise NotTold(f"no admin token: {exc}") from exc
+        request = urllib.request.Request(f"{self._url}{path}", data, {"authorization": f"Bearer {token}"}, method=method)  # noqa: S310  http, checked
         try:
             with self._opener.open(request, timeout=TIMEOUT_S) as answer:
                 said = json.loads(answer.read(MAX_ANSWER))

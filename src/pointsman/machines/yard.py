@@ -59,7 +59,8 @@ def yard_of(tier: str, state: dict[str, Any], scale: dict[str, Any]) -> Yard:
     watched, leaving = state["watched"], state["departures"]["leaving"]
     machines = tuple(
         _machine(endpoint, watched.get(endpoint["id"], {}).get("readiness", "unknown"), leaving.get(endpoint["id"]))
-        for pool in state["tiers"][tier]["pools"] for endpoint in state["pools"][pool]["endpoints"])
+        for pool in state["tiers"][tier]["pools"] for endpoint in state["pools"][pool]["endpoints"]
+        if endpoint["is_ours"])  # who sells tokens is neither started nor stopped
     desired = scale["desired"]
     # One more is wanted for each that is being taken away, and those are not counted here.
     return Yard(machines, None if desired is None else max(0, desired - scale["leaving"]), scale["on_demand"], scale["reason"])

@@ -1,7 +1,7 @@
-"""What GPUs and providers cost when nobody says otherwise: published figures, each with its date.
+"""What rented GPUs cost and do when nobody says otherwise: published figures, with their date.
 
-These are defaults and hints, never facts about your bill: an endpoint's own `gpu` or `usd_per_million` wins, and
-whatever rests on a figure from here is marked `nominal` (`gpu-nominal` in records).
+These are defaults and hints, never facts about your bill: an endpoint's own `gpu` wins, and whatever rests on a figure
+from here is marked `nominal` (`gpu-nominal` in records).
 
 Why is a GPU's speed a range? Tokens per second depend on model, batch and prompt lengths. The midpoint prices an
 attempt when the configuration gives no `tokens_per_s`; a measured value is always better.
@@ -12,11 +12,6 @@ from __future__ import annotations
 import re
 
 import msgspec
-
-from pointsman.core.price import TokenPrice
-
-GPU_PRICES_AS_OF = "2026-04-05"
-TOKEN_PRICES_AS_OF = "2026-06"
 
 
 class GpuOffer(msgspec.Struct, frozen=True, gc=False):
@@ -39,31 +34,12 @@ class GpuOffer(msgspec.Struct, frozen=True, gc=False):
 
 
 GPUS: tuple[GpuOffer, ...] = (
-    # The first match wins, so the narrower name stands before the wider one.
+    # Prices as of 2026-04-05. The first match wins, so the narrower name stands before the wider one.
     GpuOffer("RTX 4090 24 GB", ("4090",), 0.51, None, (800.0, 1200.0), "Qwen2.5-7B, Llama-3.2-3B"),
     GpuOffer("A100 80 GB SXM4", ("a100", "sxm4"), 1.05, 0.45, (400.0, 600.0), "Qwen2.5-32B, Llama-3.1-8B"),
     GpuOffer("A100 80 GB PCIe", ("a100",), 1.43, 1.14, (400.0, 600.0), "Qwen2.5-32B, Llama-3.1-8B"),
     GpuOffer("H100 SXM5 80 GB", ("h100",), 2.40, 0.80, (300.0, 500.0), "Llama-3.3-70B, Qwen2.5-72B"),
     GpuOffer("H200 SXM5 141 GB", ("h200",), 4.50, 1.19, None, "72B FP8, 200B+ at 4 bit or less"),
-)
-
-
-class TokenOffer(msgspec.Struct, frozen=True, gc=False):
-    """What a provider asks for a model, in dollars per million tokens."""
-
-    provider: str
-    model: str
-    price: TokenPrice
-
-
-TOKEN_PRICES: tuple[TokenOffer, ...] = (
-    TokenOffer("together", "70B", TokenPrice(0.88, 0.88)),
-    TokenOffer("fireworks", "70B", TokenPrice(0.90, 0.90)),
-    TokenOffer("groq", "70B", TokenPrice(0.59, 0.59)),
-    TokenOffer("any", "8B", TokenPrice(0.18, 0.18)),
-    TokenOffer("frontier", "small", TokenPrice(1.0, 5.0)),
-    TokenOffer("frontier", "middle", TokenPrice(3.0, 15.0)),
-    TokenOffer("frontier", "large", TokenPrice(15.0, 75.0)),
 )
 
 
@@ -90,8 +66,3 @@ def nominal_tokens_per_s(gpu_type: str) -> float | None:
     """
     offer = gpu_offer(gpu_type)
     return None if offer is None else offer.nominal
-
-
-def provider_price(provider: str, model: str) -> TokenPrice | None:
-    """The published price of a provider's model class (`70B`, `8B`); None = not in the catalogue."""
-    return next((o.price for o in TOKEN_PRICES if (o.provider, o.model) == (provider.lower(), model)), None)

@@ -139,12 +139,12 @@ def sum_costs(attempts: Iterable[Attempt]) -> tuple[int | None, str]:
     return (None, "unpriced") if total is None else (total, basis)
 
 
-def against(price: Price | None, usage: Usage | None, *, estimate: Usage | None = None) -> int | None:
+def against(price: Price | None, usage: Usage | None) -> int | None:
     """The counterfactual: nano-dollars if this `usage` had been served at `price` (the largest tier's).
 
     Assumes the other model would have used the same number of tokens; say so where the number shows.
     """
-    return cost_of(price, usage, estimate=estimate).nano_usd
+    return cost_of(price, usage, estimate=None).nano_usd
 
 
 def usd(nano: int | None) -> str | None:

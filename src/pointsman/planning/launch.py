@@ -14,7 +14,6 @@ import msgspec
 Engine = Literal["vllm", "sglang"]
 
 VLLM_DTYPES = ("auto", "half", "float16", "bfloat16", "float", "float32")
-SGLANG_DTYPES = VLLM_DTYPES
 KV_DTYPES = {
     "vllm": ("auto", "float16", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "fp8_inc", "fp8_ds_mla"),
     "sglang": ("auto", "fp8_e5m2", "fp8_e4m3", "bf16", "bfloat16", "fp4_e2m1"),

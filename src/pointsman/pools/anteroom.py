@@ -36,13 +36,10 @@ from typing import Any, Protocol, runtime_checkable
 from pointsman.core.fleet import EndpointId
 from pointsman.core.request import ChatRequest
 from pointsman.pools.balancers.beginnings import Beginnings, read
-from pointsman.pools.balancers.load import prompt_tokens_of
+from pointsman.pools.balancers.load import READS_S, prompt_tokens_of
 from pointsman.pools.endpoint import Endpoint, Vitals
 from pointsman.pools.shares import Shares
 
-READS_S = 0.3
-"""An endpoint with so much to read, beside an answer's own time, is sent nothing more: some steps of an engine, so that none ever runs
-dry between a first token and the next prompt's arrival. With 0.5 five points fewer are in time on Azure's trace at 150 % of capacity."""
 OVERTAKEN, AWAY = 20.0, 150.0
 """Seconds that a second more to read weighs, and one that a home would save. Without the second the caches find 26 instead of 32 % at
 150 % of capacity; with 5 instead of 40 for the first, 30 instead of 74 % of Mooncake's are in time there, and 20 is as good as 40."""

@@ -12,7 +12,7 @@ from hashlib import blake2b
 from pointsman.core.fleet import TOKEN_S, EndpointSpec, EndpointState, EndpointView, LoadReport
 from pointsman.core.settings import HealthSettings
 from pointsman.pools import health as table
-from pointsman.pools.forecast import Forecast
+from pointsman.pools.forecast import Borrowed, Forecast
 from pointsman.pools.health import INFINITY, NEW, Health, LeaseKind, Signal
 from pointsman.pools.shared_count import SharedCount
 from pointsman.pools.windows import EndpointWindows
@@ -157,8 +157,13 @@ class Vitals:
         return None if line is None else line.expects(self.awaited)
 
     @property
-    def line(self) -> Forecast | None:
-        return self.forecast if self.forecast.is_known else self.sibling
+    def line(self) -> Forecast | Borrowed | None:
+        """What foretells its first tokens: its own answers, or a sibling's as far as its own do not say that it is slower."""
+        mine, usual = self.forecast, self.sibling
+        if mine.is_known or usual is None:
+            return mine if mine.is_known else None
+        times = mine.times(usual)
+        return usual if times == 1.0 else Borrowed(usual, times)
 
     def wait_s(self, now: float, token_s: float, awaited: int) -> float:
         """Until a prompt that comes now behind `awaited` tokens would be read, where a token takes `token_s` at an endpoint of the middle:
@@ -167,7 +172,7 @@ class Vitals:
         if expected is None:
             if self.sibling is None:
                 return token_s * awaited
-            expected = self.sibling.expects(awaited) or 0.0
+            expected = (self.sibling.expects(awaited) or 0.0) * self.forecast.times(self.sibling)
         if not awaited:
             return expected
         if (usual := token_s * awaited) > expected:
@@ -180,13 +185,15 @@ class Vitals:
 
     def unread_s(self, now: float) -> float:
         """What it has to read, in seconds: what the queue adds to a newcomer's first token, or for how much longer than an idle
-        one it has been silent. Of streams only; 0 = nothing, or nobody can tell."""
-        line = self.line
-        if line is None or not self.awaiting:
+        one it has been silent. Of streams only; 0 = nothing, or nobody can tell. Before anything was measured in its pool, as if it were
+        one of a common card: the first answers soon say better."""
+        if not self.awaiting:
             return 0.0
-        tokens = self.awaited_streams
+        tokens, line = self.awaited_streams, self.line
         if self.shared is not None and self.awaited_tokens:
             tokens += self.shared.awaited_elsewhere() * tokens // self.awaited_tokens
+        if line is None:
+            return self.token_s * tokens
         silence_s = self.silence_s(now) - (line.expects(0) or 0.0)
         return max(max(line.token_s, self.token_s) * tokens, silence_s)
 

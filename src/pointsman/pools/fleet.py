@@ -5,7 +5,7 @@ A tier's pools are asked in the order of the configuration: the first that is al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from random import Random
 from typing import Any
 
@@ -43,7 +43,6 @@ class Fleet:
         self.on_release: list[Callable[[], None]] = []
         """Called when a lease closes: somebody may be waiting for it."""
         self._pools_of = {name: tuple(self.pools[p] for p in tier.pools) for name, tier in self.tiers.items()}
-        self._endpoints_of = {name: _ids(pools) for name, pools in self._pools_of.items()}
         # Tiers, and pools that are no tier under their own name.
         self._live = {name: Tier(tier, self._pools_of[name]) for name, tier in self.tiers.items()}
         for name, pool in self.pools.items():
@@ -51,14 +50,6 @@ class Fleet:
                 self._live[name] = Tier(_alone(name, self.tiers), (pool,))
             pool.watchers.tiers = tuple(tier for tier in self._live.values() if pool in tier.pools)
             pool.watchers.released = self.on_release
-
-    def endpoints_of(self, tier: str, fits_pool: Callable[[str], bool] | None = None) -> tuple[EndpointId, ...]:
-        """Endpoints of the tier's pools that pass `fits_pool`, in pool order, whatever their health."""
-        if fits_pool is None:
-            return self._endpoints_of[tier]
-        pools = self._pools_of[tier]
-        fitting = tuple(p for p in pools if fits_pool(p.name))
-        return self._endpoints_of[tier] if len(fitting) == len(pools) else _ids(fitting)
 
     def endpoints_of_pool(self, pool: str) -> tuple[EndpointId, ...]:
         return self.pools[pool].endpoint_ids
@@ -227,7 +218,3 @@ def _alone(pool: str, tiers: Mapping[str, TierSettings]) -> TierSettings:
     """A pool as a tier of its own: with the promises and limits of the tier that it is of."""
     home = next((tier for tier in tiers.values() if pool in tier.pools), None)
     return TierSettings(pool, (pool,)) if home is None else msgspec.structs.replace(home, name=pool, pools=(pool,))
-
-
-def _ids(pools: Iterable[Pool]) -> tuple[EndpointId, ...]:
-    return tuple(id_ for pool in pools for id_ in pool.endpoint_ids)

@@ -11,7 +11,6 @@ read while it is overwritten is a wrong guess at what a cache holds, which is al
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Self
 
 ENTRIES = 8_192
 """Beginnings in a ring: 64 KB, hundreds of requests; read at every request, so seconds of any traffic."""
@@ -23,20 +22,13 @@ _NUMBER, _MASK = 32, (1 << 32) - 1
 class Journal:
     """One process's view: its own ring to write, the others' to read. Columns are endpoints, the same in every process."""
 
-    __slots__ = ("_board", "_mine", "_read", "missed")
+    __slots__ = ("_board", "_mine", "_read")
 
     def __init__(self, board: memoryview, seat: int) -> None:
         """`board` holds signed 64-bit integers, a ring after the other; `seat` says which is this process's."""
         self._board, self._mine = board, seat * CELLS
         # By the first cell of each other ring: how many of its entries were read. What was written before now is news to nobody here.
         self._read = {start: 0 for start in range(0, len(board), CELLS) if start != self._mine}
-        self.missed = 0
-        """Entries that were overwritten before they were read here."""
-
-    @classmethod
-    def of_one(cls) -> Self:
-        """For a process alone, in tests."""
-        return cls(memoryview(bytearray(CELLS * 8)).cast("q"), 0)
 
     def write(self, column: int, numbers: Iterable[int]) -> None:
         """These beginnings were sent to that endpoint, the one to be forgotten last at the end."""
@@ -55,7 +47,6 @@ class Journal:
             if count == read:
                 continue
             if not 0 <= count - read <= ENTRIES // 2:
-                self.missed += max(0, count - read - ENTRIES // 2)
                 read = max(0, count - ENTRIES // 2)
             self._read[start] = count
             for at in range(read, count):

@@ -9,6 +9,7 @@ from pointsman.core.fleet import EndpointSpec
 from pointsman.core.settings import HealthSettings
 from pointsman.errors import UpstreamError
 from pointsman.pools.endpoint import Endpoint
+from pointsman.pools.forecast import Forecast
 from pointsman.pools.health import Signal, signal_of
 
 Outcome = Literal["answered", "failed", "rejected", "cancelled"]
@@ -35,13 +36,15 @@ class Listener(Protocol):
 class Watchers:
     """Who hears of a pool's leases: the tiers over it, and whoever waits for a place."""
 
-    __slots__ = ("read", "released", "tiers")
+    __slots__ = ("first", "read", "released", "tiers")
 
     def __init__(self) -> None:
         self.tiers: tuple[Listener, ...] = ()
         self.released: list[Callable[[], None]] = []
         # Told that an endpoint may have less to read.
         self.read: Callable[[float], None] | None = None
+        # A line through the first answers of all the pool's endpoints, until each has one of its own.
+        self.first = Forecast()
 
 
 class Lease:
@@ -81,6 +84,8 @@ class Lease:
             self._await_no_more()
             if self._is_stream:
                 vitals.began_at = now
+                if not vitals.forecast.is_known:
+                    self._watchers.first.learn(self._ahead, now - self._leased_at)
                 vitals.forecast.learn(self._ahead, now - self._leased_at)
             if ttft_s is not None:
                 vitals.windows.ttft.add(now, ttft_s)

@@ -168,6 +168,7 @@ class Pool:
     def adopt(self, old: Pool) -> None:
         """Goes on with the vitals of servers that the old pool knew; quarantined ones get a new chance."""
         known, same = list(old.endpoints), dict[EndpointId, EndpointId]()
+        self.watchers.first = old.watchers.first
         for endpoint in self.endpoints:
             twin = next((e for e in known if e.is_same_server(endpoint)), None)
             if twin is not None:
@@ -214,8 +215,10 @@ class Pool:
         self._compare_forecasts()
 
     def _compare_forecasts(self) -> None:
-        """Whose first tokens nobody has seen yet are expected as those of the middle."""
+        """Whose first tokens nobody has seen yet are expected as those of the middle; while nobody has shown enough, as all have together."""
         known = [e.vitals.forecast for e in self.endpoints if e.vitals.forecast.is_known]
+        if not known and self.watchers.first.is_known:
+            known.append(self.watchers.first)
         known.sort(key=lambda forecast: forecast.expects(TOKENS_PER_WAITING) or 0.0)
         slopes = [forecast.token_s for forecast in known if forecast.token_s > 0.0]
         token_s = median_low(slopes) if slopes else None
@@ -362,6 +365,7 @@ def _status(endpoint: Endpoint, now: float) -> dict[str, Any]:
         "id": endpoint.id,
         "url": _shown(endpoint.spec.url),
         "is_spot": endpoint.spec.spot,
+        "is_ours": endpoint.spec.is_ours,
         "usd_per_hour": price.usd_per_hour * price.count if isinstance(price := endpoint.spec.price, GpuPrice) else None,
         "state": vitals.state().value,
         "cause": (vitals.not_ready if is_out else "") or health.cause or ("cooling down" if 0 < opens < INFINITY else ""),

@@ -18,7 +18,7 @@ Pure: times are passed in, and everything known about the moment is a `Demand`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime
 from math import ceil
 from zoneinfo import ZoneInfo
@@ -189,8 +189,3 @@ class Scaler:
 
 def _by_load(load: float, slots: int, target_use: float) -> int:
     return ceil(load / (slots * target_use) - 1e-3)  # a thousandth of a machine is no machine
-
-
-def scalers(settings: Mapping[str, ScaleSettings | None]) -> dict[str, Scaler]:
-    """A scaler for each tier that has settings for it."""
-    return {tier: Scaler(scale) for tier, scale in settings.items() if scale is not None}

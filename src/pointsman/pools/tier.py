@@ -65,7 +65,6 @@ class Tier:
         self._looked_at = -1.0
         # Smoothed share of the known slots that is taken.
         self._taken = 0.0
-        self._is_breaching = False
 
     # -- what leases tell ----------------------------------------------------------------------------------
 

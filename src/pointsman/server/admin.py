@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 
 from pointsman.core.record import Record
-from pointsman.errors import ConfigError, RequestError
-from pointsman.server.admin_guard import Guard
+from pointsman.errors import ConfigError, MethodNotAllowed, NoSuchPath, PointsmanError, RequestError
+from pointsman.server.admin_guard import Guard, as_problem
 from pointsman.server.auth import Hosts
 from pointsman.server.notice import notice_of, small_body
 
@@ -68,8 +69,7 @@ def admin_app(service: Operated, token: str, hosts: Hosts, wall: Callable[[], fl
     """The ASGI application of the admin listener. Every path is there with `/admin` before it, too."""
     desk, guard = _Desk(service, wall), Guard(token, hosts, lambda: service.notice_key, wall)
     routes = [
-        Route("/endpoints/{pool}/{index}/drain", guard.by_signature(desk.leave), methods=["POST"]),
-        Route("/endpoints/{pool}/{index}/drain", guard.by_signature(desk.stay), methods=["DELETE"]),
+        Route("/endpoints/{pool}/{index}/drain", guard.by_signature(desk.departure), methods=["POST", "DELETE"]),
         Route("/scale", guard.by_token(desk.scale)),
         Route("/scale/{tier}", guard.by_token(desk.scale)),
         Route("/bill", guard.by_token(desk.bill)),
@@ -80,7 +80,36 @@ def admin_app(service: Operated, token: str, hosts: Hosts, wall: Callable[[], fl
         Route("/drain", guard.by_token(desk.drain), methods=["POST"]),
         Route("/metrics", guard.by_token(desk.metrics)),
     ]
-    return Starlette(routes=[*routes, Mount("/admin", routes=routes)])
+    app = Starlette(
+        routes=[*routes, Mount("/admin", app=Router(routes, redirect_slashes=False))],
+        exception_handlers={404: _no_such_path(guard, [route.path for route in routes]), 405: _other_method, 500: _broken})
+    app.router.redirect_slashes = False  # it would send whoever asks to a host that they have named
+    return app
+
+
+def _no_such_path(guard: Guard, paths: list[str]) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """What every path that is not there answers: only whoever has the token is told what is."""
+
+    async def refused(request: Request) -> Any:
+        raise NoSuchPath(f"there is no {request.scope['path'][:200]!r} here; there is {', '.join(paths)}")
+
+    page = guard.by_token(refused)
+
+    async def answer(request: Request, _: Exception) -> Response:
+        return await page(request)
+
+    return answer
+
+
+async def _other_method(request: Request, error: Exception) -> Response:
+    named = (error.headers or {}).get("Allow", "") if isinstance(error, HTTPException) else ""
+    allowed = tuple(sorted(set(named.split(", ")) - {"HEAD"}))
+    return as_problem(MethodNotAllowed(f"{request.scope['path'][:200]} takes {' or '.join(allowed)}, not {request.method[:20]}", allowed))
+
+
+async def _broken(_: Request, __: Exception) -> Response:
+    """The server logs what it was."""
+    return as_problem(PointsmanError("the admin listener failed at this request; the log says why"))
 
 
 class _Desk:
@@ -124,12 +153,11 @@ class _Desk:
     async def bill(self, _: Request) -> Any:
         return self._service.bill()
 
-    async def leave(self, request: Request) -> Any:
+    async def departure(self, request: Request) -> Any:
+        if request.method == "DELETE":
+            return self._service.stay(_endpoint_id(request))
         notice = notice_of(await small_body(request), self._wall())
         return self._service.depart(_endpoint_id(request), notice.lead_s, notice.reason)
-
-    async def stay(self, request: Request) -> Any:
-        return self._service.stay(_endpoint_id(request))
 
     async def metrics(self, _: Request) -> Any:
         body, media = await self._service.page()

@@ -18,7 +18,7 @@ from pointsman.core.settings import AdminSettings
 from pointsman.errors import PointsmanError, Unauthorized
 from pointsman.server.auth import Hosts
 from pointsman.server.notice import small_body
-from pointsman.server.problems import body_of
+from pointsman.server.problems import body_of, headers_of
 
 Answer = Callable[[Request], Awaitable[Any]]
 """A value to be written as JSON, or a response."""
@@ -94,4 +94,5 @@ def as_response(value: Any) -> Response:
 
 
 def as_problem(error: PointsmanError) -> Response:
-    return Response(body_of(error), error.client_status, media_type="application/json")
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers_of(error)}
+    return Response(body_of(error), error.client_status, headers, media_type="application/json")

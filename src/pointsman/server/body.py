@@ -5,14 +5,14 @@ Only what routing needs is typed; fields that we do not know are the upstream's 
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from pointsman.core.misfit import Misfit, typed
 from pointsman.core.request import Caller, ChatRequest, Kind, Message, Needs, Span
 from pointsman.core.scan import Member, TooDeep, members
-from pointsman.core.surrogates import mended
 from pointsman.errors import MalformedBody, UnsupportedField
 from pointsman.server.limits import CONSUMED, MAX_TAGS, cuts, limits_of, named_by_models, tags_asked, tags_of
 from pointsman.server.session_id import MAX as SESSION_MAX
@@ -85,7 +85,7 @@ class _Embedding(msgspec.Struct, gc=False, kw_only=True):
     input: str | list[str | int | list[int]]
 
 
-_decode = {
+_decode: dict[Kind, Callable[[bytes], Any]] = {
     Kind.CHAT: msgspec.json.Decoder(_Chat).decode,
     Kind.COMPLETION: msgspec.json.Decoder(_Completion).decode,
     Kind.EMBEDDING: msgspec.json.Decoder(_Embedding).decode,
@@ -108,12 +108,12 @@ def parse(
 ) -> ChatRequest:
     """Reads one request. Raises MalformedBody or UnsupportedField, whose `param` is the path of the culprit."""
     try:
-        wire, readable = _typed(body, kind)
+        wire, readable = typed(body, _decode[kind], _objection)
     except MalformedBody as error:
         named = named_by_models(body) if error.param == "model" else None
         if named is None:
             raise
-        body, (wire, readable) = named, _typed(named, kind)
+        body, (wire, readable) = named, typed(named, _decode[kind], _objection)
     spans, fields_end, fields = _spans(readable, max_depth)
     common: dict[str, Any] = {
         "kind": kind, "body": body, "model": wire.model, "spans": spans, "fields_end": fields_end,
@@ -136,42 +136,9 @@ def _request(wire: Any, body: bytes, common: dict[str, Any]) -> ChatRequest:
     return ChatRequest(**common, inputs=_count(wire.input), needs=Needs(context=len(body) // 3))
 
 
-def _typed(body: bytes, kind: Kind) -> tuple[Any, bytes]:
-    """The typed body, and the bytes it was read from: as long as `body`, and nearly always `body` itself."""
-    try:
-        if not body.isascii():
-            body.decode()
-        try:
-            return _decode[kind](body), body
-        except msgspec.ValidationError:
-            raise
-        except msgspec.DecodeError:
-            if (readable := mended(body)) == body:
-                raise
-            return _decode[kind](readable), readable
-    except UnicodeDecodeError as exc:
-        raise MalformedBody(f"the body is not UTF-8: byte {exc.start} is invalid") from exc
-    except msgspec.ValidationError as exc:
-        raise _with_path(str(exc)) from exc
-    except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as exc:
-        said = "it is nested too deeply" if isinstance(exc, RecursionError) else str(exc)
-        raise MalformedBody(f"the body is not valid JSON: {said}") from exc
-
-
-_AT_PATH = re.compile(r"^(?P<what>.*?) - at `\$\.?(?P<path>.*)`$")
-_MISSING = re.compile(r"required field `(?P<field>[^`]+)`")
-
-
-def _with_path(text: str) -> MalformedBody:
-    """msgspec's sentence with its path as an OpenAI client writes it (`messages[0].role`)."""
-    match = _AT_PATH.match(text)
-    what, path = (match["what"], match["path"]) if match else (text, "")
-    missing = _MISSING.search(what)
-    if missing:
-        path = f"{path}.{missing['field']}" if path else missing["field"]
-    if not path:
-        return MalformedBody(f"the body must be a JSON object: {what}")
-    return MalformedBody(f"{path}: {what}", param=path)
+def _objection(misfit: Misfit) -> MalformedBody:
+    """With its path as an OpenAI client writes it (`messages[0].role`)."""
+    return misfit.objection(f"{misfit.path}.{misfit.missing}".lstrip(".") if misfit.missing else misfit.path)
 
 
 def _spans(body: bytes, max_depth: int) -> tuple[dict[str, Span], int, list[Member]]:

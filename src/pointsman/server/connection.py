@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any
+from weakref import ReferenceType, ref
 
 from uvicorn._types import ASGI3Application, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -91,6 +92,13 @@ class Connection(HttpToolsProtocol):
             running.disconnected = True  # uvicorn tells only the latest of pipelined requests
             running.message_event.set()
         super().connection_lost(exc)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Who waits for the end of an exchange holds it himself. Held from here too, it and this would have to wait for the collector."""
+        nothing: Any = None
+        self.cycle = self.scope = self._running = nothing
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
@@ -230,12 +238,13 @@ class Connection(HttpToolsProtocol):
         self._running = cycle
         if cycle.scope["http_version"] == "1.0":
             cycle.send = _unchunked(cycle)  # type: ignore[method-assign,assignment]
-        cycle.scope["abort"] = partial(self._hang_up, cycle)  # type: ignore[typeddict-unknown-key]
+        cycle.scope["abort"] = partial(self._hang_up, ref(cycle))  # type: ignore[typeddict-unknown-key]
         super()._start_asgi_task(cycle, app)
 
-    def _hang_up(self, cycle: RequestResponseCycle) -> None:
+    def _hang_up(self, known: ReferenceType[RequestResponseCycle]) -> None:
         """In the middle of a response, on purpose: uvicorn would log a response that is not complete as somebody's mistake."""
-        cycle.disconnected = True
+        if (cycle := known()) is not None:
+            cycle.disconnected = True
         self.transport.abort()
 
     # -- refusals before there is a request

@@ -201,6 +201,21 @@ def _delta(index: int, delta: dict[str, Any]) -> dict[str, Any]:
     return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
 
 
+class Paused(Day):
+    """A streamed answer: its role and the first `said` pieces of text, and the rest after `go`."""
+
+    def __init__(self, text: str = Answer.text, *, said: int = 2) -> None:
+        self.go = asyncio.Event()
+        self._answer, self._said = Answer(text), said
+
+    async def serve(self, exchange: Exchange) -> None:
+        events = [chunk(shapes.sse(e)) for e in (*self._answer.events(exchange), b"[DONE]")]
+        exchange.open_stream()
+        exchange.send(b"".join(events[: 1 + self._said]))
+        await self.go.wait()
+        exchange.send(b"".join(events[1 + self._said :]) + chunk(b""))
+
+
 def _is_json(text: str) -> bool:
     try:
         return isinstance(msgspec.json.decode(text), (dict, list))

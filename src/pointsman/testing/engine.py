@@ -46,7 +46,6 @@ class Sequence:
     started_at: float | None = None
     first_token_at: float | None = None
     last_token_at: float | None = None
-    finished_at: float | None = None
     computed: int = 0
     """Tokens in the KV cache, of the prompt and then of the answer."""
     cached: int = 0
@@ -177,7 +176,6 @@ class Engine:
                     sequence.first_token_at = ends_at
                 tokens.append(sequence)
             if sequence.is_finished:
-                sequence.finished_at = ends_at
                 finished.append(sequence)
         self._leaving += finished
         return Step(began_at, ends_at, prefill, len(batch), tuple(tokens), tuple(finished))

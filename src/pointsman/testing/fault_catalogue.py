@@ -55,9 +55,9 @@ def rng_of(asked: Asked) -> Random:
     return Random(f"fault {asked.id}")
 
 
-def pause(asked: Asked, most_s: float = 0.02) -> Wait:
-    """A moment that differs from request to request."""
-    return Wait(rng_of(asked).random() * most_s)
+def pause(asked: Asked) -> Wait:
+    """A moment that differs from request to request: 20 ms at most."""
+    return Wait(rng_of(asked).random() * 0.02)
 
 
 def somewhere(asked: Asked, least: int = 1) -> int:
@@ -71,12 +71,12 @@ def says(data: bytes | str, *after: Step) -> Plan:
     return lambda asked: [pause(asked), Send(raw), *after]
 
 
-def after_some(*steps: Step, least: int = 1) -> Plan:
+def after_some(*steps: Step) -> Plan:
     """A right stream up to somewhere, then `steps`; a plain answer is cut at a random byte."""
 
     def plan(asked: Asked) -> list[Step]:
         if asked.stream:
-            return [*answers.sends(asked, somewhere(asked, least)), *steps]
+            return [*answers.sends(asked, somewhere(asked)), *steps]
         whole = answers.plain("200 OK", answers.completion(asked.id))
         body = whole.index(b"\r\n\r\n") + 4
         return [Send(whole[: rng_of(asked).randint(body, len(whole) - 1)]), *steps]

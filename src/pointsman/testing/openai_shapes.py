@@ -149,15 +149,15 @@ def tool_call(name: str, arguments: str, id: str) -> dict[str, Any]:
     return {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
-def logprob_of(token: str, salt: str = "") -> float:
-    """A plausible log-probability (-3..-0.001), the same each time for the same token and salt."""
-    x = int.from_bytes(hashlib.blake2b((salt + token).encode("utf-8", "replace"), digest_size=4).digest(), "big") / 2**32
+def logprob_of(token: str) -> float:
+    """A plausible log-probability (-3..-0.001), the same each time for the same token."""
+    x = int.from_bytes(hashlib.blake2b(token.encode("utf-8", "replace"), digest_size=4).digest(), "big") / 2**32
     return -round(0.001 + 3.0 * x**4, 6)
 
 
-def token_logprob(token: str, alternatives: int, salt: str = "") -> dict[str, Any]:
+def token_logprob(token: str, alternatives: int) -> dict[str, Any]:
     """One entry of `logprobs.content`, with `alternatives` runners-up after the token itself."""
-    own = _entry(token, logprob_of(token, salt))
+    own = _entry(token, logprob_of(token))
     others = [_entry(f" alt{i}", own["logprob"] - 1.0 - i) for i in range(1, alternatives)]
     return own | {"top_logprobs": [own, *others] if alternatives else []}
 

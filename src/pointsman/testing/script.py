@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from pointsman.cascade.deferral import WHOLE, Deferral, Hold
 from pointsman.cascade.events import (
     Accept,
     Began,
@@ -44,6 +45,8 @@ OUT: Final = "out"
 """The endpoint is out of service: only a desperate attempt gets it, and that is answered."""
 
 Happening = Reply | UpstreamError | str
+TAKES_S: Final = 0.01
+"""How long everything takes that does not hang."""
 
 
 class OpenBudget:
@@ -75,19 +78,25 @@ class ClosedBudget(OpenBudget):
         return super().open_retry(open_, now, first=first) if open_ else None
 
 
-def a_rung(tier: str, reason: str = "failed", *, endpoints: int = 1, accept_at: float | None = None) -> Rung:
+def a_rung(tier: str, reason: str = "failed", *, endpoints: int = 1) -> Rung:
     """A rung whose only pool has the tier's name."""
-    return Rung(tier, tuple(f"{tier}/{i}" for i in range(endpoints)), reason, accept_at)
+    return Rung(tier, tuple(f"{tier}/{i}" for i in range(endpoints)), reason)
 
 
-def a_plan(*tiers: str | Rung, endpoints: int = 1, **overrides: Any) -> Plan:
-    """The first tier is chosen, the others are climbs; arrival at 0 s, deadline at 600 s."""
+def by_threshold(accept_at: Mapping[str, float]) -> Deferral:
+    """Plain thresholds and nothing else: each rung in `accept_at` is judged whole."""
+    return Deferral({tier: Hold(WHOLE) for tier in accept_at}, accept_at=accept_at)
+
+
+def a_plan(*tiers: str | Rung, endpoints: int = 1, accept_at: Mapping[str, float] | None = None, **overrides: Any) -> Plan:
+    """The first tier is chosen, the others are climbs; arrival at 0 s, deadline at 600 s. `accept_at`: answers of these rungs are judged."""
     rungs = tuple(
         tier if isinstance(tier, Rung) else a_rung(tier, "failed" if i else "chosen", endpoints=endpoints)
         for i, tier in enumerate(tiers)
     )
     values: dict[str, Any] = {
         "stream": False, "now": 0.0, "deadline": 600.0, "ttft_timeout_s": 60.0, "answer_timeout_s": 120.0,
+        "deferral": by_threshold(accept_at) if accept_at else None,
     }  # fmt: skip
     return Plan(rungs=rungs, **(values | overrides))
 
@@ -125,11 +134,9 @@ class Script:
 
     def __init__(
         self, happenings: Mapping[EndpointId, Sequence[Happening]], *, scores: Sequence[float | None] = (),
-        takes_s: float = 0.01,
     ) -> None:  # fmt: skip
         self._happenings = {endpoint: list(entries) for endpoint, entries in happenings.items()}
         self._scores = list(scores)
-        self._takes_s = takes_s
 
     def play(self, plan: Plan, budget: Any = None, rng: Random | None = None) -> Play:
         """Drives a machine to its end and checks each step against the rules of the dialogue."""
@@ -148,7 +155,7 @@ class Script:
             case Call():
                 return self._attempt(command, plan, play)
             case Commit():
-                play.ended_at += self._takes_s
+                play.ended_at += TAKES_S
                 return Replied(command.attempt, ANSWER, play.ended_at)
             case Verify():
                 return Verified(command.attempt, self._scores.pop(0) if self._scores else None)
@@ -176,13 +183,13 @@ class Script:
             play.ended_at = call.until
             happening = FirstTokenTimeout("no first token") if plan.stream else AnswerTimeout("no answer")
         else:
-            play.ended_at += self._takes_s
+            play.ended_at += TAKES_S
         if isinstance(happening, UpstreamError):
             play.sent += happening.sent
             return failed(call.attempt, happening, endpoint, now=play.ended_at)
         play.sent += 1
-        accept_at = next(r.accept_at for r in plan.rungs if r.tier == call.tier)
-        if plan.stream and accept_at is None:
+        is_judged = plan.deferral is not None and call.tier in plan.deferral.holds
+        if plan.stream and not is_judged:
             return Began(call.attempt, play.ended_at)
         return Replied(call.attempt, ANSWER, play.ended_at)
 

@@ -60,7 +60,6 @@ class Connection(asyncio.Protocol):
         self.number = 0
         self.is_lost = False
         self.closed_by: Literal["", "client", "server"] = ""
-        self.bytes_read = 0
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpRequestParser(self)
         self._target, self._body = b"", bytearray()
@@ -84,7 +83,6 @@ class Connection(asyncio.Protocol):
             self._start(greeting)
 
     def data_received(self, data: bytes) -> None:
-        self.bytes_read += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
@@ -234,10 +232,6 @@ class WireServer:
         # Holds the port while nobody listens, so that a connect is refused and nobody else takes it.
         self._placeholder: socket.socket | None = None
         self._waiters: list[asyncio.Future[None]] = []
-
-    @property
-    def is_listening(self) -> bool:
-        return self._server is not None
 
     async def reserve(self) -> None:
         """Takes the port without listening: connecting is refused."""

@@ -8,6 +8,7 @@ import msgspec
 
 from pointsman.core.surrogates import decoded
 from pointsman.translation.anthropic_request import CHARS_PER_TOKEN, Remembered
+from pointsman.translation.tool_input import tool_input
 
 _decode = msgspec.json.decode
 
@@ -113,28 +114,8 @@ def _calls(said: dict[str, Any], id: str) -> list[dict[str, Any]]:
         function = call.get("function") if isinstance(call, dict) else None
         if isinstance(function, dict):
             blocks.append({"type": "tool_use", "id": tool_id(call.get("id"), id, number),
-                           "name": name_of(function.get("name")), "input": _input(function.get("arguments"))})
+                           "name": name_of(function.get("name")), "input": tool_input(function.get("arguments"))})
     return blocks
-
-
-def _input(arguments: Any) -> Any:
-    """Arguments as the object that they are meant to be; what is none is kept under a name that says so."""
-    if isinstance(arguments, dict):
-        return arguments
-    text = arguments if isinstance(arguments, str) else ""
-    if not text.strip():
-        return {}
-    return msgspec.Raw(text.encode("utf-8", "replace")) if is_object(text) else {"invalid_json": text}
-
-
-def is_object(text: str) -> bool:
-    """Whether a text is one whole JSON object."""
-    if not (text.lstrip().startswith("{") and text.rstrip().endswith("}")):
-        return False
-    try:
-        return isinstance(decoded(_decode, text.encode("utf-8", "replace")), dict)
-    except (msgspec.DecodeError, RecursionError):
-        return False
 
 
 def _size(content: list[dict[str, Any]]) -> int:

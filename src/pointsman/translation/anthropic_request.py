@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
+from pointsman.core.misfit import Misfit, typed
 from pointsman.core.scan import TooDeep, members
-from pointsman.core.surrogates import mended
 from pointsman.errors import MalformedBody, UnsupportedField
 from pointsman.translation.anthropic_turns import Block, Conversation, Turn
 from pointsman.translation.objections import Objections
@@ -119,7 +119,7 @@ def translated(body: bytes, *, max_depth: int = 64, lenient: bool = False) -> tu
 
     `lenient`: what cannot be translated is left out and remembered, since Anthropic itself could be asked.
     """
-    wire, readable = _typed(body)
+    wire, readable = typed(body, _decode, _objection)
     objections = Objections(lenient=lenient)
     fields = _carried(readable, max_depth, objections)
     conversation = Conversation(objections)
@@ -155,42 +155,15 @@ def estimate(chars: int, images: int = 0) -> int:
     return -(-max(0, chars) // CHARS_PER_TOKEN) + TOKENS_PER_IMAGE * images
 
 
-def _typed(body: bytes) -> tuple[_Wire, bytes]:
-    """The typed body, and the bytes it was read from: `body`, unless halves of characters had to be mended."""
-    try:
-        body.decode()
-        try:
-            return _decode(body), body
-        except msgspec.ValidationError:
-            raise
-        except msgspec.DecodeError:
-            if (readable := mended(body)) == body:
-                raise
-            return _decode(readable), readable
-    except UnicodeDecodeError as exc:
-        raise MalformedBody(f"the body is not UTF-8: byte {exc.start} is invalid") from exc
-    except msgspec.ValidationError as exc:
-        raise _with_path(str(exc)) from exc
-    except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as exc:
-        said = "it is nested too deeply" if isinstance(exc, RecursionError) else str(exc)
-        raise MalformedBody(f"the body is not valid JSON: {said}") from exc
-
-
-_AT_PATH = re.compile(r"^(?P<what>.*?) - at `\$\.?(?P<path>.*)`$")
-_MISSING = re.compile(r"required field `(?P<field>[^`]+)`")
 _INDEX = re.compile(r"\[(\d+|\.\.\.)\]")
 
 
-def _with_path(text: str) -> MalformedBody:
-    """msgspec's sentence with its path as Anthropic writes it (`messages.0.role`)."""
-    match = _AT_PATH.match(text)
-    what, path = (match["what"], match["path"]) if match else (text, "")
-    path = _INDEX.sub(r".\1", path)
-    if missing := _MISSING.search(what):
-        path, what = f"{path}.{missing['field']}".lstrip("."), "field required"
-    if not path:
-        return MalformedBody(f"the body must be a JSON object: {what}")
-    return MalformedBody(f"{path}: {what}", param=path)
+def _objection(misfit: Misfit) -> MalformedBody:
+    """With its path as Anthropic writes it (`messages.0.role`), and in its words for what is missing."""
+    path = _INDEX.sub(r".\1", misfit.path)
+    if not misfit.missing:
+        return misfit.objection(path)
+    return msgspec.structs.replace(misfit, what="field required").objection(f"{path}.{misfit.missing}".lstrip("."))
 
 
 def _carried(body: bytes, max_depth: int, objections: Objections) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from typing import Any, Literal
 import msgspec
 
 from pointsman.core.surrogates import decoded
-from pointsman.translation.anthropic_reply import is_object, name_of, stopped, text_of, tool_id, usage
+from pointsman.translation.anthropic_reply import name_of, stopped, text_of, tool_id, usage
 from pointsman.translation.anthropic_request import Remembered
+from pointsman.translation.tool_input import is_object
 
 _encode = msgspec.json.encode
 

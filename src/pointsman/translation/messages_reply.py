@@ -36,27 +36,47 @@ def finish_of(reason: Any) -> str:
     return FINISHES.get(reason, "stop") if isinstance(reason, str) else "stop"
 
 
-def chat_usage(usage: Any) -> dict[str, Any] | None:
-    """Anthropic counts what it read from its cache, and what it wrote to it, apart from the input; OpenAI within it."""
+class Counted(msgspec.Struct, frozen=True, gc=False):
+    """Tokens of a message."""
+
+    given: int
+    """All that went in, what was read from the cache or written to it included."""
+    made: int
+    read: int | None
+    """From the cache; None = not said. `written` likewise."""
+    written: int | None
+
+
+def counted(usage: Any) -> Counted | None:
+    """Anthropic counts what it read from its cache, and what it wrote to it, apart from the input; OpenAI within it.
+
+    None unless both counts, of input and output, make sense."""
     if not isinstance(usage, dict):
         return None
-    fresh, made = count(usage, "input_tokens"), count(usage, "output_tokens")
+    fresh, made = _count(usage, "input_tokens"), _count(usage, "output_tokens")
     if fresh is None or made is None:
         return None
-    read, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
-    given = fresh + (read or 0) + (written or 0)
-    said: dict[str, Any] = {"prompt_tokens": given, "completion_tokens": made, "total_tokens": given + made}
-    details = {"cached_tokens": read, "cache_write_tokens": written}
+    read, written = _count(usage, "cache_read_input_tokens"), _count(usage, "cache_creation_input_tokens")
+    return Counted(fresh + (read or 0) + (written or 0), made, read, written)
+
+
+def chat_usage(usage: Any) -> dict[str, Any] | None:
+    """As a chat completion says it; None = it is not known."""
+    found = counted(usage)
+    if found is None:
+        return None
+    said: dict[str, Any] = {"prompt_tokens": found.given, "completion_tokens": found.made, "total_tokens": found.given + found.made}
+    details = {"cached_tokens": found.read, "cache_write_tokens": found.written}
     if details := {name: value for name, value in details.items() if value is not None}:
         said["prompt_tokens_details"] = details
     of_output = usage.get("output_tokens_details")
-    thought = count(of_output, "thinking_tokens") if isinstance(of_output, dict) else None
+    thought = _count(of_output, "thinking_tokens") if isinstance(of_output, dict) else None
     if thought is not None:
         said["completion_tokens_details"] = {"reasoning_tokens": thought}
     return said
 
 
-def count(usage: dict[str, Any], name: str) -> int | None:
+def _count(usage: dict[str, Any], name: str) -> int | None:
     value = usage.get(name)
     return value if type(value) is int and value >= 0 else None
 

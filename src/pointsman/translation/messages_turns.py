@@ -15,6 +15,7 @@ import msgspec
 
 from pointsman.core.surrogates import decoded
 from pointsman.errors import Untranslatable
+from pointsman.translation.tool_input import tool_input
 
 _DATA_URL = re.compile(r"data:([\w.+-]{1,64}/[\w.+-]{1,64})(?:;[\w.+=-]{1,64})*;base64,", re.ASCII)
 _BAD_IN_ID = re.compile(r"[^A-Za-z0-9_-]")
@@ -138,22 +139,7 @@ def _said(turn: ChatTurn, where: str) -> list[dict[str, Any]]:
 
 
 def _use(id: str, function: Function) -> dict[str, Any]:
-    return {"type": "tool_use", "id": call_id(id), "name": function.name, "input": _input(function.arguments)}
-
-
-def _input(arguments: Any) -> Any:
-    """Arguments as the object that they are meant to be; what is none is kept under a name that says so."""
-    if isinstance(arguments, dict):
-        return arguments
-    text = arguments if isinstance(arguments, str) else ""
-    if not text.strip():
-        return {}
-    data = text.encode("utf-8", "replace")
-    try:
-        is_object = isinstance(decoded(_decode, data), dict)
-    except (msgspec.DecodeError, RecursionError):
-        is_object = False
-    return msgspec.Raw(data) if is_object else {"invalid_json": text}
+    return {"type": "tool_use", "id": call_id(id), "name": function.name, "input": tool_input(function.arguments)}
 
 
 def _content_of(turn: ChatTurn, where: str) -> dict[str, Any]:

@@ -6,12 +6,12 @@ arrive as they were written, and a delta costs no decoding and encoding.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import msgspec
 
+from pointsman.core.misfit import misfit_of, why_invalid
 from pointsman.core.surrogates import decoded
 from pointsman.errors import MalformedBody
 
@@ -20,9 +20,6 @@ T = TypeVar("T")
 NULL = msgspec.Raw(b"null")
 BLANK_LINE = rb"\n\n"
 """Between texts that become one."""
-
-_AT_PATH = re.compile(r"^(?P<what>.*?) - at `\$\.?(?P<path>.*)`$", re.DOTALL)
-_MISSING = re.compile(r"required field `(?P<field>[^`]+)`")
 
 
 def quoted(text: str) -> bytes:
@@ -67,23 +64,10 @@ def read_at(path: str, decode: Callable[[bytes], T], raw: bytes) -> T:
     try:
         return decoded(decode, raw)
     except msgspec.ValidationError as exc:
-        raise _with_path(path, str(exc)) from exc
+        misfit = misfit_of(exc)
+        raise misfit.objection(_joined(_joined(path, misfit.path), misfit.missing)) from exc
     except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as exc:
-        said = "it is nested too deeply" if isinstance(exc, RecursionError) else str(exc)
-        raise MalformedBody(f"{path or 'the body'}: not valid JSON: {said}", param=path or None) from exc
-
-
-def _with_path(path: str, text: str) -> MalformedBody:
-    match = _AT_PATH.match(text)
-    what = match["what"] if match else text
-    if match:
-        path = _joined(path, match["path"])
-    missing = _MISSING.search(what)
-    if missing:
-        path = _joined(path, missing["field"])
-    if not path:
-        return MalformedBody(f"the body must be a JSON object: {what}")
-    return MalformedBody(f"{path}: {what}", param=path)
+        raise MalformedBody(f"{path or 'the body'}: not valid JSON: {why_invalid(exc)}", param=path or None) from exc
 
 
 def _joined(path: str, more: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pointsman.core.misfit import check_utf8
 from pointsman.core.scan import Member, TooDeep, members
 from pointsman.errors import MalformedBody, UnsupportedField
 from pointsman.translation.objections import Objections
@@ -153,10 +154,7 @@ def translate_request(body: bytes, *, max_depth: int = 64, lenient: bool = False
 
 
 def _fields(body: bytes, max_depth: int) -> _Fields:
-    try:
-        body.decode()
-    except UnicodeDecodeError as exc:
-        raise MalformedBody(f"the body is not UTF-8: byte {exc.start} is invalid") from exc
+    check_utf8(body)
     readable = _readable(body)
     try:
         return _Fields(readable, members(readable, max_depth=max_depth)[0])

@@ -31,17 +31,15 @@ OURS = "pointsman"
 
 
 async def discover(
-    sources: Iterable[Source], *, local_timeout_s: float = LOCAL_TIMEOUT_S, provider_timeout_s: float = PROVIDER_TIMEOUT_S,
-    upstream: HttpUpstream | None = None,
+    sources: Iterable[Source], *, local_timeout_s: float = LOCAL_TIMEOUT_S,
 ) -> tuple[Finding, ...]:
     """What each source lists, in their order; a source in trouble becomes a finding that says so. Raises nothing."""
-    own = upstream or HttpUpstream()
+    upstream = HttpUpstream()
     try:
         return tuple(await asyncio.gather(*(
-            _ask(own, source, local_timeout_s if source.is_local else provider_timeout_s) for source in sources)))
+            _ask(upstream, source, local_timeout_s if source.is_local else PROVIDER_TIMEOUT_S) for source in sources)))
     finally:
-        if upstream is None:
-            await own.aclose()
+        await upstream.aclose()
 
 
 async def _ask(upstream: HttpUpstream, source: Source, timeout_s: float) -> Finding:

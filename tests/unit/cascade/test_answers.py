@@ -2,7 +2,7 @@
 
 from pointsman.cascade.answers import Answers
 from pointsman.cascade.benefit import Judgement
-from pointsman.cascade.deferral import by_threshold
+from pointsman.testing.script import by_threshold
 
 RULE = by_threshold({"small": 0.9, "large": 0.9})
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pointsman.cascade.benefit import Benefit, Judgement, Prospect
-from pointsman.cascade.deferral import WHOLE, Deferral, Hold, by_threshold
+from pointsman.cascade.deferral import WHOLE, Deferral, Hold
+from pointsman.testing.script import by_threshold
 
 PROSPECTS = {"small": Prospect(0.5, 0.1, 0.2, 10), "medium": Prospect(0.7, 0.4, 1.0, 40), "large": Prospect(0.9, 1.0, 5.0, 100)}
 WEAK = [Judgement("small", 0.05)]

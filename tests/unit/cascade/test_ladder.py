@@ -43,8 +43,3 @@ def test_a_pinned_pool_has_no_alternatives():
 
 def test_a_chosen_tier_off_the_ladder_falls_back_to_the_strongest_rung_first():
     assert [tier for tier, _ in order("api")] == ["api", "large", "medium", "small"]
-
-
-def test_thresholds_come_with_their_rung():
-    rungs = plan_rungs(LADDER, "small", (), ENDPOINTS, ENDPOINTS, accept_at={"small": 0.6})
-    assert [r.accept_at for r in rungs] == [0.6, None, None]

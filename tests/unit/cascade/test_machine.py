@@ -610,10 +610,7 @@ def test_a_plan_without_endpoints_gives_up_at_once():
 
 
 def checked(*, stream=False, **plan):
-    return a_machine(
-        a_rung("small", "chosen", accept_at=0.6), a_rung("medium", accept_at=0.6), a_rung("large"),
-        stream=stream, **plan,
-    )  # fmt: skip
+    return a_machine("small", "medium", "large", accept_at={"small": 0.6, "medium": 0.6}, stream=stream, **plan)
 
 
 def test_a_weak_answer_climbs_one_tier():
@@ -646,7 +643,7 @@ def test_a_held_stream_commits_nothing_before_the_verifier_has_spoken():
 
 def test_a_rung_without_threshold_accepts_any_success():
     play = Script({}, scores=[0.1, 0.1]).play(
-        a_plan(a_rung("small", "chosen", accept_at=0.6), a_rung("medium", accept_at=0.6), a_rung("large"))
+        a_plan("small", "medium", "large", accept_at={"small": 0.6, "medium": 0.6})
     )
     assert play.tiers == ["small", "medium", "large"]
     assert play.accepted == 3
@@ -654,7 +651,7 @@ def test_a_rung_without_threshold_accepts_any_success():
 
 def test_when_nothing_is_left_to_climb_to_the_best_answer_is_accepted():
     play = Script({}, scores=[0.5, 0.2]).play(
-        a_plan(a_rung("small", "chosen", accept_at=0.6), a_rung("large", accept_at=0.6))
+        a_plan("small", "large", accept_at={"small": 0.6, "large": 0.6})
     )
     assert play.accepted == 1
     assert play.commands[-2:] == [Commit(1), Accept(1)]
@@ -662,21 +659,21 @@ def test_when_nothing_is_left_to_climb_to_the_best_answer_is_accepted():
 
 def test_of_equal_answers_the_stronger_tiers_is_accepted():
     play = Script({}, scores=[0.5, 0.5]).play(
-        a_plan(a_rung("small", "chosen", accept_at=0.6), a_rung("large", accept_at=0.6))
+        a_plan("small", "large", accept_at={"small": 0.6, "large": 0.6})
     )
     assert play.accepted == 2
 
 
 def test_a_weak_answer_beats_an_error_above():
     play = Script({"medium/0": [broken()], "large/0": [broken()]}, scores=[0.1]).play(
-        a_plan(a_rung("small", "chosen", accept_at=0.6), a_rung("medium"), a_rung("large"))
+        a_plan("small", "medium", "large", accept_at={"small": 0.6})
     )
     assert play.accepted == 1
     assert play.tiers == ["small", "medium", "large"]
 
 
 def test_a_weak_answer_in_hand_is_reason_enough_not_to_be_desperate():
-    plan = a_plan(a_rung("small", "chosen", accept_at=0.6), a_rung("large"))
+    plan = a_plan("small", "large", accept_at={"small": 0.6})
     out = Script({"large/0": [OUT]}, scores=[0.1]).play(plan)
     assert (out.tried, out.accepted) == (["small/0"], 1)
     gone = Script({"large/0": [broken()]}, scores=[0.1]).play(plan)
@@ -685,14 +682,14 @@ def test_a_weak_answer_in_hand_is_reason_enough_not_to_be_desperate():
 
 def test_a_weak_answer_never_climbs_down():
     play = Script({}, scores=[0.1]).play(
-        a_plan(a_rung("large", "chosen", accept_at=0.6), a_rung("small", "last_resort"))
+        a_plan("large", a_rung("small", "last_resort"), accept_at={"large": 0.6})
     )
     assert play.accepted == 1
 
 
 def test_a_weak_answer_in_hand_beats_a_refused_request_above():
     play = Script({"large/0": [RequestRefused("too long")]}, scores=[0.1]).play(
-        a_plan(a_rung("small", "chosen", accept_at=0.6), a_rung("large"))
+        a_plan("small", "large", accept_at={"small": 0.6})
     )
     assert play.accepted == 1
 

@@ -5,7 +5,7 @@ import pytest
 
 from pointsman import artifact
 from pointsman.classify import classifier as module
-from pointsman.classify.classifier import classifier_of, has_default_artifact, load
+from pointsman.classify.classifier import classifier_of, load
 from pointsman.classify.kernel import build
 from pointsman.core.settings import ClassifierSettings, RouteSettings
 from pointsman.errors import ConfigError
@@ -107,6 +107,5 @@ def test_turned_off_is_turned_off_and_says_so(directory):
 def test_a_package_without_the_shipped_artifact_says_that_it_is_incomplete(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "default_artifact", lambda: tmp_path)
 
-    assert not has_default_artifact()
     with pytest.raises(ConfigError, match="the package is incomplete"):
         load(ClassifierSettings())

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from pointsman.classify.features import NAMES, estimate_tokens, read
+from pointsman.classify.features import NAMES, read
 from pointsman.classify.heuristic import Heuristic
 from pointsman.core.request import Message, Needs
 from pointsman.testing.factories import a_request
@@ -67,10 +67,10 @@ def test_chinese_has_a_length_without_spaces():
 
 
 def test_tokens_follow_the_script():
-    assert estimate_tokens("a" * 400) == 100
-    assert estimate_tokens("中" * 100) == 80
-    assert estimate_tokens("д" * 100) == 50
-    assert estimate_tokens("") == 0
+    assert read(a_request("a" * 400)).tokens == 100
+    assert read(a_request("中" * 100)).tokens == 80
+    assert read(a_request("д" * 100)).tokens == 50
+    assert read(a_request("")).tokens == 0
 
 
 def test_what_was_cut_still_counts_in_tokens():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pointsman.classify.gate import Memory, check, fitting_pools, lacks
+from pointsman.classify.gate import Memory, check, lacks
 from pointsman.core.fleet import Capabilities
 from pointsman.core.request import Needs
 from pointsman.core.settings import TierSettings
@@ -58,12 +58,6 @@ def test_only_allowed_pools_count():
 
 def test_a_pool_of_embeddings_serves_no_chat():
     assert lacks(Needs(), a_pool(embeddings=True)) == ("it serves embeddings only",)
-
-
-def test_fitting_pools_keep_their_order():
-    pools = {p.name: p for p in (a_pool("a", capabilities=NONE), a_pool("b", capabilities=ALL), a_pool("c"))}
-
-    assert fitting_pools(Needs(tools=True), TierSettings("t", ("a", "b", "c")), pools) == ("b", "c")
 
 
 def test_what_only_an_apis_maker_can_do_needs_its_endpoint():

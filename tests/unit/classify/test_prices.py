@@ -7,7 +7,6 @@ from pointsman.classify.prices import (
     are_always_in_one_order,
     input_tokens,
     output_tokens,
-    request_usd,
     tariff,
     tier_usd,
 )
@@ -17,18 +16,23 @@ from pointsman.core.settings import TierSettings
 from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
 
 
+def usd_at(price):
+    """What a typical request costs on a tier of one endpoint at that price."""
+    return tier_usd(a_settings(a_pool("a", endpoints=(an_endpoint("a/0", price=price),))), "a")
+
+
 def test_tokens_are_priced_as_500_in_and_200_out():
-    assert request_usd(TokenPrice(1.0, 5.0)) == pytest.approx(0.0015)
+    assert usd_at(TokenPrice(1.0, 5.0)) == pytest.approx(0.0015)
 
 
 def test_a_gpu_is_priced_by_the_time_of_700_tokens():
-    assert request_usd(GpuPrice("RTX 4090", 0.51, 1, 1000.0)) == pytest.approx(0.7 * 0.51 / 3600)
-    assert request_usd(GpuPrice("H100", 2.4, 2, 400.0)) == pytest.approx(1.75 * 4.8 / 3600)
+    assert usd_at(GpuPrice("RTX 4090", 0.51, 1, 1000.0)) == pytest.approx(0.7 * 0.51 / 3600)
+    assert usd_at(GpuPrice("H100", 2.4, 2, 400.0)) == pytest.approx(1.75 * 4.8 / 3600)
 
 
 def test_unknown_stays_unknown():
-    assert request_usd(None) is None
-    assert request_usd(GpuPrice("H100", 2.4)) is None
+    assert usd_at(None) is None
+    assert usd_at(GpuPrice("H100", 2.4)) is None
 
 
 def test_a_tier_costs_what_its_first_pool_costs_on_average():
@@ -59,7 +63,7 @@ def test_without_a_price_for_it_the_cache_saves_nothing():
 
 
 def test_a_gpus_token_costs_the_same_in_and_out():
-    assert tariff(a_settings(a_pool("a")), "a").usd(300, 400, 100) == pytest.approx(request_usd(GpuPrice("RTX 4090", 0.51, 1, 1000.0)))
+    assert tariff(a_settings(a_pool("a")), "a").usd(300, 400, 100) == pytest.approx(usd_at(GpuPrice("RTX 4090", 0.51, 1, 1000.0)))
 
 
 def test_tokens_are_what_the_gate_counts_less_the_room_for_the_answer():

@@ -45,3 +45,15 @@ def test_troubles_of_nobody_and_unknown_troubles_are_refused(bad: str, said: str
 
     assert result.exit_code == 2
     assert said in result.output
+
+
+@pytest.mark.parametrize("asked", [["--only", "large"], ["--only", "large", "--endpoints", "1"]])
+def test_the_first_engine_has_the_port_that_was_asked_for(asked: list[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        result = runner.invoke(app, [*asked, "--port-base", str(port)])
+
+    assert f"port {port} (tier large) is taken" in " ".join(result.output.split())

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pointsman.config.secrets import BadReference, Secrets
+from pointsman.config.secrets import WITHHELD, BadReference, Secrets
 
 
 def a_secrets(base=Path(), **environ):
@@ -52,3 +52,13 @@ def test_secret_files_that_cannot_be_used_say_why(tmp_path):
     for name, why in (("none", "cannot be read"), ("large", "larger than"), ("binary", "not UTF-8"), ("\0", "not a usable path")):
         with pytest.raises(BadReference, match=why):
             secrets.resolve(f"file:{name}")
+
+
+def test_whoever_may_lack_secrets_is_given_a_name_for_each(tmp_path):
+    secrets = Secrets({"SET": "value"}, tmp_path, may_lack=True)
+
+    assert secrets.resolve("${SET}") == "value"
+    assert secrets.resolve("${UNSET}") == f"{WITHHELD}UNSET"
+    assert secrets.resolve("file:not-there") == f"{WITHHELD}not-there"
+    with pytest.raises(BadReference):
+        secrets.resolve("literal")

@@ -6,7 +6,7 @@ from math import log
 
 import pytest
 
-from pointsman.core.verdict import Finding, Findings, Rates, Traits, Verdict, log_odds, probability, updated
+from pointsman.core.verdict import Finding, Findings, Rates, Traits, Verdict, log_odds, probability
 from pointsman.testing.factories import a_request
 
 CHECK = Rates(misses=0.7, false_alarms=0.01)
@@ -31,12 +31,6 @@ def test_a_verifier_that_is_as_often_wrong_as_right_brings_nothing():
 
 def test_who_abstains_brings_nothing():
     assert EXACT.evidence(Verdict()) == 0.0
-
-
-def test_a_belief_moves_with_the_evidence_and_ends_at_a_rejection():
-    assert updated(0.6, Findings(0.9, log_odds(0.9))) == pytest.approx(0.931, abs=0.001)
-    assert updated(0.6, Findings(None)) == pytest.approx(0.6)
-    assert updated(0.99, Findings(0.0, 3.0, is_rejected=True)) == 0.0
 
 
 def test_odds_and_probability_undo_each_other_and_never_overflow():

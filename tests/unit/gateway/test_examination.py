@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from pointsman.cascade.events import Call
-from pointsman.core.answer import EMPTY
+from pointsman.core.answer import Answer
 from pointsman.core.record import Question
 from pointsman.core.reply import Reply
 from pointsman.core.settings import RouteSettings
@@ -139,7 +139,7 @@ def test_a_beginning_is_glanced_at_and_a_whole_answer_verified():
     assert (beginning.seen[0].text, beginning.seen[0].is_whole) == ("Par", False)
     assert examined(whole)[1].is_whole is True
     assert whole.seen[0].text == "Paris"
-    assert whole.seen[0] != EMPTY
+    assert whole.seen[0] != Answer()
 
 
 def test_who_breaks_or_is_late_has_abstained():

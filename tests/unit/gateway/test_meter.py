@@ -3,6 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from pointsman.core.price import TokenPrice
 from pointsman.core.settings import ScaleSettings, TierSettings
 from pointsman.gateway.meter import Meter
 from pointsman.pools.fleet import Fleet
@@ -103,3 +104,15 @@ def test_a_reload_with_other_settings_starts_the_tiers_history_anew():
     house.meter.look()
 
     assert house.meter.scale()["tiers"]["small"]["desired"] == 7
+
+
+def test_a_provider_beside_our_machines_is_no_machine_and_hides_nothing():
+    house = House(min=1)
+    provider = an_endpoint("small/1", slots=None, price=TokenPrice(input=100, output=100), provider="example")
+    pool = a_pool("small", endpoints=(an_endpoint("small/0", slots=10), provider))
+    house.settings = msgspec.structs.replace(house.settings, pools={"small": pool})
+    house.fleet = Fleet(house.settings)
+    house.meter.look()
+
+    tier = house.meter.scale()["tiers"]["small"]
+    assert (tier["desired"], tier["ready"], tier["usd_per_hour"]) == (1, 1, pytest.approx(0.51))

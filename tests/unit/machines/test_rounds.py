@@ -34,7 +34,7 @@ class Router:
 
 
 def endpoint(id_: str, state: str) -> dict[str, Any]:
-    return {"id": id_, "url": f"http://{id_}", "state": state, "is_spot": False, "usd_per_hour": None, "in_flight": 0, "in_flight_elsewhere": 0}
+    return {"id": id_, "url": f"http://{id_}", "state": state, "is_spot": False, "is_ours": True, "usd_per_hour": None, "in_flight": 0, "in_flight_elsewhere": 0}
 
 
 class Hooked:

@@ -8,7 +8,7 @@ from pointsman.machines.yard import REASON, Phase, yard_of
 
 
 def an_endpoint(**overrides) -> dict:
-    return {"id": "p/0", "url": "http://a/v1", "is_spot": False, "usd_per_hour": 1.43, "state": "healthy", "in_flight": 1, "in_flight_elsewhere": 2} | overrides
+    return {"id": "p/0", "url": "http://a/v1", "is_spot": False, "is_ours": True, "usd_per_hour": 1.43, "state": "healthy", "in_flight": 1, "in_flight_elsewhere": 2} | overrides
 
 
 def read(endpoint: dict, readiness: str = "ready", notice: dict | None = None):
@@ -46,3 +46,12 @@ def test_what_runs_there_is_of_all_processes_of_the_router():
 
 def test_a_machine_has_its_price():
     assert read(an_endpoint()).usd_per_hour == 1.43
+
+
+def test_who_sells_tokens_is_no_machine():
+    state = {"tiers": {"small": {"pools": ["p"]}}, "pools": {"p": {"endpoints": [an_endpoint(), an_endpoint(id="p/1", is_ours=False, usd_per_hour=None)]}},
+             "watched": {}, "departures": {"leaving": {}}}
+
+    yard = yard_of("small", state, {"desired": 1, "leaving": 0, "on_demand": 0, "reason": "load"})
+
+    assert [machine.endpoint for machine in yard.machines] == ["p/0"]

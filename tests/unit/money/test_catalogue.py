@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pointsman.money.catalogue import GPUS, gpu_offer, nominal_tokens_per_s, provider_price
+from pointsman.money.catalogue import GPUS, gpu_offer, nominal_tokens_per_s
 
 
 @pytest.mark.parametrize(("written", "midpoint"), [
@@ -26,8 +26,3 @@ def test_gpu_hours_cost_what_was_published(written: str, usd_per_hour: float, sp
 
 def test_every_offer_is_found_by_its_own_name() -> None:
     assert [gpu_offer(offer.type) for offer in GPUS] == list(GPUS)
-
-
-def test_an_unlisted_model_has_no_price_rather_than_a_guess() -> None:
-    assert provider_price("Groq", "70B") is not None
-    assert provider_price("groq", "405B") is None

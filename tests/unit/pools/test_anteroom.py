@@ -11,6 +11,7 @@ from pointsman.core.request import Caller, Message, Needs
 from pointsman.core.settings import PoolSettings
 from pointsman.pools import anteroom
 from pointsman.pools.balancers.prefix import Prefix
+from pointsman.pools.forecast import Forecast
 from pointsman.pools.lease import Lease
 from pointsman.pools.pool import Pool
 from pointsman.pools.shared_count import SharedCount
@@ -34,9 +35,9 @@ def a_prompt(tokens: int, text: str = "word ", *, tenant: str = "a", priority: i
                      caller=Caller(tenant, tenant=tenant, priority=priority))
 
 
-def fill(pool: Pool, now: float = 0.0, tokens: int = 2_000):
+def fill(pool: Pool, now: float = 0.0, tokens: int = 2_000, text: str = ""):
     """A prompt of 0.4 s at each endpoint."""
-    return [pool.offer_at(e.id, a_prompt(tokens, f"{e.id} "), now, Random(1)) for e in pool.endpoints]
+    return [pool.offer_at(e.id, a_prompt(tokens, f"{e.id} {text}"), now, Random(1)) for e in pool.endpoints]
 
 
 class Visit:
@@ -60,10 +61,43 @@ def test_nobody_waits_while_an_endpoint_has_little_to_read():
     assert not pool.anteroom.must_wait(0.4)
 
 
-def test_an_endpoint_of_which_nothing_was_measured_is_sent_whatever_comes():
+def test_an_endpoint_of_which_nothing_was_measured_is_sent_what_a_common_card_reads_in_a_moment():
     pool = Pool(a_pool().settings, Prefix())
-    fill(pool, tokens=50_000)
+    leases = fill(pool, tokens=1_000)
     assert not pool.anteroom.must_wait(0.0)
+    leases += fill(pool, tokens=1_000, text="again ")
+    assert pool.anteroom.must_wait(0.0)
+    leases[0].began(0.9, 0.9)  # far slower than that, as it turns out: one answer is no line yet
+    assert not pool.anteroom.must_wait(0.9)
+
+
+def test_the_first_answers_of_all_endpoints_together_say_what_each_has_to_read():
+    pool = Pool(a_pool(5).settings, Prefix())
+    for at in range(2):  # ten answers, two of each: 0.01 s a token, fifty times what was assumed
+        for size, endpoint in zip((20, 40, 60, 80, 100), pool.endpoints, strict=True):
+            lease = pool.offer_at(endpoint.id, a_prompt(size, f"{at} of {endpoint.id} "), float(at), Random(1))
+            lease.began(at + 0.05 + size * 0.01, 0.05 + size * 0.01)
+            lease.close("answered", at + 2.0)
+    for endpoint in pool.endpoints:
+        assert not endpoint.vitals.forecast.is_known
+    pool.lease(a_prompt(10), (), 10.0, Random(1)).close("cancelled", 10.0)  # the endpoints are compared
+    fill(pool, 10.0, 1_000)
+    assert pool.endpoints[0].vitals.unread_s(10.0) > 1.0
+    assert pool.anteroom.must_wait(10.0)
+
+
+def test_an_endpoint_that_was_slow_from_the_beginning_is_not_taken_for_one_of_the_middle():
+    pool = a_pool(3)
+    slow = pool.endpoints[1].vitals
+    slow.forecast = Forecast()
+    pool.lease(a_prompt(10), (), 0.0, Random(1)).close("cancelled", 0.0)
+    lease = pool.offer_at("small/1", a_prompt(1_000), 0.0, Random(1))
+    before = slow.unread_s(0.0)
+    lease.close("cancelled", 0.0)
+    for _ in range(4):
+        slow.forecast.learn(1_000, 3 * (0.05 + 1_000 * TOKEN_S))
+    pool.offer_at("small/1", a_prompt(1_000, "another "), 0.0, Random(1))
+    assert slow.unread_s(0.0) == pytest.approx((3 * 4 + 2) / (4 + 2) * before)
 
 
 def test_plain_answers_keep_nobody_out():

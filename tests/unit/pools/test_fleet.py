@@ -38,13 +38,6 @@ def eject(fleet, endpoint, error=None, now=1000.0):
         lease.close("failed", now, error or UpstreamFailed("500"))
 
 
-def test_a_tier_has_the_endpoints_of_its_pools_in_order():
-    fleet = a_fleet()
-    assert fleet.endpoints_of("large") == ("llama/0", "llama/1", "qwen/0")
-    assert fleet.endpoints_of("large", lambda pool: pool == "qwen") == ("qwen/0",)
-    assert fleet.endpoints_of("large", lambda pool: True) is fleet.endpoints_of("large")
-
-
 def test_the_first_pool_that_has_an_endpoint_gives_it():
     fleet = a_fleet()
     assert {take(fleet).endpoint.pool for _ in range(8)} == {"llama"}
@@ -67,7 +60,7 @@ def test_a_healthy_endpoint_of_a_later_pool_goes_before_an_ejected_one_of_the_fi
 
 def test_desperate_leases_go_through_the_pools_in_order():
     fleet = a_fleet()
-    for endpoint in fleet.endpoints_of("large"):
+    for endpoint in ("llama/0", "llama/1", "qwen/0"):
         eject(fleet, endpoint)
     with pytest.raises(NoEndpoint, match="tier 'large' has no endpoint to try: 3 ejected; next try in 10 s"):
         take(fleet)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pointsman.pools.forecast import LEAST, Forecast
+from pointsman.pools.forecast import LEAST, TRUST, Borrowed, Forecast
 
 
 def test_nothing_is_foretold_from_a_few_answers():
@@ -51,3 +51,38 @@ def test_what_a_token_takes_is_the_slope():
     for ahead in range(100, 5_000, 100):
         forecast.learn(ahead, 0.05 + ahead * 0.0002)
     assert forecast.token_s == pytest.approx(0.0002)
+
+
+def usual() -> Forecast:
+    forecast = Forecast()
+    for ahead in range(100, 5_000, 100):
+        forecast.learn(ahead, 0.05 + ahead * 0.0002)
+    return forecast
+
+
+def test_a_few_answers_say_how_many_times_the_usual_an_endpoint_takes():
+    forecast = Forecast()
+    assert forecast.times(usual()) == 1.0
+    for count in range(1, LEAST):
+        forecast.learn(1_000, 3 * 0.25)
+        assert forecast.times(usual()) == pytest.approx((3 * count + TRUST) / (count + TRUST))
+
+
+def test_that_few_answers_came_quickly_says_nothing():
+    forecast = Forecast()
+    forecast.learn(1_000, 0.01)
+    assert forecast.times(usual()) == 1.0
+
+
+def test_a_line_that_foretells_nothing_is_no_measure():
+    forecast = Forecast()
+    forecast.learn(1_000, 5.0)
+    assert forecast.times(Forecast()) == 1.0
+
+
+def test_a_borrowed_line_is_that_many_times_as_steep_and_begins_as_much_later():
+    borrowed = Borrowed(usual(), 2.0)
+    assert borrowed.token_s == pytest.approx(0.0004)
+    assert borrowed.expects(0) == pytest.approx(0.1)
+    assert borrowed.expects(1_000) == pytest.approx(0.5)
+    assert Borrowed(Forecast(), 2.0).expects(0) is None

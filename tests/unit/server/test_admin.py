@@ -141,3 +141,28 @@ def test_without_a_notice_key_only_the_token_will_do():
     service.notice_key = None
 
     assert ask(service, **{HEADER: sign("", "POST", PATH, b"", NOW)})[0] == 401
+
+
+@pytest.mark.parametrize("path", ["/nope", "/admin/nope", "/admin", "/", "/state/", "/admin/state/"])
+def test_a_path_that_is_not_there_is_told_as_json_with_what_is(path):
+    status, answer = ask(Told(), "GET", path, bearer="token")
+
+    assert (status, answer["error"]["code"]) == (404, "not_found")
+    assert repr(path) in answer["error"]["message"]
+    assert "/scale" in answer["error"]["message"]
+
+
+def test_a_stranger_is_not_told_which_paths_there_are():
+    status, answer = ask(Told(), "GET", "/nope")
+
+    assert (status, answer["error"]["code"]) == (401, "invalid_api_key")
+
+
+@pytest.mark.parametrize(("method", "path", "allowed"), [
+    ("POST", "/state", "GET"), ("GET", "/admin/reload", "POST"), ("GET", PATH, "DELETE or POST"),
+])
+def test_another_method_is_told_as_json_with_the_right_one(method, path, allowed):
+    status, answer = ask(Told(), method, path, bearer="token")
+
+    assert (status, answer["error"]["code"]) == (405, "method_not_allowed")
+    assert f"takes {allowed}, not {method}" in answer["error"]["message"]

@@ -119,7 +119,7 @@ def _compiled(prior: Prior, offsets: list[float]) -> Callable[[bytes, int, tuple
         return None
     looks, text = (np.array(terms, dtype=np.float64).reshape(-1, 3) for terms in prior.terms())
     made: _kernel.Ladder = kernel.Ladder(
-        words=tuple(b" ".join(sorted(words)) for words in (signs.COMMON, signs.STORY, signs.QUANTITIES)), structural=len(NAMES),
+        words=tuple(b" ".join(sorted(words)) for words in (signs.COMMON, signs.STORY, signs.QUANTITIES, signs.ADDRESSED)), structural=len(NAMES),
         kept=signs.KEPT, looks=looks, text=text, offsets=tuple(offsets), clip=CLIP)
     return made.score
 

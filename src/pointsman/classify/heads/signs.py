@@ -2,8 +2,12 @@
 
 Few, and each for a reason: how much is asked (the length of a line without the answers to choose from, clauses, sentences), how
 much must be kept in mind (numbers, quantities in words), whether answers are offered (choosing is easier than finding), ordinary
-words and pronouns between the terms (a story to think through rather than a lookup), words said again (a grid or a list is long and
-says little), blanks to fill; and the structural features of the request.
+words and pronouns between the terms (a story to think through rather than a lookup), whether somebody is told what to do ("you are
+given", a part to play) rather than asked, words said again (a grid or a list is long and says little), blanks to fill; and the
+structural features of the request.
+
+What people put before a task moves them little: the length of a line is that of the line in which a letter is found on the average (one short line more
+does not halve it), and the first pronoun or quantity says no more than the third.
 
 Numbers and operators count only where no answers are offered: among tests, formal questions are those at which a small model and
 a large one of the same family fail alike.
@@ -36,7 +40,7 @@ NAMES: tuple[str, ...] = (
     *(f"structural.{STRUCTURAL[at]}" for at in KEPT),
     "size", "stem", "words", "word_length", "long_words", "common", "commas", "sentences", "numbers", "digits",
     "options", "option_size", "brackets", "operators", "quotes", "asks", "wide",
-    "line", "repeated", "story", "quantities", "blanks",
+    "line", "repeated", "story", "quantities", "blanks", "told",
 )
 """In the order of `read`."""
 
@@ -45,9 +49,11 @@ _BYTES, _WORDS, _FEW = 100, 20, 8
 to it moves little."""
 _LINE, _TOLD = 300, 40
 """The same for the length of a line in bytes, and for pronouns."""
+_ALREADY = 2
+"""As many pronouns, or quantities, every text is taken to hold: under the root the first of them would say as much as the next three."""
 _USUAL_SIZE, _USUAL_LONG, _USUAL_COMMON = 5.0, 0.15, 0.4
 """Letters per word, share of long words, share of ordinary words in English."""
-VERSION = 2
+VERSION = 3
 """Changes when the same text gives other numbers."""
 HEAD, TAIL = 2048, 1024
 """Bytes that are counted at either end: they bound what a page costs. Of a longer text the middle counts as much."""
@@ -69,11 +75,13 @@ COMMON = frozenset(
     b"we when your can there an each which she do how their if will other about out many then them these so some her would make like "
     b"him into has more go no way could than first been who its now find long down did get my me".split())
 STORY = frozenset(b"he she they his her their him them it its me my we our us".split())
-"""Somebody, of whom something is told. Not "you", which tasks say of their form, nor "i", which code says."""
+"""Somebody, of whom something is told. Not "you", which is told what to do, nor "i", which code says."""
 QUANTITIES = frozenset(
     b"one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred thousand million half third quarter "
     b"double twice triple dozen pair percent percentage both each every per many much total sum difference average remaining left "
     b"altogether number amount cost costs price".split())
+ADDRESSED = frozenset(b"you your".split())
+"""Who is told what to do."""
 _LONG = 7
 """Letters and marks up to which a word is not long."""
 _FEWEST, _MOST = 0.2, 0.6
@@ -118,10 +126,11 @@ def counted(data: bytes, chars: int) -> list[float]:
         _share(len(seen) - _without(seen, _BRACKETS), size), _share(operators, size),
         _share(len(seen) - _without(seen, _QUOTES), size), min(1.0, seen.count(b"?") / 4),
         _share(wide, size),
-        log(_LINE + stem_size / _lines(stem)) / 8, log((_WORDS + len(asked)) / (_WORDS + len(set(asked)))),
-        (sum(map(STORY.__contains__, asked)) / (len(asked) + _TOLD)) ** 0.5,
-        (sum(map(QUANTITIES.__contains__, asked)) / (len(asked) + _WORDS)) ** 0.5,
+        log(_LINE + _line(stem, stem_size)) / 8, log((_WORDS + len(asked)) / (_WORDS + len(set(asked)))),
+        _often(sum(map(STORY.__contains__, asked)), len(asked) + _TOLD),
+        _often(sum(map(QUANTITIES.__contains__, asked)), len(asked) + _WORDS),
         min(1.0, seen.count(b"_") / 2),
+        _often(sum(map(ADDRESSED.__contains__, asked)), len(asked) + _TOLD),
     ]
 
 
@@ -140,9 +149,17 @@ def _options(data: bytes) -> tuple[int, int, int]:
     return min(10, len(found)), found[0], _without(data[found[0]:], _SPACE) // len(found)
 
 
-def _lines(data: bytes) -> int:
-    """Lines that hold something, at least one."""
-    return max(1, sum(map(bool, map(bytes.strip, data.split(b"\n"))))) if b"\n" in data else 1
+def _line(data: bytes, size: int) -> float:
+    """How long the line is in which a byte stands, on the average over bytes; `size` of them, white space not counted."""
+    if b"\n" not in data or not size:
+        return size
+    lines = [_without(line, _SPACE) for line in data.split(b"\n")]
+    return sum(line * line for line in lines) / size
+
+
+def _often(found: int, words: int) -> float:
+    """How often a kind of word stands among `words`: a root, as of shares, but the first one says no more than the next."""
+    return float(((found + _ALREADY) / words) ** 0.5 - (_ALREADY / words) ** 0.5)
 
 
 def _without(data: bytes, kinds: bytes) -> int:

@@ -1,6 +1,6 @@
 /* Ladder: the shipped guess, from what is counted in a text (`heads/signs.py`) to a score per place (`heads/ladder.py`). */
 
-#define SIGNS 22           /* counted in the text; the rest come with the request */
+#define SIGNS 23           /* counted in the text; the rest come with the request */
 #define SIGN_WORDS (WINDOW / 2 + 1)
 #define SIGN_PLACES 4096   /* of the set of different words: more than twice SIGN_WORDS, a power of two */
 #define LONGEST_LISTED 16
@@ -11,7 +11,8 @@
 #define CORE_APPENDED 100
 #define CORE_FEWEST 8
 
-enum { IN_ORDINARY = 1, IN_STORY = 2, IN_QUANTITY = 4 };
+enum { IN_ORDINARY = 1, IN_STORY = 2, IN_QUANTITY = 4, IS_ADDRESSED = 8 };
+#define SIGN_LISTS 4
 enum { S_OTHER, S_SPACE, S_DIGIT, S_JOINER, S_COMMA, S_END, S_ASK, S_BRACKET, S_OPERATOR, S_BLANK, S_QUOTE, S_WIDE, S_KINDS };
 
 static const uint8_t sign_kinds[256] = {
@@ -139,6 +140,9 @@ static Py_ssize_t options_of(const uint8_t *data, Py_ssize_t size, Py_ssize_t *b
 
 INLINE double sign_share(double part, double whole) { return part > 0.0 ? pow(part / (whole + 100.0), 0.5) : 0.0; }
 
+/* How often a kind of word stands among words. */
+INLINE double often(Py_ssize_t found, Py_ssize_t words) { return pow((double)(found + 2) / (double)words, 0.5) - pow(2.0 / (double)words, 0.5); }
+
 INLINE double from_to(double x, double least_, double most)
 {
     x = least_ > x ? least_ : x;
@@ -149,8 +153,8 @@ INLINE double from_to(double x, double least_, double most)
 static void count_signs(const Ladder *ladder, struct counting *work, const uint8_t *data, Py_ssize_t length, double chars, double *out)
 {
     Py_ssize_t kinds[S_KINDS] = {0}, begin = 0, options, words = 0, asked = 0, different = 0, longer = 0, ordinary = 0, story = 0, quantities = 0;
-    Py_ssize_t stem_size = 0, numbers = 0, lines = 0, wide_commas = 0;
-    int in_number = 0, has_text = 0;
+    Py_ssize_t stem_size = 0, numbers = 0, line = 0, squares = 0, wide_commas = 0, addressed = 0;
+    int in_number = 0;
 
     if (length > HEAD + TAIL) {
         memcpy(work->room, data, HEAD);
@@ -177,6 +181,7 @@ static void count_signs(const Ladder *ladder, struct counting *work, const uint8
             if (start < begin) {
                 story += (lists & IN_STORY) != 0;
                 quantities += (lists & IN_QUANTITY) != 0;
+                addressed += (lists & IS_ADDRESSED) != 0;
                 asked++;
             }
         }
@@ -186,16 +191,12 @@ static void count_signs(const Ladder *ladder, struct counting *work, const uint8
             break;
         work->lower[i] = (uint8_t)(byte >= 'A' && byte <= 'Z' ? byte + 32 : byte);
         kinds[kind]++;
-        if (i == begin) { /* the stem ends before this line */
-            lines += has_text;
-            has_text = 0;
-        }
         if (i < begin) {
             stem_size += kind != S_SPACE;
-            has_text |= kind != S_SPACE;
+            line += kind != S_SPACE;
             if (byte == '\n') {
-                lines += has_text;
-                has_text = 0;
+                squares += line * line;
+                line = 0;
             }
         }
         if (kind == S_DIGIT) {
@@ -209,8 +210,7 @@ static void count_signs(const Ladder *ladder, struct counting *work, const uint8
                                || (byte == 0xD8 && i + 1 < length && data[i + 1] == 0x8C)))
             wide_commas++;
     }
-    if (begin == length)
-        lines += has_text;
+    squares += line * line; /* the last line of the stem */
     Py_ssize_t places = 64;
     while (places < 2 * asked)
         places *= 2;
@@ -235,7 +235,6 @@ static void count_signs(const Ladder *ladder, struct counting *work, const uint8
     const double size = (double)(length - kinds[S_SPACE] + 1), word = (double)(words + 1), stem = (double)stem_size;
 
     factor = factor > 1.0 ? factor : 1.0;
-    lines = lines > 1 ? lines : 1;
     if (options)
         numbers = kinds[S_OPERATOR] = 0;
     *out++ = log(100.0 + size * factor) / 8.0;
@@ -255,11 +254,12 @@ static void count_signs(const Ladder *ladder, struct counting *work, const uint8
     *out++ = sign_share((double)kinds[S_QUOTE], size);
     *out++ = least(1.0, (double)kinds[S_ASK] / 4.0);
     *out++ = sign_share((double)kinds[S_WIDE], size);
-    *out++ = log(300.0 + stem / (double)lines) / 8.0;
+    *out++ = log(300.0 + (stem_size ? (double)squares / stem : 0.0)) / 8.0;
     *out++ = log((double)(20 + asked) / (double)(20 + different));
-    *out++ = pow((double)story / (double)(asked + 40), 0.5);
-    *out++ = pow((double)quantities / (double)(asked + 20), 0.5);
+    *out++ = often(story, asked + 40);
+    *out++ = often(quantities, asked + 20);
     *out++ = least(1.0, (double)kinds[S_BLANK] / 2.0);
+    *out++ = often(addressed, asked + 40);
 }
 
 INLINE double weighed(double sign, const struct term *term, double clip)
@@ -418,17 +418,17 @@ static int take_kept(Ladder *self, PyObject *kept)
 static PyObject *Ladder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"words", "structural", "kept", "looks", "text", "offsets", "clip", NULL};
-    const char *lists[3];
-    Py_ssize_t sizes[3];
+    const char *lists[SIGN_LISTS];
+    Py_ssize_t sizes[SIGN_LISTS];
     PyObject *kept, *looks, *text, *offsets;
     Ladder *self = (Ladder *)type->tp_alloc(type, 0);
 
     if (self == NULL)
         return NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "(y#y#y#)iO!OOO!d:Ladder", names, &lists[0], &sizes[0], &lists[1], &sizes[1], &lists[2],
-                                     &sizes[2], &self->structural, &PyTuple_Type, &kept, &looks, &text, &PyTuple_Type, &offsets, &self->clip))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "(y#y#y#y#)iO!OOO!d:Ladder", names, &lists[0], &sizes[0], &lists[1], &sizes[1], &lists[2],
+                                     &sizes[2], &lists[3], &sizes[3], &self->structural, &PyTuple_Type, &kept, &looks, &text, &PyTuple_Type, &offsets, &self->clip))
         goto refused;
-    for (int which = 0; which < 3; which++)
+    for (int which = 0; which < SIGN_LISTS; which++)
         if (file_list(self, lists[which], sizes[which], 1 << which) < 0)
             goto refused;
     if (take_kept(self, kept) < 0 || take_terms(looks, self->look_terms, self->looks, "looks") < 0

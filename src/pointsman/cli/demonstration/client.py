@@ -7,7 +7,6 @@ connection for each request, nothing shared with what is being shown.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -22,14 +21,11 @@ _LIMIT = 1 << 20
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came back, as the client saw it. Times in real seconds."""
+    """What came back, as the client saw it."""
 
     status: int
     headers: dict[str, str]
     """Lower-case names."""
-    total_s: float
-    ttft_s: float | None = None
-    """To the first event with content; None for plain answers."""
     said_nano_usd: int | None = None
     """The exact cost, where the answer tells it: plain answers in a header, streams in the usage that was asked for."""
     error: str | None = None
@@ -49,7 +45,6 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class _Choice(msgspec.Struct):
-    delta: dict[str, Any] = {}
     finish_reason: str | None = None
 
 
@@ -67,13 +62,12 @@ _read = msgspec.json.Decoder(_Event).decode
 class _Stream(msgspec.Struct):
     """How far a streamed answer is."""
 
-    ttft_s: float | None = None
     said_nano_usd: int | None = None
     is_finished: bool = False
     is_done: bool = False
     error: str | None = None
 
-    def take(self, event: bytes, elapsed_s: float) -> None:
+    def take(self, event: bytes) -> None:
         if event == b"[DONE]":
             self.is_done = True
             return
@@ -83,27 +77,24 @@ class _Stream(msgspec.Struct):
         if it.usage is not None:
             self.said_nano_usd = nano_of(it.usage.get("cost_usd"))
         for choice in it.choices:
-            if self.ttft_s is None and any(value for key, value in choice.delta.items() if key != "role"):
-                self.ttft_s = elapsed_s
             self.is_finished |= choice.finish_reason is not None
 
 
 async def ask(host: str, port: int, body: bytes, headers: dict[str, str]) -> Answer:
     """One chat request. Never raises for what a server or a network may do: that is `Answer.error`."""
-    began = time.monotonic()
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            return await _asked(host, port, body, headers, began)
+            return await _asked(host, port, body, headers)
     except TimeoutError:
         why = f"no complete answer within {TIMEOUT_S:g} s"
     except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
         why = f"the connection broke: {error}"
     except (ValueError, IndexError, msgspec.MsgspecError) as error:
         why = f"the answer cannot be read: {error}"
-    return Answer(0, {}, time.monotonic() - began, error=why)
+    return Answer(0, {}, error=why)
 
 
-async def _asked(host: str, port: int, body: bytes, headers: dict[str, str], began: float) -> Answer:
+async def _asked(host: str, port: int, body: bytes, headers: dict[str, str]) -> Answer:
     reader, writer = await asyncio.open_connection(host, port, limit=_LIMIT)
     try:
         lines = [f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}:{port}", "Content-Type: application/json",
@@ -112,8 +103,8 @@ async def _asked(host: str, port: int, body: bytes, headers: dict[str, str], beg
         await writer.drain()
         status, seen = await _head(reader)
         if seen.get("content-type", "").startswith("text/event-stream"):
-            return await _streamed(reader, status, seen, began)
-        return await _plain(reader, status, seen, began)
+            return await _streamed(reader, status, seen)
+        return await _plain(reader, status, seen)
     finally:
         writer.close()
 
@@ -124,29 +115,28 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
     return int(head[0].split()[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}
 
 
-async def _plain(reader: asyncio.StreamReader, status: int, headers: dict[str, str], began: float) -> Answer:
+async def _plain(reader: asyncio.StreamReader, status: int, headers: dict[str, str]) -> Answer:
     body = b"".join([part async for part in _parts(reader, headers)])
-    total_s = time.monotonic() - began
     it = _read(body)
     error = None
     if status != 200 or it.error is not None:
         error = str((it.error or {}).get("message", f"status {status}"))
     elif not it.choices or any(choice.finish_reason is None for choice in it.choices):
         error = "the answer has no finish_reason"
-    return Answer(status, headers, total_s, said_nano_usd=nano_of(headers.get("x-route-cost-usd")), error=error)
+    return Answer(status, headers, nano_of(headers.get("x-route-cost-usd")), error)
 
 
-async def _streamed(reader: asyncio.StreamReader, status: int, headers: dict[str, str], began: float) -> Answer:
+async def _streamed(reader: asyncio.StreamReader, status: int, headers: dict[str, str]) -> Answer:
     stream, rest = _Stream(), b""
     async for part in _parts(reader, headers):
         *events, rest = (rest + part).split(b"\n\n")
         for event in events:
             if event.startswith(b"data: "):
-                stream.take(event[6:], time.monotonic() - began)
+                stream.take(event[6:])
     error = stream.error
     if error is None and not (stream.is_finished and stream.is_done):
         error = "the stream ended before its answer"
-    return Answer(status, headers, time.monotonic() - began, stream.ttft_s, stream.said_nano_usd, error)
+    return Answer(status, headers, stream.said_nano_usd, error)
 
 
 async def _parts(reader: asyncio.StreamReader, headers: dict[str, str]) -> AsyncIterator[bytes]:

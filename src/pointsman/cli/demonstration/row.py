@@ -30,9 +30,6 @@ class Row(msgspec.Struct, frozen=True):
     """Real seconds that deciding took."""
     router_s: float
     """Real seconds that passed while no engine was being waited for."""
-    client_ttft_s: float | None
-    client_total_s: float
-    """Real seconds as the client measured them, with the engines' clock running `fast`."""
     usage: Usage | None
     cost_nano_usd: int | None
     cost_basis: str
@@ -58,8 +55,8 @@ def row_of(arrival: Arrival, answer: Answer, record: Record, fast: float) -> Row
         stream=arrival.stream, tier=record.routing_tier, model=record.model_id,
         decided_by=decision.decided_by if decision else "", why=why(record), ttft_s=_ttft_s(record, fast),
         total_s=router_s + engines_s * fast, decision_s=decision.duration_s if decision else 0.0, router_s=router_s,
-        client_ttft_s=answer.ttft_s, client_total_s=answer.total_s, usage=record.usage,
-        cost_nano_usd=record.cost_nano_usd, cost_basis=record.cost_basis, attempts=len(record.attempts), record=record.id, simulated=record.simulated, said_nano_usd=answer.said_nano_usd,
+        usage=record.usage, cost_nano_usd=record.cost_nano_usd, cost_basis=record.cost_basis, attempts=len(record.attempts),
+        record=record.id, simulated=record.simulated, said_nano_usd=answer.said_nano_usd,
     )
 
 

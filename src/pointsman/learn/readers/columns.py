@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,12 +24,15 @@ MAX_CSV_FIELD = 64 * 1024 * 1024
 """Bytes of one CSV block: a field may not be larger. Prompts of books fit."""
 
 
+CSV_NAMES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+
+
 def read_file(path: Path, wanted: Sequence[str] | None = None) -> pa.Table:
     """The table of a Parquet, CSV or TSV file; what it is its first bytes say, then its name. `wanted`: of Parquet no other
     columns are read."""
     try:
         found = _csv(path) if is_csv(path) else _parquet(path, wanted)
-    except (pa.ArrowException, OSError, UnicodeError) as exc:
+    except (pa.ArrowException, OSError, EOFError, UnicodeError, zlib.error) as exc:
         raise DataRefused(str(path), f"it cannot be read: {_first_line(exc)}") from exc
     names = found.column_names
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -43,18 +48,47 @@ def _parquet(path: Path, wanted: Sequence[str] | None) -> pa.Table:
 def is_csv(path: Path) -> bool:
     """Text with delimiters: no types, so 0 and 1 may be outcomes there."""
     with path.open("rb") as file:
-        return path.suffix.lower() in (".csv", ".tsv") and file.read(4) != b"PAR1"
+        return path.name.lower().endswith(CSV_NAMES) and file.read(4) != b"PAR1"
 
 
 def _csv(path: Path) -> pa.Table:
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    return pyarrow.csv.read_csv(
-        path,
-        read_options=pyarrow.csv.ReadOptions(block_size=MAX_CSV_FIELD),
-        parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+    head = _head(path)
+    encoding = encoding_of(head)
+    read = pyarrow.csv.ReadOptions(block_size=MAX_CSV_FIELD, encoding=encoding)
+    parse = pyarrow.csv.ParseOptions(delimiter=_delimiter(head.decode(encoding, "replace")), newlines_in_values=True)
+
+    def table(**types: pa.DataType) -> pa.Table:
         # An empty field of text is a text; of a number it is "not run".
-        convert_options=pyarrow.csv.ConvertOptions(strings_can_be_null=False),
-    )
+        convert = pyarrow.csv.ConvertOptions(strings_can_be_null=False, column_types=types)
+        with pa.input_stream(str(path), compression="gzip" if path.suffix.lower() == ".gz" else None) as file:
+            return pyarrow.csv.read_csv(file, read_options=read, parse_options=parse, convert_options=convert)
+
+    found = table()
+    if "query_id" not in found.column_names or _is_text(found.schema.field("query_id").type):
+        return found
+    # `007` is a name and no number: where numbers are not written as they were, names are read as they stand.
+    said = table(query_id=pa.string())["query_id"]
+    return found if pc.cast(found["query_id"], pa.string()).fill_null("").equals(said) else (
+        found.set_column(found.column_names.index("query_id"), "query_id", said))
+
+
+def encoding_of(head: bytes) -> str:
+    """What a text is written in, by the mark at its beginning: spreadsheets on Windows write UTF-16."""
+    return "utf16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf8"
+
+
+def _head(path: Path) -> bytes:
+    """The beginning of a text, unpacked."""
+    with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        return file.read(64 * 1024)
+
+
+def _delimiter(head: str) -> str:
+    """A comma, unless the first line has none: then what it has more of, semicolons (spreadsheets of half of Europe) or tabs."""
+    first = head.partition("\n")[0]
+    if "," in first:
+        return "," if first.count(",") >= first.count("\t") else "\t"
+    return max(";\t", key=first.count) if ";" in first or "\t" in first else ","
 
 
 def prompt_name(path: Path, names: list[str]) -> str:

@@ -44,6 +44,8 @@ class Gathering:
         self.queries: dict[str, Query] = {}
         self.models: dict[str, None] = {}
         self.merged = 0
+        self.crossing = 0
+        """Prompts that stand on both sides of the split: they are read as rows of `train`, and measure nothing."""
 
     def query(self, line: Line) -> Query:
         """The query of a line, known or new."""
@@ -53,11 +55,15 @@ class Gathering:
         key = f"{id_}\0{prompt}" if id_ is not None else prompt
         if key in self.queries:
             self.merged += 1
-            return self.queries[key]
+            return self._again(self.queries[key], line)
         made = Query(id_ if id_ is not None else str(len(self.queries)), prompt)
         self._describe(made, line)
         self.queries[key] = made
         return made
+
+    def contradicted(self) -> int:
+        """Prompts with outcomes of one model that lie further apart than a half: somebody was wrong, or it was drawn by chance."""
+        return sum(any(max(values) - min(values) > 0.5 for values in query.outcomes.values()) for query in self.queries.values())
 
     def outcome(self, query: Query, model: str, value: float) -> None:
         """`value` in [0, 1] for that model's answer."""
@@ -80,11 +86,17 @@ class Gathering:
             at=at if len(at) and np.isfinite(at).all() else None,
         )
 
+    def _again(self, query: Query, line: Line) -> Query:
+        """A prompt that is asked twice is of one split."""
+        split = _split(line)
+        if split != query.split and {split, query.split} == {"train", "dev"}:
+            self.crossing += 1
+            query.split = "train"
+        return query
+
     def _describe(self, query: Query, line: Line) -> None:
         row = line.row
-        if row.get("split"):
-            name = str(row["split"]).strip()
-            query.split = SPLITS.get(name.lower(), name)
+        query.split = _split(line)
         query.group = next((f"= {row[name]}" for name in _GROUPS if row.get(name) not in (None, "")), "")
         query.at = next((_seconds(row[name]) for name in _TIMES if row.get(name) is not None), nan)
         weight = row.get("weight")
@@ -95,6 +107,11 @@ class Gathering:
         if isinstance(tokens := row.get("tokens"), dict):
             query.tokens = {str(model): float(count) for model, count in tokens.items()
                             if isinstance(count, int | float) and isfinite(count) and count >= 0}
+
+
+def _split(line: Line) -> str:
+    name = str(line.row.get("split") or "").strip()
+    return SPLITS.get(name.lower(), name)
 
 
 def prompt_of(path: Path, line: Line) -> str:

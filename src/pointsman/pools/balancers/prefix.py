@@ -13,6 +13,10 @@ and short ones, and conversations at home, are nearly as quick as ever elsewhere
 each request delays, and the sooner it comes to this. Everything is measured in the mean prompt's reading time, so that it holds
 for a hundred tokens a second as for a hundred thousand.
 
+The sum has one exception. Where some endpoint has less than `READS_S` to read, nobody is sent behind more than that to one that has not a third of
+the prompt: what runs there, or a slow start, is a reason to prefer another among those who would begin at once, and none to stand in a queue. (While
+one has room nobody waits in the anteroom either: so without this a crowd went past the free place into all the others' queues.)
+
 Why not rendezvous hashing with bounded load, which needs no memory? It knows where a beginning should be, not where it is:
 what has spilled over the bound is never found again, and a bound of 1.25 times the mean is passed by any large prompt while
 few are in flight (ADR 11 has the figures; ADR 19 those of this price).
@@ -34,7 +38,7 @@ from random import Random
 from pointsman.core.fleet import EndpointId, EndpointView
 from pointsman.core.request import ChatRequest
 from pointsman.pools.balancers.beginnings import Beginnings, read
-from pointsman.pools.balancers.load import overbooking, prompt_tokens_of
+from pointsman.pools.balancers.load import READS_S, overbooking, prompt_tokens_of
 from pointsman.pools.balancers.memory import Memory, Sent
 from pointsman.pools.balancers.rendezvous import score
 from pointsman.pools.journal import Journal
@@ -53,6 +57,8 @@ room in the cache. It also bounds what a text that everybody has gathers before 
 would be 22 times, and six points fewer are in time on Azure's trace at 150 % of capacity."""
 LEAST_MEAN = 150
 """Tokens: below, a prompt takes what an engine's step takes anyway."""
+STRANGER = 1 / 3
+"""Of a prompt, what an endpoint must have before it may be worth waiting for there while another has nothing to do."""
 MOST_CREDITED = 2_000
 """Tokens of a beginning that keep a request at a home that is full."""
 HOME = 0.5
@@ -152,8 +158,11 @@ class Prefix:
         draw = HOME * self._strange
         if draw or weights.count(first.weight) < len(views) or [view.token_s for view in views].count(first.token_s) < len(views):
             first = _preferred(views, begun.conversation)
-        mean_s = mean * first.token_s * first.weight
-        least = min(waits) / mean_s
+        token_s = first.token_s * first.weight
+        mean_s, least_s, stranger = mean * token_s, min(waits), STRANGER * prompt
+        # Waits from which on whoever is no home is passed over: some endpoint would begin to read at once.
+        bar = least_s + READS_S if views[waits.index(least_s)].awaited_tokens * token_s < READS_S else inf
+        least = least_s / mean_s
         others, crowd = OTHERS + MORE_OTHERS * least, min(1.0, least / CROWDED)
         longest_first = begun.parts[::-1]
         uncrowded, alone = 1.0 - crowd, 1.0 + others
@@ -170,9 +179,10 @@ class Prefix:
             taken = known
             if draw and view is first:
                 taken = known + int(draw * (begun.tokens - known))
-            is_over, slots = False, view.slots
+            is_over, slots = wait > bar and taken < stranger, view.slots
             if view.lateness >= 1.0 or (slots is not None and view.in_flight >= slots):
-                is_over, taken = _overbooked(view, taken)
+                is_booked, taken = _overbooked(view, taken)
+                is_over = is_over or is_booked
             wait /= mean_s
             token = 1.0 / (mean * weight)
             own = (prompt - taken) * token if prompt > taken else 0.0

@@ -15,7 +15,7 @@ from pointsman.core.dialect import MESSAGES
 from pointsman.core.reply import Reply, Usage
 from pointsman.core.surrogates import decoded
 from pointsman.errors import BadAnswer, UpstreamError
-from pointsman.translation.messages_reply import completion, count, finish_of
+from pointsman.translation.messages_reply import completion, counted, finish_of
 from pointsman.upstream.formats.openai import check_utf8, string_chars, unreadable
 from pointsman.upstream.formats.openai_errors import in_band
 from pointsman.upstream.formats.usage import ABSURD
@@ -71,14 +71,10 @@ def read_as_chat(endpoint: str, body: bytes) -> Reply:
 
 def read_usage(usage: Any) -> Usage | None:
     """All that went in, read from the cache or written to it included; None unless both counts make sense."""
-    if not isinstance(usage, dict):
+    found = counted(usage)
+    if found is None or found.given >= ABSURD or found.made >= ABSURD:
         return None
-    fresh, made = count(usage, "input_tokens"), count(usage, "output_tokens")
-    if fresh is None or made is None:
-        return None
-    read, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
-    given = fresh + (read or 0) + (written or 0)
-    return Usage(given, made, read, written or None) if given < ABSURD and made < ABSURD else None
+    return Usage(found.given, found.made, found.read, found.written or None)
 
 
 def message_error(endpoint: str, error: Any) -> UpstreamError:

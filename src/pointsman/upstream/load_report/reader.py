@@ -53,10 +53,10 @@ class Acquaintance:
 class HttpLoadReader:
     """Reports over a `Line` of its own."""
 
-    def __init__(self, line: Line | None = None, *, warns: bool = True) -> None:
+    def __init__(self, *, warns: bool = True) -> None:
         """`warns` False: whoever asks shows what an engine turned out to be himself."""
         self._warns = warns
-        self._line = line or Line()
+        self._line = Line()
         self._known: dict[tuple[str, str], Acquaintance] = {}
         self._warned: set[tuple[str, str]] = set()
 

@@ -16,7 +16,7 @@ def a_row(number=1, **overrides):
     values = {
         "number": number, "level": "simple", "kind": "fact", "language": "en", "prompt": "What does [b]RSVP[/b] mean?", "stream": True,
         "tier": "small", "model": "m", "decided_by": "policy", "why": "0.85 easy", "ttft_s": 0.07, "total_s": 0.4,
-        "decision_s": 0.0002, "router_s": 0.0004, "client_ttft_s": 0.02, "client_total_s": 0.1, "usage": Usage(10, 20),
+        "decision_s": 0.0002, "router_s": 0.0004, "usage": Usage(10, 20),
         "cost_nano_usd": 4250, "cost_basis": "gpu", "attempts": 1, "record": f"r{number}", "simulated": True, "said_nano_usd": 4250,
     }
     return Row(**(values | overrides))

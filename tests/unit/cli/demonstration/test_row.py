@@ -31,7 +31,7 @@ def a_record(**overrides):
 
 
 def a_row(record, fast=4.0, said=None):
-    return row_of(arrivals(1, seed=1)[0], Answer(200, {}, 0.3, 0.06, said), record, fast)
+    return row_of(arrivals(1, seed=1)[0], Answer(200, {}, said), record, fast)
 
 
 def test_engine_time_is_stretched_to_true_speed_and_the_routers_own_time_is_not():

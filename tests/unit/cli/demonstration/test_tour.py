@@ -5,7 +5,7 @@ from pointsman.cli.demonstration.tour import LATEST, Progress
 
 
 def an_answer(tier="small", nano=1000, error=None):
-    return Answer(200, {"x-route-tier-name": tier}, 0.1, said_nano_usd=nano, error=error)
+    return Answer(200, {"x-route-tier-name": tier}, said_nano_usd=nano, error=error)
 
 
 def a_progress(*answers, now=lambda: 0.0):

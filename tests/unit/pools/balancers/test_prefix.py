@@ -116,6 +116,29 @@ def test_as_long_as_some_endpoint_is_idle_nobody_stands_in_a_long_queue():
     assert all(balancer.pick(asking(f"{n} " + "x" * size), views, RNG) == POOL[0].id for n, size in enumerate((300, 3_000, 120_000)))
 
 
+def under_way(endpoint: str, views: tuple[EndpointView, ...]) -> tuple[EndpointView, ...]:
+    """With long answers that run there."""
+    return tuple(msgspec.structs.replace(view, in_flight_tokens=view.in_flight_tokens + 200_000) if view.id == endpoint else view for view in views)
+
+
+def test_while_an_endpoint_would_begin_at_once_nobody_stands_in_a_queue_for_what_runs_there():
+    others = {view.id: 3_000 for view in POOL if view.id != "small/3"}
+    assert Prefix().pick(asking("What is a lease?"), under_way("small/3", queued(others)), RNG) == "small/3"
+    others["small/3"] = 1_600  # 0.32 s to read: no room there either, and what runs counts
+    assert Prefix().pick(asking("What is a lease?"), under_way("small/3", queued(others)), RNG) != "small/3"
+
+
+def test_who_has_a_home_may_stand_in_its_queue_all_the_same():
+    balancer, text = Prefix(), "word " * 4_000
+    home = balancer.pick(asking(text), POOL, RNG)
+    assert balancer.pick(asking(text, "Yes.", "Go on."), queued({home: 2_000}), RNG) == home
+    others = {view.id: 2_000 for view in POOL if view.id != "small/3"}
+    known_in_part = asking("word " * 500 + "else " * 3_500)  # an eighth is no home
+    free = next(view.id for view in POOL if view.id != home)
+    busy_home = queued({**others, home: 2_000})
+    assert balancer.pick(known_in_part, tuple(view if view.id != free else next(v for v in POOL if v.id == free) for view in busy_home), RNG) == free
+
+
 def test_answers_under_way_spread_where_nobody_waits():
     running = int(2_000 / RUNNING)
     balancer, question = Prefix(), "x" * 300
