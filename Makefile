@@ -5,7 +5,10 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: check-launches bench-autoscale help setup demo demo-real conformance test check fix bench bench-throughput bench-workers bench-overhead bench-quality bench-fleet bench-fleet-virtual bench-ramp soak fuzz docs lock clean learn
+.PHONY: help setup demo demo-real test check-fast check fix docs bench bench-throughput bench-workers bench-overhead \
+        bench-embedders embedder-table bench-fleet bench-fleet-virtual bench-ramp check-launches bench-autoscale soak \
+        test-real matrix fuzz bench-quality bench-cascade conformance learn artifact bench-robustness bench-generic \
+        lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -42,7 +45,6 @@ demo-real: $(VENV)/.dev ## the demo on three real llama.cpp servers with a small
 test: $(VENV)/.dev check-fast ## lint, types, import contracts and all tests (ARGS="--randomly-seed=1": in another order; --hypothesis-seed=1: other stories)
 	@$(BIN)/python -m pytest -n 2 --randomly-seed=20261122 $(ARGS)
 
-.PHONY: check-fast
 check-fast: $(VENV)/.dev
 	@$(BIN)/ruff check src tests bench
 	@$(BIN)/mypy
@@ -57,7 +59,7 @@ docs: $(VENV)/.dev ## write the generated reference pages
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python docs/module_map.py
 
-bench: bench-overhead bench-throughput ## every published number
+bench: bench-overhead bench-throughput ## the decision alone, and the whole path beside others (the other benches: bench/README.md)
 
 bench-throughput: $(VENV)/.dev ## direct, nginx, Pointsman: req/s, added latency, memory (needs nginx and gcc; ARGS=--rivals: other routers too)
 	@$(BIN)/python bench/throughput/run.py $(ARGS)
@@ -68,7 +70,6 @@ bench-workers: $(VENV)/.dev ## one worker against two: requests/s and CPU per re
 bench-overhead: $(VENV)/.dev ## the decision alone, by prompt length
 	@$(BIN)/python bench/overhead/run.py $(ARGS)
 
-.PHONY: bench-embedders embedder-table
 bench-embedders: $(VENV)/.dev ## what an embedding costs, by length, by batch and in memory (ARGS="--write")
 	@$(BIN)/python bench/overhead/embedders.py $(ARGS)
 
@@ -93,13 +94,11 @@ bench-autoscale: $(VENV)/.learn ## a day of machines: dollars at the same promis
 soak: $(VENV)/.dev ## the router for minutes under bad days: memory, leases, records (ARGS="--minutes 10 --write")
 	@$(BIN)/python bench/soak/run.py $(ARGS)
 
-.PHONY: test-real
 test-real: $(VENV)/.dev ## the router before a real vLLM on this machine's cores: ten minutes, and 3 GB the first time (ARGS="--write", "-k killed")
 	@$(BIN)/python tests/real/home.py
 	@POINTSMAN_TEST_REAL=1 POINTSMAN_WRITE=$(findstring --write,$(ARGS)) \
 	  $(BIN)/python -m pytest tests/real -p no:randomly --timeout 600 $(filter-out --write,$(ARGS))
 
-.PHONY: matrix
 matrix: $(VENV)/.dev ## every fault of endpoints, lines, clients and the process, and the scorecard (ARGS="--quick", "--only U41", "--write")
 	@$(BIN)/python bench/matrix/run.py $(ARGS)
 
@@ -109,7 +108,6 @@ fuzz: $(VENV)/.dev ## a million odd requests over real sockets (ARGS="--requests
 bench-quality: $(VENV)/.learn ## how well classifiers route, beside plain baselines and published rows (DATA=path to the data folder; ARGS="--hours 2", "--quick", "--write")
 	@$(BIN)/python bench/quality/run.py $(DATA) $(ARGS)
 
-.PHONY: bench-cascade
 bench-cascade: $(VENV)/.dev $(VENV)/.learn ## what cascades buy, by who looks at the answers (DATA=path to the data folder, absent: only real answers; ARGS="--write")
 	@$(BIN)/python bench/cascade/run.py $(DATA) $(ARGS)
 
@@ -128,7 +126,6 @@ bench-robustness: $(VENV)/.learn ## decisions that flip under case, spacing, typ
 bench-generic: $(VENV)/.learn ## the generic guess on sources left out of its making (DATA=path; ARGS="--public --write")
 	@$(BIN)/python bench/generic/run.py $(DATA) $(ARGS)
 
-.PHONY: artifact bench-robustness bench-generic
 lock: ## resolve requirements again (needs uv and npm)
 	@for f in requirements/*.in requirements/*/*.in; do \
 	  uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -q \

@@ -19,8 +19,9 @@ from pathlib import Path
 from machines import GPU, MODEL
 
 sys.path += [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "throughput")]
-from contestants import BIN, Contestant, DidNotStart, Processes, free_port, nginx_binary, wait_ready
+from contestants import BIN, Contestant, DidNotStart, nginx_binary, wait_ready
 from environment import NotInstalled, python_environment
+from processes import Processes, free_port
 from rivals import DEFAULT_CACHE, PINS, RIVALS
 
 from pointsman.pools.balancers.choice import BALANCERS

@@ -35,9 +35,9 @@ from pointsman.core.protocols import Balancer
 from pointsman.core.request import ChatRequest, Kind
 from pointsman.core.settings import PoolSettings, QueueSettings, Settings, SlaSettings, TierSettings
 from pointsman.errors import ConnectFailed, ConnectionLost, NoEndpoint, UpstreamError
-from pointsman.pools.anteroom import Guest
 from pointsman.pools.balancers.choice import BALANCERS
 from pointsman.pools.fleet import Fleet
+from pointsman.pools.guest import Guest
 from pointsman.pools.pool import Lease
 from pointsman.server.body import parse
 from pointsman.testing import gpu_models

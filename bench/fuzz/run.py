@@ -27,8 +27,11 @@ from oracle import NotHttp, Reading, complaint, read
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from target import Target, free_port
+from target import Target
 from upstream import StrictUpstream
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # the bench folders are no packages
+from processes import free_port
 
 WORKERS = 24
 WHOLE_S = 25.0

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,18 +12,13 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # the bench folders are no packages
+
+from processes import die_with_parent
+
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
 _TICK = os.sysconf("SC_CLK_TCK")
-
-
-def free_port() -> int:
-    """A loopback port nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Target:
@@ -52,7 +45,7 @@ class Target:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "pointsman", "serve", "-c", "router.yaml", "--no-log-requests", "--log-level", "warning"],
             cwd=self.folder, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, start_new_session=True,
-            preexec_fn=lambda: _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL))
+            preexec_fn=die_with_parent)
 
     def start(self) -> None:
         """Returns once the router answers. RuntimeError with its log when it does not."""

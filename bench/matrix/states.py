@@ -10,14 +10,13 @@ import asyncio
 import contextlib
 import resource
 import sqlite3
-import statistics
 import time
 from collections.abc import Awaitable, Callable
-from itertools import combinations
 from pathlib import Path
 
 from cells import FAULTS, Cell, Matrix, Tallies
 from measures import Found
+from trend import theil_sen
 from world import LoopLag, Plan, Router
 
 from pointsman.testing.fault_ledger import Ledger
@@ -157,12 +156,3 @@ _RARE = ("U09", "U40", "U41", "U23-401", "U24")
 """Wait for a timeout, or quarantine their endpoint for a minute: too few requests for memory."""
 _SAID = {"reloading": "the configuration is read again every 50 ms", "locked": "the store is locked",
          "no-room": "files may not grow", "frozen-disk-thread": "the operator asks for everything all the time"}
-
-
-def theil_sen(points: list[tuple[int, float]]) -> float:
-    """The median of the slopes of all pairs: a few odd samples do not turn it."""
-    slopes = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(points, 2) if x2 != x1]
-    return statistics.median(slopes) if slopes else 0.0
-
-
-__all__ = ["States", "theil_sen"]

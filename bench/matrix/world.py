@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "fuzz"))
-from target import Target, free_port
+sys.path += [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "fuzz")]
+from processes import free_port
+from target import Target
 
 TOKEN = "matrix-admin-token-0123456789"
 EXECUTOR_THREADS = 3 + min(32, (os.cpu_count() or 1) + 4)

@@ -18,8 +18,9 @@ THROUGHPUT = Path(__file__).resolve().parent.parent / "throughput"
 sys.path.insert(0, str(THROUGHPUT))
 
 import workload  # noqa: E402
-from contestants import BIN, Contestant, Processes, cpu_s, free_port, pointsman_config, rss_bytes, wait_ready  # noqa: E402
+from contestants import BIN, Contestant, pointsman_config, wait_ready  # noqa: E402
 from measure import _compile, _cores, _pinned  # noqa: E402
+from processes import Processes, cpu_s, free_port, rss_bytes  # noqa: E402
 
 from pointsman.classify.kernel.build import NUMPY, VARIABLE  # noqa: E402
 

@@ -23,10 +23,8 @@ import tempfile
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import combinations
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -38,8 +36,10 @@ from rich.console import Console
 from rich.progress import Progress
 from traffic import KEY, Clients, Tally
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "fuzz"))
-from target import Target, free_port
+sys.path += [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "fuzz")]
+from processes import free_port
+from target import Target
+from trend import theil_sen
 
 EVERY_S = 10.0
 TOKEN = "soak-admin-token-0123456789"
@@ -229,12 +229,6 @@ class Soak:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # What the numbers say
-
-
-def theil_sen(points: Iterable[tuple[float, float]]) -> float:
-    """The median of the slopes of all pairs: a few odd samples do not turn it."""
-    slopes = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(points, 2) if x2 != x1]
-    return statistics.median(slopes) if slopes else 0.0
 
 
 @dataclass

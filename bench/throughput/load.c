@@ -10,13 +10,17 @@
  * carry "choices"; anything else is an error. Prints one JSON object; times in microseconds.
  *
  * usage: load --port P --bodies FILE [--path PATH] [--connections C] [--seconds S] [--warmup S] [--rate R] [--stream]
- *             [--hold] [--header 'K: V']
+ *             [--hold] [--header 'K: V'] [--batch]
+ *
+ * --batch: for a bench in which it shares cores with the router. It takes its turn of a core and never interrupts whoever
+ * runs there (SCHED_BATCH), as a client on a machine of its own would not.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -446,6 +450,7 @@ int main(int argc, char **argv) {
         const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
         if (!strcmp(option, "--stream")) { is_stream = 1; continue; }
         if (!strcmp(option, "--hold")) { is_hold = is_stream = 1; continue; }
+        if (!strcmp(option, "--batch")) { if (sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0})) die("SCHED_BATCH"); continue; }
         i++;
         if (!strcmp(option, "--port")) port = atoi(value);
         else if (!strcmp(option, "--path")) path = value;

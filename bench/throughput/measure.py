@@ -18,21 +18,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import workload
-from contestants import (
-    HERE,
-    Contestant,
-    DidNotStart,
-    Fleet,
-    Processes,
-    core_busy_s,
-    cpu_s,
-    free_port,
-    nginx_binary,
-    our_contestants,
-    rss_bytes,
-    wait_ready,
-)
+from contestants import HERE, Contestant, DidNotStart, Fleet, nginx_binary, our_contestants, wait_ready
 from figures import Sample, sample_of
+from processes import Processes, core_busy_s, cpu_s, free_port, rss_bytes
 from rich.progress import Progress
 from rivals import rivals
 

@@ -14,13 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from contestants import Command, Contestant, free_port
+from contestants import Command, Contestant
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.append(str(HERE.parent))  # the bench folders are no packages
 
 from environment import NotInstalled, node_environment, node_of, python_environment  # noqa: E402  needs the line above
+from processes import free_port  # noqa: E402
 
 PINS = ROOT / "requirements" / "rivals"
 NODE = ROOT / "requirements" / "conformance" / "node.txt"

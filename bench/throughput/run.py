@@ -22,8 +22,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from contestants import HERE, Processes
+from contestants import HERE
 from measure import Bench
+from processes import Processes
 from report import report
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn

@@ -10,13 +10,14 @@
  *   "burst"     the whole answer in one write
  *   "pace-US"   one event per write, one every US microseconds after the first content delta
  *
- * usage: upstream --port P [--events N]
+ * usage: upstream --port P [--events N] [--batch 1]   (--batch: never interrupts the process it shares a core with; see load.c)
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -412,6 +413,7 @@ int main(int argc, char **argv) {
     for (int i = 1; i + 1 < argc; i += 2) {
         if (!strcmp(argv[i], "--port")) port = atoi(argv[i + 1]);
         else if (!strcmp(argv[i], "--events")) events = atoi(argv[i + 1]);
+        else if (!strcmp(argv[i], "--batch")) { if (atoi(argv[i + 1]) && sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0})) die("SCHED_BATCH"); }
         else { fprintf(stderr, "unknown option %s\n", argv[i]); return 2; }
     }
     if (port <= 0 || events < 3 || events > MAX_FRAMES - 4) {

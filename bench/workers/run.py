@@ -7,7 +7,9 @@
 Router, C upstream and C load generator (of `bench/throughput`) share the cores. On a machine of two, two workers cannot have a
 core each, while one worker has one and more: load, upstream, and its own threads run on the other. So one worker is measured twice.
 With the whole machine, which is what somebody sees who sets `workers: 2` here. And with everything on one core, where load and
-upstream are as much in its way as they are in the way of two workers on two: that is the same per core, twice. Beside them stand
+upstream are as much in its way as they are in the way of two workers on two: that is the same per core, twice. Load and upstream run
+as `SCHED_BATCH` in every row: woken by each answer they would interrupt a worker in the middle of a request, which nobody's clients on
+another machine do, and pay a switch of processes for each event that they handle. Beside them stand
 CPU seconds of every process per request, what follows from those for a machine that has a core for each worker, and the most that
 two cores could do. `strangers` is what other programs took meanwhile.
 """
@@ -31,7 +33,8 @@ THROUGHPUT = HERE.parent / "throughput"
 sys.path.insert(0, str(THROUGHPUT))
 
 import workload  # noqa: E402  the neighbour's workload, load generator and upstream
-from contestants import BIN, Contestant, Processes, free_port, pointsman_config, tree, wait_ready  # noqa: E402
+from contestants import BIN, Contestant, pointsman_config, wait_ready  # noqa: E402
+from processes import Processes, free_port, tree  # noqa: E402
 
 ROUNDS, SECONDS, WARMUP_S = 5, 3.0, 0.5
 CONNECTIONS = 64
@@ -101,8 +104,8 @@ class Bench:
     def _upstream(self, name: str, cores: int) -> Contestant:
         upstream = Contestant(name, "direct", port=free_port())
         upstream.process = self.processes.start(
-            [self.folder / "upstream", "--port", str(upstream.port), "--events", str(workload.EVENTS)], core=self._pinned(cores),
-            log=self.folder / f"{name}.log")
+            [self.folder / "upstream", "--port", str(upstream.port), "--events", str(workload.EVENTS), "--batch", "1"],
+            core=self._pinned(cores), log=self.folder / f"{name}.log")
         wait_ready(upstream, self.folder / f"{name}.log")
         return upstream
 
@@ -147,7 +150,7 @@ class Bench:
         children = os.times().children_user + os.times().children_system
         done = subprocess.run(
             [*pinned, self.folder / "load", "--port", str(router.port), "--path", router.path, "--bodies", self.bodies,
-             "--connections", str(CONNECTIONS), "--seconds", str(self.options.seconds), "--warmup", str(WARMUP_S)],
+             "--connections", str(CONNECTIONS), "--seconds", str(self.options.seconds), "--warmup", str(WARMUP_S), "--batch"],
             capture_output=True, text=True, check=True, timeout=60)
         wall_s = time.monotonic() - began
         used = {pid: cpu_of(pid) - before[pid] for pid in family}
@@ -192,7 +195,8 @@ def report(bench: Bench) -> str:
 
 `make bench-workers ARGS=--write`, {time.strftime('%-d %B %Y')}, {cores} cores, {len(one)} interleaved rounds of {bench.options.seconds:g} s,
 {CONNECTIONS} connections, plain requests of 60 words, rules and heuristic, records and metrics on. Medians. Router, load generator and
-upstream share the cores of their row: one that all are pinned to, or both, unpinned.
+upstream share the cores of their row: one that all are pinned to, or both, unpinned. They run as `SCHED_BATCH`: they take their turn
+of a core and do not interrupt a worker in the middle of a request, as clients and engines on machines of their own would not.
 
 | workers | cores | requests/s | CPU µs a request: workers | supervisor | load + upstream | cores the router got | p50 ms | p99 ms | busiest worker | errors | strangers | start to ready s | memory MB (PSS, all) |
 |---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|

@@ -191,9 +191,16 @@ def refuse_place(directory: Path) -> None:
     An artifact may replace an artifact; in a directory with other things in it nobody asked for one.
     """
     if not directory.exists():
+        above = next(place for place in directory.absolute().parents if place.exists())
+        if not above.is_dir():
+            raise ArtifactUnwritable(str(directory), f"{str(above)!r} is a file")
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise ArtifactUnwritable(str(directory), f"nothing may be written into {str(above)!r}")
         return
     if not directory.is_dir():
         raise ArtifactUnwritable(str(directory), "it is a file; an artifact is a directory")
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise ArtifactUnwritable(str(directory), "nothing may be written into it")
     if (directory / MANIFEST).exists():
         return
     strange = [entry.name for entry in directory.iterdir() if not _FILE.fullmatch(entry.name) and not entry.name.endswith(".part")]

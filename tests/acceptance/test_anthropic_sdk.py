@@ -125,7 +125,7 @@ def test_a_parsed_answer_of_a_schema(visit, sdk):
     assert "name" in sent["response_format"]["json_schema"]["schema"]["properties"]
 
 
-def test_counting_tokens(visit, sdk):
+def test_tokens_are_counted_with_system_prompt_and_tools(visit, sdk):
     with visit() as site:
         few = sdk(site).messages.count_tokens(model="auto", messages=ASK["messages"])
         many = sdk(site).messages.count_tokens(model="auto", messages=ASK["messages"], system="Be brief. " * 100, tools=[WEATHER])
@@ -153,7 +153,7 @@ def test_an_unknown_model_names_near_ones(visit, sdk):
         sdk(site).messages.create(**ASK | {"model": "autto"})
 
 
-def test_keys(visit, sdk):
+def test_a_key_is_taken_in_either_header_and_a_wrong_one_refused(visit, sdk):
     more = "auth: {keys: [{name: app, key: '${APP_KEY}'}]}"
     with visit(more=more) as site:
         assert sdk(site).messages.create(**ASK).stop_reason == "end_turn"

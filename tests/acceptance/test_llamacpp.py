@@ -107,7 +107,7 @@ def test_a_rule_climbs(sdk):
     assert (raw.headers["x-route-tier"], raw.headers["x-route-model"]) == ("3", "large-chat")
 
 
-def test_logprobs(sdk):
+def test_logprobs_are_the_engines_own(sdk):
     answer = sdk.chat.completions.create(model="auto", messages=ASK, max_tokens=5, logprobs=True, top_logprobs=2, **GREEDY)
     tokens = answer.choices[0].logprobs.content
 
@@ -140,14 +140,14 @@ def test_a_request_with_tools_is_answered_one_way_or_the_other(sdk, stream):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-def test_legacy_completions(sdk, stream):
+def test_a_legacy_completion_goes_on_with_its_prompt(sdk, stream):
     answer = sdk.completions.create(model="auto", prompt="One, two, three,", max_tokens=6, stream=stream, **GREEDY)
     text = "".join(c.choices[0].text for c in answer) if stream else answer.choices[0].text
 
     assert "four" in text
 
 
-def test_several_choices(sdk):
+def test_several_choices_come_with_their_numbers(sdk):
     answer = sdk.chat.completions.create(model="auto", messages=ASK, max_tokens=4, n=2)
 
     assert sorted(c.index for c in answer.choices) == [0, 1]
@@ -166,7 +166,7 @@ def test_a_prompt_that_does_not_fit_is_refused_in_the_engines_own_words(sdk, beh
     assert len(record.attempts) == 1
 
 
-def test_embeddings(sdk):
+def test_embeddings_of_like_texts_are_alike(sdk):
     answer = sdk.embeddings.create(model="vector-model", input=["a cat", "a kitten", "stock market"])
     cat, kitten, market = (d.embedding for d in answer.data)
 

@@ -137,7 +137,7 @@ def test_many_at_once_get_each_their_own_answer(visit):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-def test_tool_calls(visit, stream):
+def test_tool_calls_arrive_whole(visit, stream):
     calls = (("weather", '{"city": "Zürich"}'), ("weather", '{"city": "東京"}'))
     with visit(days.Answer(tool_calls=calls)) as site:
         sdk = site.sdk()
@@ -181,7 +181,7 @@ def test_a_json_schema_answer_is_parsed(visit):
     assert (asked["type"], asked["json_schema"]["name"]) == ("json_schema", "City")
 
 
-def test_json_mode(visit):
+def test_in_json_mode_the_answer_is_json(visit):
     with visit() as site:
         answer = site.sdk().chat.completions.create(model="auto", messages=ASK, response_format={"type": "json_object"})
 
@@ -189,7 +189,7 @@ def test_json_mode(visit):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-def test_logprobs(visit, stream):
+def test_logprobs_add_up_to_the_answer(visit, stream):
     with visit() as site:
         create = site.sdk().chat.completions.create
         if stream:
@@ -203,7 +203,7 @@ def test_logprobs(visit, stream):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-def test_several_choices(visit, stream):
+def test_several_choices_are_told_apart(visit, stream):
     with visit() as site:
         create = site.sdk().chat.completions.create
         texts = {0: "", 1: ""}
@@ -237,7 +237,7 @@ def test_images_parts_and_unknown_fields_arrive_untouched(visit):
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
-def test_legacy_completions(visit, stream):
+def test_a_legacy_completion_is_answered(visit, stream):
     with visit() as site:
         create = site.sdk().completions.create
         if stream:

@@ -120,7 +120,7 @@ def test_a_pydantic_tool_is_parsed(visit):
     assert answer.output[0].parsed_arguments == {"city": "Rome"}
 
 
-def test_logprobs(visit):
+def test_logprobs_add_up_to_the_answer(visit):
     with visit() as site:
         answer = site.sdk().responses.create(
             model="auto", input="hi", include=["message.output_text.logprobs"], top_logprobs=3)

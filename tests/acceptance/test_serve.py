@@ -314,7 +314,7 @@ def test_admin_reloads_and_reports_problems(routed, folder, engine):
     assert routed.admin("/state").json["generation"] == 2
 
 
-def test_admin_drains(routed):
+def test_a_router_that_the_admin_drains_is_not_ready_and_refuses(routed):
     assert routed.admin("/drain", "POST").json == {"draining": True}
 
     assert routed.get("/health/readiness").status == 503

@@ -38,7 +38,7 @@ def test_the_base_install_is_small():
     assert not OFFLINE & set(packages)
 
 
-@pytest.mark.parametrize("line", wanted("base.in"), ids=name_of)
+@pytest.mark.parametrize("line", [line for file in sorted(REQUIREMENTS.glob("*.in")) for line in wanted(file.name)], ids=name_of)
 def test_a_dependency_has_its_weight_and_reason(line):
     _, _, why = line.partition("#")
 

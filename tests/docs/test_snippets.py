@@ -117,7 +117,7 @@ def test_an_example_loads(path):
 
 
 @pytest.mark.parametrize("text", blocks("python"))
-def test_python_runs(text, router, tmp_path):
+def test_a_python_snippet_runs_and_shows_something(text, router, tmp_path):
     address = router.url.removeprefix("http://").removesuffix("/v1")
     script = tmp_path / "snippet.py"
     script.write_text(text.replace(ADDRESS, address))

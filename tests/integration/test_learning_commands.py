@@ -274,6 +274,23 @@ def test_one_goal_at_a_time(tmp_path, artifact):
     assert "one goal" in refused("calibrate", matrix(tmp_path / "m.parquet"), "--artifact", artifact, "--quality", "0.9", "--share", "0.5")
 
 
+def test_a_budget_without_prices_means_nothing(tmp_path, artifact):
+    assert "add --prices" in refused("calibrate", matrix(tmp_path / "m.parquet"), "--artifact", artifact, "--budget", "0.002")
+    said = done("calibrate", matrix(tmp_path / "m.parquet"), "--artifact", artifact, "--share", "0.5")
+    assert "a request" not in said
+    assert "of always large" in said
+
+
+def test_prices_that_cannot_be_are_refused_and_nothing_is_replaced(tmp_path):
+    assert "no price for 'small'" in refused("train", matrix(tmp_path / "m.parquet"), "--out", tmp_path / "a", "--embedder", "static", "--prices", "tiny=1")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_picture_that_could_not_be_saved_is_refused_before_the_work(tmp_path, artifact):
+    assert "SVG" in refused("evaluate", tmp_path / "not there", "--artifact", artifact, "--plot", tmp_path / "curve.png")
+    assert "no folder" in refused("evaluate", tmp_path / "not there", "--artifact", artifact, "--plot", tmp_path / "nowhere" / "curve.svg")
+
+
 def test_an_artifact_without_its_parts_is_refused(tmp_path, home):
     place = tmp_path / "a"
     place.mkdir()

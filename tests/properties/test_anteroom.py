@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from pointsman.core.request import Caller, Message, Needs
 from pointsman.core.settings import PoolSettings
-from pointsman.pools.anteroom import MOST_S, READS_S
+from pointsman.pools.balancers.load import READS_S
 from pointsman.pools.balancers.prefix import Prefix
+from pointsman.pools.guest import MOST_S
 from pointsman.pools.pool import Pool
 from pointsman.pools.shared_count import SharedCount
 from pointsman.pools.shares import SHARE_WEIGHS

@@ -53,7 +53,7 @@ def problems_of(text):
 
 
 @given(st.text(max_size=200))
-def test_any_text(text):
+def test_any_text_is_loaded_or_refused_in_words(text):
     is_handled(text)
 
 
@@ -64,13 +64,13 @@ TOKENS = st.sampled_from(
 
 
 @given(st.lists(TOKENS, max_size=40).map("".join))
-def test_any_heap_of_yaml_tokens(text):
+def test_any_heap_of_yaml_tokens_is_loaded_or_refused_in_words(text):
     is_handled(text)
 
 
 @settings(max_examples=150)
 @given(st.integers(0, len(VALID)), st.integers(0, 25), st.one_of(TOKENS, st.text(max_size=5)))
-def test_a_good_file_with_any_piece_replaced(start, length, piece):
+def test_a_good_file_with_any_piece_replaced_is_loaded_or_refused_in_words(start, length, piece):
     is_handled(VALID[:start] + piece + VALID[start + length:])
 
 
@@ -93,7 +93,7 @@ PLACES = list(places(yaml.safe_load(VALID)))[1:]
 
 @settings(max_examples=200)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), PLAIN), min_size=1, max_size=3))
-def test_a_good_file_with_any_values_replaced(changes):
+def test_a_good_file_with_any_values_replaced_is_loaded_or_refused_in_words(changes):
     data = yaml.safe_load(VALID)
     for loc, value in changes:
         holder = data

@@ -274,3 +274,18 @@ def test_repr_tells_version_and_size(tmp_path):
     read = artifact.write(draft(), tmp_path / "a")
 
     assert repr(read) == f"<Artifact {tmp_path / 'a'} {read.digest[:12]} [2 arrays]>"
+
+
+def test_a_place_below_a_file_is_refused_before_an_hour_of_training(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(ArtifactUnwritable, match="is a file"):
+        artifact.refuse_place(tmp_path / "file" / "made")
+
+
+def test_a_place_where_nothing_may_be_written_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(artifact.os, "access", lambda place, mode: place != tmp_path)
+
+    for place in (tmp_path, tmp_path / "a" / "b"):
+        with pytest.raises(ArtifactUnwritable, match="nothing may be written"):
+            artifact.refuse_place(place)

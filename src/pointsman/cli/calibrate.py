@@ -102,7 +102,8 @@ def _show(found: Calibration, route: str, screen: Console) -> None:
     if found.written is not None:
         screen.print(f"{found.written}: version {found.version}, calibrated on {found.rows:,} rows")
     else:
-        screen.print(Text("nothing was written; --out DIR writes the artifact with these curves", style="dim"))
+        screen.print(Text("nothing was written: a setting below is for the artifact as it is; --out DIR writes one with these "
+                               "curves, and tells the setting for that", style="dim"))
     if found.setting is not None:
         screen.print()
         _setting(found.setting, found, route, screen)
@@ -115,14 +116,19 @@ def _errors(models: tuple[Calibrated, ...]) -> Table:
     return table
 
 
+def _cost(setting: Found, found: Calibration) -> str:
+    """Prices that were guessed are ratios: an amount would be one of nothing."""
+    share = f"{setting.cost.value / found.reference_price:.0%} of always {found.reference}"
+    return share if found.is_price_guessed else f"{setting.cost.value:.4g} a request ({share})"
+
+
 def _setting(setting: Found, found: Calibration, route: str, screen: Console) -> None:
     if not setting.is_reached:
         screen.print(Text("no setting reaches the goal on these rows; this one comes nearest", style="yellow"))
     screen.print(Text(f"routes:\n  {route}:\n    quality: {setting.quality:g}", style="bold"))
     low, high = setting.interval
     screen.print(f"between {low:g} and {high:g} in 95 % of resamples. On these rows it keeps {setting.kept.value:.1%} "
-                 f"[{setting.kept.low:.1%}, {setting.kept.high:.1%}] of {found.reference}'s quality, costs {setting.cost.value:.4g} a request "
-                 f"({setting.cost.value / found.reference_price:.0%} of always {found.reference}) and sends "
+                 f"[{setting.kept.low:.1%}, {setting.kept.high:.1%}] of {found.reference}'s quality, costs {_cost(setting, found)} and sends "
                  f"{setting.reference_share.value:.0%} there.")
     screen.print(Text(", ".join(f"{model} {share:.0%}" for model, share in setting.shares.items()), style="dim"))
     screen.print(Text(f"prices: {found.prices}", style="dim"))

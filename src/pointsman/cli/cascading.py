@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pointsman.cli.learning import bars, one_sentence
+from pointsman.cli.learning import bars, one_sentence, refuse_picture
 from pointsman.cli.standings import console
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def evaluate_cascade(data: Path, wishes: Wishes, *, plot: Path | None, json: boo
         from pointsman.errors import DataRefused
         from pointsman.learn.cascade_trial import evaluated
 
+        refuse_picture(plot)
         with bars(quiet=quiet) as progress:
             found = evaluated(data, wishes, progress)
         if plot is not None:

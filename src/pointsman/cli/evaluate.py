@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from pointsman.cli.learning import bars, names, one_sentence
+from pointsman.cli.learning import bars, names, one_sentence, refuse_picture
 from pointsman.cli.standings import console, show, show_settings
 
 
@@ -65,6 +65,7 @@ def evaluate(
 
         if artifact is None:
             raise DataRefused("--artifact", "say which classifier is to be measured (or --cascade: which answers)")
+        refuse_picture(plot)
         with bars(quiet=quiet) as progress:
             made = read(artifact)
             rows = measured(made, data, shape=format, split=split, embedder=embedder, progress=progress)

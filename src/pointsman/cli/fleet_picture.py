@@ -58,8 +58,12 @@ def _tiers(state: dict[str, Any], width: int) -> list[Text]:
             kept = f"; keeps {share:.0%} of its traffic" if share < 1 else ""
             notes += _note(name, f"{tier['detail'] or tier['reason']}{kept}", "red", width)
         if scale.get("desired") not in (None, scale.get("ready")):
-            notes += _note(name, f"wants {scale['desired']} machines: {scale['reason']}", "", width)
+            notes += _note(name, f"wants {_machine_count(scale['desired'])}: {scale['reason']}", "", width)
     return [*sheet.lines(width), *notes]
+
+
+def _machine_count(count: int) -> str:
+    return f"{count} machine{'' if count == 1 else 's'}"
 
 
 def _machines(scale: dict[str, Any]) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from pointsman.errors import PointsmanError
+from pointsman.errors import DataRefused, PointsmanError
 
 NOT_DONE = 2
 """Exit code of everything that the caller can mend."""
@@ -64,6 +65,16 @@ class _Bars:
                 self._progress.stop_task(task)
             self._tasks[stage] = self._progress.add_task(stage, total=1.0)
         self._progress.update(self._tasks[stage], completed=done)
+
+
+def refuse_picture(place: Path | None) -> None:
+    """A picture that could not be saved, said before the work and not after."""
+    if place is None:
+        return
+    if place.suffix.lower() != ".svg":
+        raise DataRefused(str(place), "pictures are drawn as SVG: a name that ends in .svg, please")
+    if not place.parent.is_dir():
+        raise DataRefused(str(place), f"the picture cannot be written: there is no folder {str(place.parent)!r}")
 
 
 def names(text: str | None) -> list[str] | None:

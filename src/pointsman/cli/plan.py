@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated
 
 import msgspec
@@ -74,6 +75,8 @@ def _asked(launches: list[str] | None, gpu: str | None) -> list[tuple[str, str, 
     for text in launches:
         path = Path(text) if len(text) < 1024 and "\n" not in text else None
         is_file = path is not None and path.is_file()
+        if path is not None and not is_file and len(text.split()) == 1 and ("/" in text or path.suffix):
+            raise BadCommand(f"there is no file {text!r}; name one, or write a whole launch command")
         script = path.read_text("utf-8") if path is not None and is_file else text
         card = gpu or _card_in(script)
         if card is None:
@@ -103,9 +106,9 @@ def _fitted(launch: Launch, card: Card) -> Fit:
 
 def _show(console: Console, name: str, launch: Launch, fitted: Fit) -> None:
     cards = fitted.card if fitted.gpus == 1 else f"{fitted.gpus} x {fitted.card}"
-    console.print(Text.assemble((name or launch.model, "bold"), f"  {launch.model} on {cards} with {launch.engine}  ",
-                                (fitted.verdict, f"bold {STYLES[fitted.verdict]}")))
-    console.print(f"  {fitted.why}", markup=False, highlight=False)
+    console.print(Text.assemble((name or launch.model, "bold"), ": ", (fitted.verdict, f"bold {STYLES[fitted.verdict]}")))
+    _say(console, f"{launch.model} on {cards} with {launch.engine}" if name else f"on {cards} with {launch.engine}")
+    _say(console, fitted.why, STYLES[fitted.verdict])
     table = Table.grid(padding=(0, 2))
     a_token = f"{fitted.kv_bytes_per_token / 1024:.0f} KiB a token"
     for what, value in (
@@ -116,7 +119,13 @@ def _show(console: Console, name: str, launch: Launch, fitted: Fit) -> None:
         table.add_row(what, value)
     console.print(table)
     for warning in fitted.warnings:
-        console.print(f"  note: {warning}", style="yellow", markup=False, highlight=False)
+        _say(console, f"note: {warning}", "yellow")
     for change in fitted.changes:
-        console.print(f"  fits with: {change}", style="green", markup=False, highlight=False)
+        _say(console, f"fits with: {change}", "green")
     console.print()
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    """Indented, what does not fit into a line too."""
+    for line in wrap(text, max(40, console.width), initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False):
+        console.print(Text(line, style, no_wrap=True, overflow="ignore"), soft_wrap=True)

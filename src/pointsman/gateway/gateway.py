@@ -17,6 +17,7 @@ from pointsman.errors import Draining, PointsmanError, RequestError
 from pointsman.gateway.admission import Admission
 from pointsman.gateway.asking import Asking
 from pointsman.gateway.departures import Departures
+from pointsman.gateway.dispatch import Dispatch
 from pointsman.gateway.graph import Graph
 from pointsman.gateway.handling import Handling, Means
 from pointsman.gateway.port import Port
@@ -38,6 +39,7 @@ class Gateway:
         self.in_flight = 0
         self._sink, self._clock, self._rng = sink, clock, rng
         self._means = Means(upstream, sink, clock, rng, RetryBudget(), self.admission, self.departures)
+        self._dispatch = self._dispatch_of(graph)
 
     @property
     def graph(self) -> Graph:
@@ -48,9 +50,14 @@ class Gateway:
     def graph(self, graph: Graph) -> None:
         graph.fleet.on_release.append(self.admission.wake)
         self._graph, self.admission.rooms = graph, graph.fleet
+        self._dispatch = self._dispatch_of(graph)
         if self.departures.notices:
             self.departures.keep({endpoint.id for pool in graph.fleet.pools.values() for endpoint in pool.endpoints
                                   if endpoint.vitals.is_draining})
+
+    def _dispatch_of(self, graph: Graph) -> Dispatch:
+        means = self._means
+        return Dispatch(means.upstream, graph.fleet, means.budget, means.departures, means.clock, means.rng)
 
     async def decide(self, request: ChatRequest) -> Decision:
         """The decision alone, with its table of candidates; leaves a record of kind `decide`. Raises what `handle` would tell the client."""
@@ -91,7 +98,7 @@ class Gateway:
 
         Cancelling it means that the client left (`port.is_gone`) or that the process stops.
         """
-        handling = Handling(self._means, self._graph, self._trip(request), port)
+        handling = Handling(self._means, self._graph, self._dispatch, self._trip(request), port)
         self.in_flight += 1
         try:
             if self.is_draining:

@@ -77,12 +77,13 @@ class Means(NamedTuple):
 class Handling:
     """One request from its decision to its record: takes the machine's commands, carries them out, hands back events."""
 
-    def __init__(self, means: Means, graph: Graph, trip: Trip, port: Port) -> None:
+    def __init__(self, means: Means, graph: Graph, dispatch: Dispatch, trip: Trip, port: Port) -> None:
+        """`dispatch` is that of the graph."""
         self._graph, self._trip, self._port = graph, trip, port
         self._sink, self._clock, self._rng, self._budget = means.sink, means.clock, means.rng, means.budget
         self._admission = means.admission
         self._departures = means.departures
-        self._dispatch = Dispatch(means.upstream, graph.fleet, self._budget, means.departures, self._clock, self._rng)
+        self._dispatch = dispatch
         self._task = asyncio.current_task()
         self._machine: Machine | None = None
         self._current: Journey | None = None
@@ -387,6 +388,7 @@ class Handling:
     async def _stop_opening(self) -> None:
         if self._opening is not None:
             self._opening.cancel()
+            self._opening = None
         task, self._keeping_open = self._keeping_open, None
         if task is not None:
             task.cancel()

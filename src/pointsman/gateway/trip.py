@@ -17,7 +17,7 @@ from pointsman.errors import ClientGone, PointsmanError, RequestError, Shed, Ups
 from pointsman.gateway.continuation import Told
 from pointsman.gateway.port import Facts
 from pointsman.money.ledger import sum_costs
-from pointsman.pools.anteroom import Guest
+from pointsman.pools.guest import Guest
 
 BETWEEN = "\n\n"
 """What stands between two turns in a prompt that is kept."""

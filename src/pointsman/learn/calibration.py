@@ -50,6 +50,7 @@ class Calibration(msgspec.Struct, frozen=True):
     reference: str
     reference_price: float
     prices: str
+    is_price_guessed: bool
     notes: tuple[str, ...]
     setting: Found | None
     written: str | None
@@ -67,6 +68,8 @@ def calibration(place: Path | str, data: Path | str, goal: Goal, *, out: Path | 
     found = measured(made, data, shape=shape, split=split, embedder=embedder, progress=progress)
     table, scores = found.table, found.scores
     prices = prices_of(table.models, table.quality, goal.prices, goal.ladder)
+    if goal.budget is not None and prices.is_guess:
+        raise DataRefused("--budget", "how much a request may cost can be told where it is known what it costs: add --prices small=0.0004,large=0.009")
     top = _reference(table.models, prices, goal)
     after = cross_fitted(table, scores.p, seed)
     # The bound keeps its distance: how sure one may be is another question than how high.
@@ -80,7 +83,7 @@ def calibration(place: Path | str, data: Path | str, goal: Goal, *, out: Path | 
         if reached is None:
             notes.append("too few rows have an outcome of every model: no setting can be told")
     written = None if out is None else artifact.write(recalibrated(made, table, _stacks(made, found, progress), found.places, seed), out)
-    return Calibration(len(table), tuple(report(table, scores.p, after, seed)), table.models[top], float(prices.usd[top]), prices.how, tuple(notes), reached,
+    return Calibration(len(table), tuple(report(table, scores.p, after, seed)), table.models[top], float(prices.usd[top]), prices.how, prices.is_guess, tuple(notes), reached,
                        None if written is None else str(out), (written or made).version)
 
 

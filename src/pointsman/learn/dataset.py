@@ -138,7 +138,7 @@ def _from_rows(path: Path, shape: str, rows: list[Line], models: Sequence[str] |
         case "records":
             gathering, notes = recorded.read(path)
         case _:
-            raise DataRefused(str(path), f"{shape!r} cannot be read from rows of JSON; shapes are {', '.join(SHAPES)}")
+            raise DataRefused(str(path), f"{shape!r} cannot be read from rows; their shapes are {', '.join(SHAPES[1:])}")
     if gathering.merged:
         notes.append(f"{gathering.merged:,} rows repeat a prompt; their outcomes were averaged"
                      + (f", and {apart:,} prompts had some that contradict each other" if (apart := gathering.contradicted()) else ""))

@@ -68,7 +68,8 @@ def parsed(given: str) -> Mapping[str, float]:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeError, csv.Error) as exc:
-        raise DataRefused(given, f"--prices is neither `model=dollars,...` nor a CSV file that can be read: {exc}") from exc
+        why = exc.strerror if isinstance(exc, OSError) and exc.strerror else exc
+        raise DataRefused("--prices", f"{given[:80]!r} is neither `model=dollars,...` nor a CSV file that can be read: {why}") from exc
     column = next((name for name in _COLUMNS if rows and name in rows[0]), None)
     if column is None or "model" not in rows[0]:
         raise DataRefused(given, f"a file of prices has the columns `model` and one of {', '.join(_COLUMNS[:4])}")

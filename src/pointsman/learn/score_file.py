@@ -41,8 +41,7 @@ def score_file(source: Path | str, out: Path | str, place: Path | str, *, embedd
     """Scores every row of `source` (Parquet, CSV or JSON lines) with the artifact at `place`, in the same order. Raises `DataRefused`,
     `ArtifactRefused`."""
     path, target = Path(source), Path(out)
-    if target.suffix.lower() in NO_SCORES or target.is_dir():
-        raise DataRefused(str(target), "scores are written into a file of Parquet or, where its name ends in .csv, of CSV")
+    _refuse_target(target)
     made = artifact.read(place)
     ids, prompts = _read(path)
     scored = score(made, prompts, embedder=embedder, progress=progress)
@@ -78,20 +77,32 @@ def _of_lines(path: Path) -> tuple[pa.Array | None, list[str]]:
     ids = [line.row.get("query_id") for line in found]
     if None in ids:
         return None, prompts
-    is_whole = all(isinstance(id_, int) and not isinstance(id_, bool) for id_ in ids)
+    is_whole = all(isinstance(id_, int) and not isinstance(id_, bool) and abs(id_) < 1 << 63 for id_ in ids)
     return pa.array(ids, pa.int64()) if is_whole else pa.array([str(id_) for id_ in ids], pa.string()), prompts
 
 
+def _refuse_target(target: Path) -> None:
+    """Said before an hour is spent on scores that nobody can keep."""
+    if target.suffix.lower() in NO_SCORES or target.is_dir():
+        raise DataRefused(str(target), "scores are written into a file of Parquet or, where its name ends in .csv, of CSV")
+    if not target.parent.is_dir():
+        raise DataRefused(str(target), f"it cannot be written: there is no folder {str(target.parent)!r}")
+
+
 def _write(table: pa.Table, target: Path) -> None:
-    """The whole file or none."""
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    """The whole file or none. What is no file (a pipe, a device) is written to and stays what it is."""
+    is_file = target.is_file() or not target.exists()
+    part = target.with_name(f"{target.name}.{os.getpid()}.part") if is_file else target
     try:
         if target.suffix.lower() == ".csv":
             pyarrow.csv.write_csv(table, part)
         else:
             pq.write_table(table, part)
-        part.replace(target)
+        if is_file:
+            part.replace(target)
     except (OSError, pa.ArrowException) as exc:
-        raise DataRefused(str(target), f"it cannot be written: {exc}") from exc
+        why = os.strerror(exc.errno) if isinstance(exc, OSError) and exc.errno else exc
+        raise DataRefused(str(target), f"it cannot be written: {why}") from exc
     finally:
-        part.unlink(missing_ok=True)
+        if is_file:
+            part.unlink(missing_ok=True)

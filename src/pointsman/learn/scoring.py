@@ -44,7 +44,10 @@ def score(artifact: Artifact, prompts: Sequence[str], *, embedder: str = "auto",
     Raises `ArtifactOfAnotherVersion` when the artifact was made for other features than run here.
     """
     scorer = Ladder.load(artifact) if is_ladder(artifact) else Scorer.load(artifact)
-    sentence, note = (None, "") if embedder == STATIC or scorer.sentence is None else _sentence(artifact, scorer.sentence, embedder)
+    if scorer.sentence is None:
+        sentence, note = None, "" if embedder in (STATIC, "auto") else f"the artifact has static scores only, so --embedder {embedder} changes nothing"
+    else:
+        sentence, note = (None, "") if embedder == STATIC else _sentence(artifact, scorer.sentence, embedder)
     parts = []
     for at in range(0, max(1, len(prompts)), BATCH):
         queries = [Query.of_prompt(prompt) for prompt in prompts[at: at + BATCH]]

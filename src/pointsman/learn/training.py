@@ -27,7 +27,7 @@ from pointsman.learn.dataset import Dataset, read_dataset
 from pointsman.learn.embedders import STATIC, in_manifest, sentence_of
 from pointsman.learn.evaluate import Evaluation, Scores, evaluate
 from pointsman.learn.fit import Fit
-from pointsman.learn.prices import prices_of
+from pointsman.learn.prices import Prices, prices_of
 from pointsman.learn.remote_embedder import RemoteEmbedder
 from pointsman.learn.table import OutcomeTable
 
@@ -72,6 +72,7 @@ def train(path: Path | str, out: Path | str, wishes: Wishes = Wishes(), progress
     dataset = read_dataset(path, wishes.shape, models=wishes.models, ladder=wishes.ladder)
     progress("checking", 0.0)
     table, findings = prepared(dataset)
+    prices = prices_of(table.models, table.quality, wishes.prices, wishes.ladder)
     sentence, why = sentence_of(wishes.embedder)
     if sentence is None and wishes.embedder not in ("auto", STATIC):
         raise DataRefused("--embedder", f"{wishes.embedder} cannot run here: {why}")
@@ -84,7 +85,7 @@ def train(path: Path | str, out: Path | str, wishes: Wishes = Wishes(), progress
     labelled = replace(draft, manifest={**draft.manifest, "labels": dataset.shape})
     written = artifact.write(labelled, out)
     progress("measuring", 0.0)
-    picture = _picture(table, draft, fit, wishes)
+    picture = _picture(table, draft, fit, prices, wishes.seed)
     progress("measuring", 1.0)
     return Trained(written, dataset, table, tuple(findings), STATIC if sentence is None else sentence.name, why, picture)
 
@@ -144,7 +145,7 @@ def _embedded(sentence: Embedder, texts: Sequence[str], progress: Progress) -> V
     return np.concatenate(parts)
 
 
-def _picture(table: OutcomeTable, draft: ArtifactDraft, fit: Fit, wishes: Wishes) -> Evaluation:
+def _picture(table: OutcomeTable, draft: ArtifactDraft, fit: Fit, prices: Prices, seed: int) -> Evaluation:
     """The report on held-out rows: the best stack in front, beside the static one and what anybody could train in ten lines."""
     rows = table.take(fit.calibrating)
     # A model has no held-out score on rows where it was not run; nothing is measured there either.
@@ -152,8 +153,7 @@ def _picture(table: OutcomeTable, draft: ArtifactDraft, fit: Fit, wishes: Wishes
     best = "full" if "full" in p else "static"
     rehearsals = tuple(Rehearsal(draft.arrays[f"{name}.{ARRAY}"]) for name in p)
     scores = Scores(p[best], p[best], np.zeros(len(rows), dtype=np.bool_), rehearsals)
-    prices = prices_of(table.models, table.quality, wishes.prices, wishes.ladder)
     others = rivals.expectations(fit)
     if best == "full":
         others["ours, static only"] = p["static"]
-    return evaluate(rows, scores, prices, seed=wishes.seed + 1, others=others)
+    return evaluate(rows, scores, prices, seed=seed + 1, others=others)

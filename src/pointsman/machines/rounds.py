@@ -13,11 +13,12 @@ from typing import Any
 
 from pointsman.machines.attendant import Attendant, Command
 from pointsman.machines.hook import Hook, HookFailed, Order
-from pointsman.machines.yard import REASON, Yard, yard_of
+from pointsman.machines.yard import REASON, Phase, Yard, yard_of
 
 _log = logging.getLogger(__name__)
 TIMEOUT_S = 5.0
 MAX_ANSWER = 64 * 1024 * 1024
+MAX_PROBLEM = 4096
 
 
 class NotTold(Exception):
@@ -45,7 +46,7 @@ class AdminListener:
                 said = json.loads(answer.read(MAX_ANSWER))
         except urllib.error.HTTPError as exc:
             with exc:
-                raise NotTold(f"{self._url}{path} said {exc.code}: {exc.read(300).decode('utf-8', 'replace')}") from exc
+                raise NotTold(f"{self._url}{path} said {exc.code}: {_message(exc.read(MAX_PROBLEM))}") from exc
         except (OSError, HTTPException, ValueError) as exc:
             raise NotTold(f"{self._url}{path}: {exc}") from exc
         if not isinstance(said, dict):
@@ -62,6 +63,7 @@ class Rounds:
         self._tier, self._router, self._attendant, self._drain_s, self._clock = tier, router, attendant, drain_s, clock
         self._hooks, self._dry_run = {"start": start, "stop": stop}, dry_run
         self._said: tuple[Command, ...] = ()
+        self._has_looked = False
         self.carried_out = self.failed = 0
 
     async def run(self, every_s: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -77,6 +79,9 @@ class Rounds:
         except NotTold as exc:
             _log.warning("nothing is started or stopped: %s", exc)
             return
+        if not self._has_looked:
+            self._has_looked = True
+            _log.info("%s", _as_found(self._tier, yard))
         commands = self._attendant.look(yard, self._clock())
         if self._dry_run:
             if commands != self._said:
@@ -117,3 +122,18 @@ class Rounds:
 
     def __repr__(self) -> str:
         return f"<Rounds of {self._tier} [{self.carried_out} carried out, {self.failed} failed]>"
+
+
+def _as_found(tier: str, yard: Yard) -> str:
+    """What the first look has shown: whoever starts this sees that it works, also when there is nothing to do."""
+    there = sum(machine.phase is Phase.THERE for machine in yard.machines)
+    wanted = "nobody can say how many are wanted" if yard.desired is None else f"{yard.desired} wanted"
+    return f"tier {tier}: {there} of {len(yard.machines)} machines are there, {wanted}: {yard.reason}"
+
+
+def _message(body: bytes) -> str:
+    """What an error body says; the body itself where it is none of ours."""
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return body[:300].decode("utf-8", "replace")

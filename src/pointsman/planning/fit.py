@@ -73,7 +73,7 @@ def _fit(launch: Launch, model: Architecture, card: Card) -> Fit:
     kv_gib = budget - weights - (working if launch.engine == "vllm" else 0.0)
     per_token = kv_bytes(launch, model)
     tokens = max(0, int(kv_gib * GIB / per_token))
-    context = launch.context or model.context
+    context = max(1, min(model.context, tokens)) if launch.is_fitted else launch.context or model.context
     verdict, why = _verdict(launch, model, card, budget, weights, working, tokens, context, per_token)
     return Fit(
         verdict, why, card.name, launch.gpus, weights, working, max(0.0, kv_gib), per_token, tokens, context, tokens / context,
@@ -97,6 +97,8 @@ def _verdict(launch: Launch, model: Architecture, card: Card, budget: float, wei
         return "does not fit", (f"KV cache for one request of {context:,} tokens takes {need:.1f} GiB; {tokens * per_token / GIB:.1f} GiB "
                                 f"are left ({tokens:,} tokens): the engine refuses to start")
     spare = (tokens - context) * per_token / GIB
+    if launch.is_fitted and context < model.context:
+        return "fits", f"with requests of at most {context:,} tokens: the engine takes what there is room for"
     if spare < TIGHT_GIB:
         return "tight", f"only {spare:.1f} GiB more than one longest request needs: within the error of this estimate"
     return "fits", f"{tokens:,} tokens of KV cache"
@@ -137,6 +139,10 @@ def quantised(launch: Launch) -> str | None:
 
 def _warnings(launch: Launch, model: Architecture, card: Card, tokens: int) -> Iterator[str]:
     kind, slots = quantised(launch), launch.slots or DEFAULT_SLOTS
+    if launch.uncounted:
+        yield f"not reckoned with: {', '.join(launch.uncounted)}"
+    if launch.data_parallel > 1:
+        yield f"{launch.data_parallel} data-parallel engines take {launch.data_parallel * launch.gpus} cards; figures are of one engine"
     if kind == "fp8" and not card.has_fp8:
         yield f"{card.name} has no FP8 arithmetic: FP8 weights save memory and no time there; INT8 (W8A8) or AWQ is faster"
     if launch.quantization == "fp8" and "fp8" not in launch.model.lower():

@@ -24,15 +24,20 @@ _VLLM = {
     "--model": "model", "--dtype": "dtype", "--quantization": "quantization", "-q": "quantization", "--kv-cache-dtype": "kv_dtype",
     "--max-model-len": "context", "--max-num-seqs": "slots", "--gpu-memory-utilization": "share",
     "--tensor-parallel-size": "tensor_parallel", "-tp": "tensor_parallel", "--pipeline-parallel-size": "pipeline_parallel",
-    "-pp": "pipeline_parallel", "--max-num-batched-tokens": "batched_tokens",
+    "-pp": "pipeline_parallel", "--max-num-batched-tokens": "batched_tokens", "--data-parallel-size": "data_parallel", "-dp": "data_parallel",
 }
 _SGLANG = {
     "--model-path": "model", "--model": "model", "--dtype": "dtype", "--quantization": "quantization", "--kv-cache-dtype": "kv_dtype",
     "--context-length": "context", "--max-running-requests": "slots", "--mem-fraction-static": "share", "--tp": "tensor_parallel",
     "--tp-size": "tensor_parallel", "--tensor-parallel-size": "tensor_parallel", "--pp-size": "pipeline_parallel",
-    "--chunked-prefill-size": "batched_tokens",
+    "--chunked-prefill-size": "batched_tokens", "--dp": "data_parallel", "--dp-size": "data_parallel", "--data-parallel-size": "data_parallel",
 }
-_NUMBERS = frozenset(("context", "slots", "tensor_parallel", "pipeline_parallel", "batched_tokens"))
+_NUMBERS = frozenset(("context", "slots", "tensor_parallel", "pipeline_parallel", "data_parallel", "batched_tokens"))
+_UNCOUNTED = frozenset((
+    "--cpu-offload-gb", "--kv-cache-memory-bytes", "--num-gpu-blocks-override", "--speculative-config", "--enable-lora", "--max-loras",
+    "--kv-transfer-config", "--enable-expert-parallel", "--limit-mm-per-prompt", "--speculative-algorithm", "--speculative-draft-model-path",
+    "--enable-dp-attention", "--max-total-tokens", "--lora-paths", "--enable-hierarchical-cache"))
+"""Flags that memory depends on too, and that are not reckoned with."""
 
 
 class BadCommand(ValueError):
@@ -49,17 +54,23 @@ class Launch(msgspec.Struct, frozen=True):
     kv_dtype: str = "auto"
     context: int | None = None
     """None = what the model was trained for."""
+    is_fitted: bool = False
+    """The longest request is whatever there is room for: `--max-model-len auto` or -1."""
     slots: int | None = None
     """None = the engine's own default."""
     share: float = 0.92
     """Share of the card's memory that the engine takes (vLLM's default since 0.26)."""
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
+    data_parallel: int = 1
+    """Engines beside each other, each on as many cards."""
     batched_tokens: int = 8192
     eager: bool = False
     """No CUDA graphs are kept."""
     refused: tuple[str, ...] = ()
     """Why the engine would not even start to load."""
+    uncounted: tuple[str, ...] = ()
+    """Flags that change what is in memory, and are passed over here."""
 
     @property
     def gpus(self) -> int:
@@ -75,10 +86,16 @@ def read_launch(command: str) -> Launch:
     engine, rest = _engine(words)
     found: dict[str, Any] = {"engine": engine}
     flags = _VLLM if engine == "vllm" else _SGLANG
+    names: dict[str, str] = {}
+    uncounted: list[str] = []
     at = 0
     while at < len(rest):
         word, _, value = rest[at].partition("=")
+        if engine == "vllm" and word.startswith("--"):
+            word = word.replace("_", "-")  # it takes both
         at += 1
+        if word in _UNCOUNTED:
+            uncounted.append(word)
         if word in ("--enforce-eager", "--disable-cuda-graph"):
             found["eager"] = True
         elif not word.startswith("-"):
@@ -88,12 +105,12 @@ def read_launch(command: str) -> Launch:
                 if at == len(rest):
                     raise BadCommand(f"{word} has no value")
                 value, at = rest[at], at + 1
-            found[flags[word]] = value
+            found[flags[word]], names[flags[word]] = value, word
         elif at < len(rest) and not rest[at].startswith("-") and not value:
             at += 1  # a flag of no interest, with its value; of a switch this would be the model, which comes first
     if "model" not in found:
         raise BadCommand(f"no model in {command[:80]!r}: write `vllm serve MODEL ...` or `--model MODEL`")
-    return _launch(found)
+    return _launch(found, names, tuple(dict.fromkeys(uncounted)))
 
 
 def _engine(words: list[str]) -> tuple[Engine, list[str]]:
@@ -115,9 +132,13 @@ def _engine(words: list[str]) -> tuple[Engine, list[str]]:
                      "`python -m sglang.launch_server --model-path MODEL ...`")
 
 
-def _launch(found: dict[str, Any]) -> Launch:
+def _launch(found: dict[str, Any], names: dict[str, str], uncounted: tuple[str, ...]) -> Launch:
+    """`names`: how each field was called on the command line."""
+    if found["engine"] == "vllm" and found.get("context") in ("auto", "-1"):
+        del found["context"]
+        found["is_fitted"] = True
     for name in _NUMBERS & found.keys():
-        found[name] = _number(name, found[name])
+        found[name] = _number(names[name], found[name])
     if "share" in found:
         try:
             found["share"] = float(found["share"])
@@ -125,7 +146,11 @@ def _launch(found: dict[str, Any]) -> Launch:
             raise BadCommand(f"the memory share {found['share']!r} is no number") from exc
     elif found["engine"] == "sglang":
         found["share"] = 0.88
-    return Launch(**found, refused=tuple(_refusals(found)))
+    refused = [*_refusals(found), *(f"{names[name]} {found[name]} must be above 0" for name in sorted(_NUMBERS & found.keys()) if found[name] < 1)]
+    for name in _NUMBERS & found.keys():  # so that the rest can be reckoned
+        if found[name] < 1:
+            del found[name]
+    return Launch(**found, refused=tuple(refused), uncounted=uncounted)
 
 
 def _number(name: str, text: str) -> int:

@@ -16,8 +16,7 @@ Pure: times are passed in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from pointsman.core.request import PRIORITY_AGE_S
 
@@ -33,14 +32,24 @@ PRIORITY_WEIGHS = 1e6
 Key = TypeVar("Key", str, int)
 
 
-class Waits(Protocol):
-    """One who waits."""
+class Standing:
+    """Who stands behind whom at one moment."""
 
-    at: float
-    tenant: str
-    priority: int
-    behind: float
-    """What it is set back by, in seconds."""
+    __slots__ = ("_best", "_is_one", "_lags", "_now")
+
+    def __init__(self, lags: dict[str, float], best: int, now: float, *, is_one: bool) -> None:
+        self._lags, self._best, self._now, self._is_one = lags, best, now, is_one
+
+    def behind(self, tenant: str, priority: int, at: float) -> float:
+        """Seconds that one who came at `at` is set back by."""
+        if self._is_one:
+            return 0.0
+        behind = self._lags[tenant]
+        if priority > self._best:
+            urgency = priority - int((self._now - at) / PRIORITY_AGE_S)
+            if urgency > self._best:
+                behind += PRIORITY_WEIGHS * (urgency - self._best)
+        return behind
 
 
 class Shares:
@@ -77,17 +86,11 @@ class Shares:
         if tenant in self._given:
             self._given[tenant] += max(LEAST_S, seconds)
 
-    def set_back(self, guests: Iterable[Waits], now: float) -> None:
-        """Tells each what it is set back by."""
-        least, best = self._least(), min(self._priorities, default=0)
+    def standing(self, now: float) -> Standing:
+        """As it is now: asked once for all who wait."""
+        least = self._least()
         lags = {tenant: SHARE_WEIGHS * (self._given[tenant] - least) for tenant in self.tenants}
-        for guest in guests:
-            behind = lags[guest.tenant]
-            if guest.priority > best:
-                urgency = guest.priority - int((now - guest.at) / PRIORITY_AGE_S)
-                if urgency > best:
-                    behind += PRIORITY_WEIGHS * (urgency - best)
-            guest.behind = behind
+        return Standing(lags, min(self._priorities, default=0), now, is_one=self.is_one)
 
     def _least(self) -> float:
         return min((self._given[tenant] for tenant in self.tenants), default=0.0)

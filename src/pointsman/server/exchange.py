@@ -195,6 +195,7 @@ class Watch:
         self._starting.cancel()
         if self._watching is not None:
             self._watching.cancel()
+            self._watching = None  # its end holds this
 
 
 def empty() -> MalformedBody:

@@ -227,7 +227,7 @@ class HttpReplyStream:
             if reader.done:
                 self._end(reusable=True)
                 return None
-            data = await self._read(until)
+            data = await (self._read_on(until) if reader.finished else self._exchange.read(until))
             if data is None:
                 self._end(reusable=False)  # complete, but the upstream would not end
                 reader.done = True
@@ -243,10 +243,8 @@ class HttpReplyStream:
             if events and (batch := reader.feed(events)).events:
                 return batch
 
-    async def _read(self, until: float) -> bytes | None:
-        """Body bytes; None when a complete answer's usage and end did not follow in time or broke off."""
-        if not self._reader.finished:
-            return await self._exchange.read(until)
+    async def _read_on(self, until: float) -> bytes | None:
+        """More of the body of a complete answer; None when its usage and end did not follow in time or broke off."""
         if self._finish_by is None:
             self._finish_by = asyncio.get_running_loop().time() + AFTER_FINISH_S
         try:

@@ -113,7 +113,15 @@ class Connection(asyncio.Protocol):
             if self._ended:
                 return b""
             self._resume()
-            await self._wait(until)
+            # As in `_wait`, without a coroutine of its own: every open stream waits here.
+            if self._failure is not None:
+                raise self._failure
+            waiter = self._waiter = self._loop.create_future()
+            self._arm(until)
+            try:
+                await waiter
+            finally:
+                self._waiter = None
         return self._take()
 
     def finish(self) -> None:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Sequence
 
 from pointsman.core.fleet import EndpointSpec
+from pointsman.core.traces import untraced
 from pointsman.errors import ConnectFailed, ConnectionLost
 from pointsman.upstream.exchange import Target
 from pointsman.upstream.http1 import Connection
@@ -47,10 +48,11 @@ class PlainTransport:
                 reused.request(endpoint.id, pieces, whole=whole)
                 await reused.answered(until)
                 return reused
-            except ConnectionLost:
+            except ConnectionLost as exc:
                 reused.abort()
                 if reused.heard or loop.time() - written_at > RACE_S:
                     raise
+                untraced(exc)  # the connection keeps it
             except BaseException:  # cancelled or failed: either way the socket goes now
                 reused.abort()
                 raise

@@ -122,7 +122,7 @@ def test_all_given_parts_must_hold():
     assert not holds(condition, a_request("refund", caller=Caller("a", "other")))
 
 
-def test_conditions_combine():
+def test_conditions_are_combined_by_all_any_and_not():
     a, b = Condition(regex="a"), Condition(regex="b")
 
     assert holds(Condition(all=(a, b)), a_request("ab"))

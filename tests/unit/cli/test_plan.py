@@ -43,3 +43,17 @@ def test_a_card_on_the_command_line_wins_over_the_files():
 
     assert result.exit_code == 1
     assert "L4 24 GB" in result.output
+
+
+def test_a_file_that_is_not_there_is_told_as_such():
+    result = plan("--gpu", "H100", "deploy/nowhere.sh")
+
+    assert result.exit_code == 2
+    assert "there is no file 'deploy/nowhere.sh'" in result.output
+
+
+def test_in_a_narrow_terminal_no_verdict_is_broken_over_two_lines():
+    result = CliRunner().invoke(app, ["plan", "engines"], env={"COLUMNS": "80"})
+
+    assert "tier 1, as published: does not start\n" in result.output
+    assert max(map(len, result.output.splitlines())) <= 80

@@ -57,7 +57,7 @@ def test_a_misspelt_model_does_not_hide_what_is_wrong_with_its_endpoints(problem
         ("'largest:x'", "does not exist"),
     ],
 )
-def test_stages_exist(problems, valid, stage, sentence):
+def test_a_stage_that_is_not_there_is_a_problem(problems, valid, stage, sentence):
     [said] = problems(valid.replace("default_tier: large", f"pipeline: [rules, {stage}]"))
 
     assert said.startswith("router.yaml:13: routes.auto.pipeline[1]: ")

@@ -20,7 +20,7 @@ OLD, NEW, NEWER, GONE = ((1, 10, 100),), ((1, 11, 200),), ((2, 12, 300),), (None
     ([GONE, GONE, NEW, NEW, GONE, GONE], ".v.c.v"),
     ([NEW, NEW, OLD, OLD], ".c.c"),              # put back: read again
 ])
-def test_looks(looks, expected):
+def test_a_change_is_told_once_it_stands_still(looks, expected):
     watch = FileWatch(OLD)
     letters = {Seen.NOTHING: ".", Seen.CHANGED: "c", Seen.VANISHED: "v"}
 

@@ -10,7 +10,7 @@ import pytest
 from pointsman.core.request import Message, Needs
 from pointsman.core.settings import PoolSettings
 from pointsman.errors import DeadlineExceeded
-from pointsman.gateway.turns import turn
+from pointsman.gateway.turns import LOOK_EVERY_S, turn
 from pointsman.pools.balancers.prefix import Prefix
 from pointsman.pools.pool import Pool
 from pointsman.testing.factories import a_request, an_endpoint
@@ -82,3 +82,37 @@ def test_a_client_that_leaves_holds_nobody_up(is_granted):
         return (await second).endpoint, len(pool.anteroom)
 
     assert run(story()) == ("p/0", 0)
+
+
+def test_one_clock_looks_in_for_all_who_wait(monkeypatch):
+    async def story():
+        pool, clock, looks = a_full_pool(), LoopClock(), []
+        pool.offer(a_prompt(30_000), (), clock.now(), Random(1))
+        look = pool.anteroom.look
+        waiting = [asyncio.ensure_future(turn(pool.anteroom, a_prompt(100), clock, arrived=0.0)) for _ in range(40)]
+        await asyncio.sleep(0.0)
+        monkeypatch.setattr(pool.anteroom, "look", lambda now: (looks.append(now), look(now)))
+        await asyncio.sleep(2.0)
+        found = len(looks)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.sleep(1.0)
+        return found, pool.anteroom.is_watched
+
+    looks, is_watched = run(story())
+    assert looks == pytest.approx(2.0 / LOOK_EVERY_S, abs=1)
+    assert not is_watched
+
+
+def test_somebody_looks_in_again_after_everybody_has_left():
+    async def story():
+        pool, clock = a_full_pool(), LoopClock()
+        pool.offer(a_prompt(30_000), (), clock.now(), Random(1))
+        for _ in range(2):  # each is told by the clock that it would be late
+            guest = await turn(pool.anteroom, a_prompt(100), clock, limit_s=2.0, arrived=0.0)
+            assert guest.endpoint is None
+            await asyncio.sleep(1.0)
+        return clock.now()
+
+    assert run(story()) < 6.0

@@ -90,3 +90,22 @@ def test_the_gravest_comes_first():
     levels = [one.level for one in check(table([[1, NAN]] * 5 + [[1, NAN]]), ["x"] * 6)]
 
     assert levels == sorted(levels, key=("problem", "warning", "note").index)
+
+
+def test_too_few_rows_of_many_say_why():
+    assert "its `split` is 'train'" not in said(table(mixed(5)))
+    assert "only rows whose `split` is 'train' are fitted; here it says 'A', 'B'" in said(table(mixed(50), split=["A"] * 30 + ["B"] * 20))
+    assert "(50 of 50 rows have no outcome of any model)" in said(table([[NAN, NAN]] * 50))
+
+
+def said(found):
+    return " ".join(one.text for one in check(found, [str(n) for n in range(len(found))]) if one.code == "too_few")
+
+
+def test_many_empty_prompts_are_a_warning_and_few_a_note():
+    assert ("warning", "empty_prompts") in codes(table(mixed(400), prompts=[""] * 400))
+    assert ("note", "empty_prompts") in codes(table(mixed(400), prompts=["", *(f"what is {n} and {n * n}" for n in range(399))]))
+
+
+def test_characters_that_could_not_be_read_are_said():
+    assert ("warning", "torn_prompts") in codes(table(mixed(400), prompts=[f"caf\ufffd number {n}" for n in range(400)]))

@@ -155,3 +155,18 @@ def test_among_keeps_the_models_that_both_know_in_that_order(tmp_path):
     assert read_dataset(path, among=["z", "q", "x"]).table.models == ("z", "x")
     with pytest.raises(DataRefused, match="outcomes of x, y, z; the artifact knows q"):
         read_dataset(path, among=["q"])
+
+
+def test_labels_that_contradict_each_other_are_counted(tmp_path):
+    path = lines(tmp_path, {"text": "a", "tier": "small"}, {"text": "a", "tier": "large"}, {"text": "b", "tier": "small"}, {"text": "b", "tier": "small"})
+
+    assert read_dataset(path).notes == ("2 rows repeat a prompt; their outcomes were averaged, and 1 prompts had some that contradict each other",)
+
+
+def test_a_prompt_on_both_sides_of_the_split_is_trained_on_and_measures_nothing(tmp_path):
+    path = lines(tmp_path, {"text": "a", "tier": "small", "split": "dev"}, {"text": "a", "tier": "small", "split": "train"},
+                 {"text": "b", "tier": "large", "split": "dev"})
+    found = read_dataset(path)
+
+    assert found.table.split == ["train", "dev"]
+    assert "must not share" in found.notes[1]

@@ -78,7 +78,7 @@ def test_a_dry_run_does_nothing_and_says_what_it_would_once(caplog):
     with caplog.at_level(logging.INFO):
         asyncio.run(twice())
     assert (start.orders, stop.orders, router.told) == ([], [], [])
-    assert [record.getMessage() for record in caplog.records] == ["would start small/1 (2 wanted: load)"]
+    assert [record.getMessage() for record in caplog.records][1:] == ["would start small/1 (2 wanted: load)"]
 
 
 def test_a_hook_that_fails_is_counted_and_ends_nothing():
@@ -100,3 +100,16 @@ def test_a_router_that_is_away_or_has_no_such_tier_wishes_nothing(caplog):
 
     assert start.orders == []
     assert "nothing is started or stopped: refused" in caplog.text
+
+
+def test_the_first_look_is_told_also_when_there_is_nothing_to_do(caplog):
+    watching = rounds(Router(1), Hooked(), Hooked())
+
+    async def twice() -> None:
+        await watching.go_round()
+        await watching.go_round()
+
+    with caplog.at_level(logging.INFO):
+        asyncio.run(twice())
+
+    assert [record.getMessage() for record in caplog.records] == ["tier small: 1 of 2 machines are there, 1 wanted: load"]

@@ -106,3 +106,21 @@ def test_strangers_are_named_with_what_is_known():
 ])
 def test_cards_as_people_write_them(written, name):
     assert card_of(written).name == name
+
+
+def test_an_engine_that_chooses_its_own_length_starts_with_what_there_is_room_for():
+    found = fitted(f"vllm serve {L70} --quantization fp8 --max-model-len auto", "H100")
+
+    assert found.verdict == "fits"
+    assert found.context == found.tokens < 18_400
+
+
+def test_an_engine_that_chooses_its_own_length_still_needs_room_for_its_weights():
+    assert fitted(f"vllm serve {L70} --max-model-len auto", "H100").verdict == "does not fit"
+
+
+def test_data_parallel_engines_and_uncounted_flags_are_told():
+    found = fitted("vllm serve Qwen/Qwen2.5-7B-Instruct -dp 2 -tp 2 --cpu-offload-gb 4", "A100")
+
+    assert "2 data-parallel engines take 4 cards; figures are of one engine" in found.warnings
+    assert "not reckoned with: --cpu-offload-gb" in found.warnings

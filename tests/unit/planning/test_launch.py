@@ -54,3 +54,36 @@ def test_no_text_breaks_the_reader(text):
             read_launch(command)
         except BadCommand:
             continue
+
+
+def test_a_length_that_is_left_to_the_engine_is_what_fits():
+    for text in ("auto", "-1"):
+        launch = read_launch(f"vllm serve Qwen/Qwen2.5-7B-Instruct --max-model-len {text}")
+        assert (launch.context, launch.is_fitted, launch.refused) == (None, True, ())
+
+
+def test_numbers_that_no_engine_takes_are_refused_by_the_flags_name():
+    launch = read_launch("vllm serve Qwen/Qwen2.5-7B-Instruct --max-model-len=-5 -tp 0")
+
+    assert set(launch.refused) == {"--max-model-len -5 must be above 0", "-tp 0 must be above 0"}
+    assert launch.tensor_parallel == 1
+
+
+def test_what_is_no_number_is_told_with_its_flag():
+    with pytest.raises(BadCommand, match="--max-num-seqs: 'abc' is no number"):
+        read_launch("vllm serve Qwen/Qwen2.5-7B-Instruct --max-num-seqs abc")
+
+
+def test_vllm_takes_underscores_for_dashes():
+    assert read_launch("vllm serve m --max_model_len 8192 --kv_cache_dtype=fp8").context == 8192
+
+
+def test_flags_that_change_memory_and_are_not_reckoned_with_are_named_once():
+    launch = read_launch("vllm serve m --cpu-offload-gb 10 --speculative-config '{}' --cpu-offload-gb=4 --seed -1")
+
+    assert launch.uncounted == ("--cpu-offload-gb", "--speculative-config")
+
+
+@pytest.mark.parametrize("command", ["vllm serve m -dp 2", "vllm serve m --data-parallel-size=2", "python -m sglang.launch_server --model-path m --dp 2"])
+def test_data_parallel_engines_are_counted(command):
+    assert read_launch(command).data_parallel == 2

@@ -15,7 +15,6 @@ class Waiter:
     tenant: str = "a"
     priority: int = 1
     at: float = 0.0
-    behind: float = 0.0
 
 
 def waiting(*waiters: Waiter) -> Shares:
@@ -26,8 +25,8 @@ def waiting(*waiters: Waiter) -> Shares:
 
 
 def set_back(shares: Shares, *waiters: Waiter, now: float = 0.0) -> list[float]:
-    shares.set_back(waiters, now)
-    return [waiter.behind for waiter in waiters]
+    standing = shares.standing(now)
+    return [standing.behind(waiter.tenant, waiter.priority, waiter.at) for waiter in waiters]
 
 
 def test_of_one_tenant_and_one_priority_nobody_is_set_back():

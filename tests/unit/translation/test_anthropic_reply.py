@@ -95,7 +95,7 @@ def test_a_call_without_id_gets_one_of_its_own():
     (None, {"input_tokens": 9, "output_tokens": 3}),
     ({"prompt_tokens": "x", "completion_tokens": -1}, {"input_tokens": 9, "output_tokens": 3}),
 ])
-def test_usage(found, becomes):
+def test_usage_is_said_in_anthropics_fields_and_estimated_where_unknown(found, becomes):
     assert usage(found, SHOWN, chars=10) == becomes
 
 

@@ -60,7 +60,7 @@ def test_a_golden_request():
     ({"type": "auto"}, "auto"), ({"type": "any"}, "required"), ({"type": "none"}, "none"),
     ({"type": "tool", "name": "weather"}, {"type": "function", "function": {"name": "weather"}}),
 ])
-def test_tool_choice(given, becomes):
+def test_a_tool_choice_is_said_in_openais_words(given, becomes):
     body, _ = asked(tools=[WEATHER], tool_choice=given)
 
     assert body["tool_choice"] == becomes

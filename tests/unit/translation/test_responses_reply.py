@@ -20,7 +20,7 @@ def response(message, finish="stop", *, tools=(), usage=None, logprobs=None, **f
     return value
 
 
-def test_a_text():
+def test_a_text_becomes_one_message_of_the_output():
     value = response({"content": "Grüße \"🚀\"\n", "refusal": None, "tool_calls": None}, temperature=0.5)
 
     assert value["output"] == [{

@@ -88,7 +88,7 @@ def test_a_namespace_inside_a_namespace_is_refused():
     ({"type": "function", "name": "find"}, {"type": "function", "function": {"name": "find"}}),
     ({"type": "custom", "name": "patch"}, {"type": "function", "function": {"name": "patch"}}),
 ])
-def test_a_choice(given, expected):
+def test_a_tool_choice_is_said_in_the_words_of_the_chat(given, expected):
     chat, _ = chat_of(tools=[FIND, PATCH], tool_choice=given, parallel_tool_calls=False)
 
     assert (chat.get("tool_choice"), chat["parallel_tool_calls"], len(chat["tools"])) == (expected, False, 2)

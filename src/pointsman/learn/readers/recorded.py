@@ -49,7 +49,7 @@ def records_of(path: Path) -> Iterator[Record]:
         finally:
             store.close()
     else:
-        raise DataRefused(str(path), "it is a SQLite file without Pointsman's records in it")
+        raise DataRefused(str(path), "there are no records of Pointsman in it: they are a store (records.db), a spool, or one of its files (.jsonl)")
 
 
 def read(path: Path, records: Iterable[Record] | None = None) -> tuple[Gathering, list[str]]:

@@ -197,3 +197,48 @@ def test_what_is_no_parquet_is_refused_in_a_sentence(tmp_path, content):
 def test_a_file_that_is_not_there_is_said(tmp_path):
     with pytest.raises(DataRefused, match="No such file"):
         read_dataset(tmp_path / "m.parquet")
+
+
+def test_the_index_of_pandas_is_no_model(tmp_path):
+    path = written(tmp_path, plain(__index_level_0__=[0.0, 1.0, 2.0]))
+
+    assert read_dataset(path).table.models == ("small", "large")
+
+
+@pytest.mark.parametrize(("column", "is_said"), [
+    ([True, False, True], True), ([1, 0, None], True), (pa.array([0.0, 1.0, 1.0]).cast(pa.decimal128(5, 2)), True), ([17, 20, 3], False), (["a", "b", "c"], False),
+], ids=["bool", "int", "decimal", "counts", "text"])
+def test_what_may_have_been_meant_as_a_model_is_said(tmp_path, column, is_said):
+    notes = read_dataset(written(tmp_path, plain(extra=column))).notes
+
+    assert any("'extra'" in note and "cast to float64" in note for note in notes) == is_said
+
+
+def test_named_models_leave_nothing_to_say(tmp_path):
+    assert read_dataset(written(tmp_path, plain(extra=[1, 0, 1])), models=["small"]).notes == ()
+
+
+def test_a_name_that_returns_is_said(tmp_path):
+    assert read_dataset(written(tmp_path, plain(query_id=["a", "a", "a"]))).notes == (
+        "2 rows have the query_id of another row: each counts as a row of its own",)
+
+
+def test_weights_that_are_no_numbers_are_said(tmp_path):
+    assert "every row counts the same" in read_dataset(written(tmp_path, plain(weight=["x", "y", "z"]))).notes[0]
+
+
+@pytest.mark.parametrize("models", [None, ["small", "large"]])
+def test_a_word_among_the_numbers_of_a_csv_is_refused_and_no_column_lost(tmp_path, models):
+    path = tmp_path / "m.csv"
+    path.write_text("query_id,prompt,small,large\n1,x,0.0,1.0\n2,y,1.0,oops\n3,z,0.5,\n4,z,0.5,0.5\n")
+
+    with pytest.raises(DataRefused, match=r"column 'large', row 1 .*query_id '2'.*'oops' is no number in \[0, 1\]; leave the cell empty"):
+        read_dataset(path, models=models)
+
+
+def test_a_header_alone_holds_no_rows(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("query_id,prompt,small\n")
+
+    with pytest.raises(DataRefused, match="no rows"):
+        read_dataset(path)

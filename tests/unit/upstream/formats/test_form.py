@@ -26,7 +26,7 @@ def test_the_clients_own_where_it_is_spoken_else_a_chat_else_messages(dialects, 
     assert form_of(an_endpoint(dialects=dialects, is_origin=is_origin), request_) is form
 
 
-def test_paths():
+def test_each_form_has_its_paths_and_messages_no_embeddings():
     assert [OPENAI.path(a_request(kind=kind)) for kind in Kind] == ["/chat/completions", "/completions", "/embeddings"]
     assert OVER_MESSAGES.path(a_request()) == NATIVE_MESSAGES.path(a_request()) == "/messages"
     assert NATIVE_RESPONSES.path(a_request()) == "/responses"

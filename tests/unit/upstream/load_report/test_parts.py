@@ -11,7 +11,7 @@ def test_a_count_of_requests(value: object, count: int | None) -> None:
 
 
 @pytest.mark.parametrize(("value", "part"), [(0, 0.0), (1, 1.0), (1.005, 1.0), (1.5, None), (-0.1, None), (False, None), (None, None)])
-def test_a_share(value: object, part: float | None) -> None:
+def test_a_share_is_a_number_from_0_to_1_or_unknown(value: object, part: float | None) -> None:
     assert share(value) == part
 
 
