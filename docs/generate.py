@@ -33,7 +33,7 @@ HELP_WIDTH = 100
 # configuration.md
 
 _WORDS = {
-    "str": "text", "int": "whole number", "float": "number", "bool": "true or false", "Duration": "duration",
+    "str": "text", "int": "whole number", "float": "number", "bool": "true or false", "Duration": "duration", "Pause": "duration", "Window": "duration",
     "Size": "size", "Secret": "secret reference", "Name": "name", "ModelName": "text", "Dollars": "dollars",
     "Words": "text, or a list", "Port": "port", "Annotated": "text",
 }
@@ -113,7 +113,7 @@ def _default(field: Any, annotation: ast.expr) -> str:
     if value is None:
         return "absent"
     match ast.unparse(annotation), value:
-        case "Duration", float():
+        case "Duration" | "Pause" | "Window", float():
             return f"`{units.format_duration(value)}`"
         case "Size", int():
             return f"`{units.format_size(value)}`"

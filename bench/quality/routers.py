@@ -46,7 +46,7 @@ def ours(source: Source, learn: Any, judged: Any, seed: int) -> Said:
     table = OutcomeTable([str(i) for i in learn], [source.prompts[i] for i in learn], source.models, source.quality[learn],
                          group=[str(one) for one in source.group[learn]])
     sentence = None if source.sentence is None else source.sentence[learn]
-    fit = Fit(table, [source.queries[i] for i in learn], source.static[learn], sentence, seed, sentence_embedder=source.embedder)
+    fit = Fit(table, [source.queries[i] for i in learn], source.static[learn], sentence, seed, sentence_embedder=source.embedder, presumed=source.presumed)
     draft = fit.draft({}, lambda stage, done: None)
     artifact = Artifact(draft.manifest, draft.arrays, "", Path())
     queries = [core(source.queries[i]) for i in judged]

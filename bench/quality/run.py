@@ -87,6 +87,7 @@ class Bench(NamedTuple):
 def _source(outcomes: Path, name: str, quick: bool, store: Store, embedder: Any) -> sources.Source:
     """Read when it is first needed: a run that only tells what is stored reads none."""
     source = sources.load(outcomes, name, QUICK_ROWS if quick else None)
+    source.presumed = store.presumed(outcomes, name)
     if embedder is not None:
         source.sentence, source.embedder = store.vectors(source, embedder), embedder
     return source

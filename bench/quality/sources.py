@@ -60,6 +60,8 @@ class Source:
     sentence: Any = None
     embedder: Any = None
     """Makes vectors like `sentence`."""
+    presumed: Any = None
+    """What trainings presume of difficulty (`unseen.presumed`); None = as shipped."""
 
     @property
     def pairs(self) -> list[tuple[int, int]]:

@@ -18,13 +18,14 @@ import numpy as np
 from cells import OURS, PLAIN, Cell, Trial
 from sources import Source
 from trial import Result
+from unseen import presumed
 
 import pointsman
 from pointsman.classify.heads.core import core
 
 _HERE = Path(__file__).parent
 _PLAIN = ("learn/baselines.py", "classify/published.py")
-_TRAINING = ("learn/fit.py", "classify/heads/scorer.py", "classify/heads/query.py")
+_TRAINING = ("learn/fit.py", "learn/difficulty.py", "classify/heads/scorer.py", "classify/heads/query.py")
 """Where training and scoring begin: ours depend on these and on whatever of `learn` and of the scoring half of `classify` they import."""
 _WITHIN = ("learn/", *(f"classify/{name}" for name in ("heads/", "embedders/static", "features", "subject", "casing", "courtesy", "spacing", "tail", "words")))
 _IMPORT = re.compile(r"^\s*(?:from|import) pointsman\.([\w.]+)(?: import (\w+(?:, \w+)*))?", re.MULTILINE)
@@ -76,6 +77,16 @@ class Store:
         if path is not None and path.exists():
             return np.load(path)
         made = np.concatenate([embedder.embed(texts[at: at + 256]) for at in range(0, len(texts), 256)])
+        if path is not None:
+            np.save(path, made)
+        return made
+
+    def presumed(self, outcomes: Path, name: str) -> Any:
+        """What trainings presume of difficulty on a source (`unseen.presumed`), from disk when this very code made it."""
+        path = None if self.folder is None else self.folder / f"{name.replace(' ', '_')}.presumed.{self.marks[OURS].split('-')[0]}.npy"
+        if path is not None and path.exists():
+            return np.load(path)
+        made = presumed(outcomes, name)
         if path is not None:
             np.save(path, made)
         return made

@@ -24,6 +24,7 @@ from pointsman.core.protocols import Posts, RungVerifications, Sink
 from pointsman.core.record import Record
 from pointsman.core.settings import Settings
 from pointsman.gateway.cache_follower import CacheFollower
+from pointsman.gateway.departures import By
 from pointsman.gateway.gateway import Gateway
 from pointsman.gateway.graph import Graph, Learned
 from pointsman.gateway.meter import Meter
@@ -138,7 +139,7 @@ class Service:
             self._reader, self.sight, clock=self._clock, rng=Random(seed), in_flight=self._in_flight_at,
             answers=self._traffic.of, learned=self._learned, count=self._metrics.count)
         self._meter = Meter(self._clock, settings=lambda: self.gateway.graph.settings, fleet=lambda: self.gateway.graph.fleet,
-                            tokens=self._tokens_of, waiting=self._wanting,
+                            tokens=self._tokens_of, waiting=self._wanting, refused=self._refused_by,
                             taken=lambda: self.gateway.departures.taken(self._clock.now()))
         self._tokens = Tokens()
         self._follower = CacheFollower(follow, self._tokens, clock=self._clock)
@@ -335,23 +336,27 @@ class Service:
     def notice_key(self) -> str | None:
         return self.settings.admin.notice_key
 
-    def depart(self, endpoint: str, lead_s: float | None, reason: str) -> dict[str, Any]:
+    def depart(self, endpoint: str, lead_s: float | None, reason: str, by: By = "operator") -> dict[str, Any]:
         """Takes an endpoint out of service; what runs there may go on until shortly before it leaves. Raises NoSuchEndpoint."""
         pool = self._pool_of(endpoint)
         now = self._clock.now()
         pool.drain(endpoint)
         is_news = endpoint not in self.gateway.departures.notices
-        notice = self.gateway.departures.announce(endpoint, now, lead_s, reason)
+        notice = self.gateway.departures.announce(endpoint, now, lead_s, reason, by)
         if is_news:
             _log.warning("%s leaves in %.0f s: %s", endpoint, notice.leaves_at - now, reason)
             self._meter.look()  # whoever starts machines need not wait for the next look
         return {"endpoint": endpoint, "draining": True, "leaves_in_s": round(notice.leaves_at - now, 3), "reason": reason,
                 "in_flight": self._in_flight_at(endpoint)}
 
-    def stay(self, endpoint: str) -> dict[str, Any]:
-        """Puts an endpoint back into service. Raises NoSuchEndpoint."""
-        self._pool_of(endpoint).drain(endpoint, on=False)
-        was_leaving = self.gateway.departures.withdraw(endpoint)
+    def stay(self, endpoint: str, by: By = "operator") -> dict[str, Any]:
+        """Puts an endpoint back into service, unless an agent says so of one that the operator has drained. Raises NoSuchEndpoint."""
+        pool, departures = self._pool_of(endpoint), self.gateway.departures
+        was_leaving = departures.withdraw(endpoint, by)
+        if endpoint in departures.notices:
+            _log.warning("%s: its agent says that it is there; it stays out of service until the operator puts it back", endpoint)
+            return {"endpoint": endpoint, "draining": True, "was_leaving": True, "asked_by": departures.asked_by(endpoint)}
+        pool.drain(endpoint, on=False)
         if was_leaving:
             _log.warning("%s is back in service", endpoint)
         return {"endpoint": endpoint, "draining": False, "was_leaving": was_leaving}
@@ -429,6 +434,10 @@ class Service:
         """Who has no endpoint yet, in line or in an anteroom: what more machines would be for."""
         anterooms = self.anterooms()
         return self._waiting_for(tier) + sum(int(anterooms[pool]["waiting"]) for pool in self.gateway.graph.fleet.tiers[tier].pools if pool in anterooms)
+
+    def _refused_by(self, tier: str) -> int:
+        """Requests of a tier that were turned away since the start, in all processes."""
+        return int(self._metrics.total("pointsman_shed_total", tier))
 
     def _tokens_of(self, endpoint: EndpointId) -> int:
         return int(self._metrics.total("pointsman_endpoint_tokens_total", endpoint.rpartition("/")[0], endpoint))

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from pointsman.cli.fleet_picture import screen
 from pointsman.core.settings import KeySettings, RouteSettings
-from pointsman.pools import anteroom
+from pointsman.pools.balancers import load
 from pointsman.testing import days
 from pointsman.testing.factories import a_pool, a_settings, an_endpoint
 from pointsman.testing.model_server import ModelServer, ServerThread
@@ -82,7 +82,8 @@ async def flood(client, router: RunningRouter, count: int) -> list[asyncio.Task[
 @pytest.fixture(autouse=True)
 def _reads_little(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two prompts instead of twenty: the test has no minutes."""
-    monkeypatch.setattr(anteroom, "READS_S", 0.03)
+    monkeypatch.setattr(load, "READS_LEAST_S", 0.03)
+    monkeypatch.setattr(load, "READS_MOST_S", 0.03)
 
 
 def test_a_tenant_that_floods_delays_itself_and_not_another(client) -> None:

@@ -15,6 +15,7 @@ import pytest
 from pointsman.core.settings import RouteSettings
 from pointsman.gateway.dispatch import Journey
 from pointsman.gateway.handling import Handling
+from pointsman.server.collector import NEVER
 from pointsman.server.connection import Connection
 from pointsman.server.direct import DirectExchange
 from pointsman.server.exchange import Exchange
@@ -83,3 +84,14 @@ def test_nothing_of_a_request_waits_for_the_collector_however_it_ended(keeps: bo
 
     left = asyncio.run(story())
     assert all(count <= 1 for count in left.values()), left  # the interpreter may still hold the last error
+
+
+def test_while_it_serves_everything_is_looked_through_only_with_a_reason():
+    async def story() -> tuple[int, int]:
+        async with ModelServer() as server:
+            async with RunningRouter(a_settings(a_pool("small", server.url))):
+                serving = gc.get_threshold()[2]
+        return serving, gc.get_threshold()[2]
+
+    before = gc.get_threshold()[2]
+    assert asyncio.run(story()) == (NEVER, before)

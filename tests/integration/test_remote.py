@@ -140,7 +140,8 @@ def test_whatever_happens_to_it_the_default_serves_and_it_is_counted(client, ans
             began = asyncio.get_running_loop().time()
             record = await scene.ask()
             assert asyncio.get_running_loop().time() - began < QUICK + 1.0
-            assert (record.routing_tier, record.decision.decided_by, record.decision.reason) == ("medium", "default", "abstained")
+            assert (record.routing_tier, record.decision.decided_by, record.decision.reason) == (
+                "medium", "default", "abstained; no stage has an opinion: the default tier serves")
             assert (view(record).result, view(record).outcome) == (result, outcome), view(record)
             page = await scene.page()
             assert f'pointsman_stage_questions_total{{result="{result}",route="auto",stage="remote"}} 1.0' in page

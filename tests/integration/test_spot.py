@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 
@@ -159,6 +160,35 @@ def test_a_notice_reaches_the_router_and_new_requests_go_elsewhere(client, tmp_p
             assert state["pools"]["small"]["draining"] == 1
 
             await agent.arrive()
+            assert router.service.state()["pools"]["small"]["draining"] == 0
+
+    asyncio.run(story())
+
+
+def test_an_agent_that_starts_does_not_take_back_what_the_operator_has_drained(client):
+    operator = {"authorization": "Bearer admin-token"}
+
+    async def story() -> None:
+        async with (ModelServer(days.Answer()) as one, ModelServer(days.Answer()) as two,
+                    RunningRouter(two_spot_endpoints(one.url, two.url)) as router, client() as c):
+            drain = f"{router.admin}/admin/endpoints/small/0/drain"
+            agent = Agent([Teller(router.admin, "small/0", "notice-key")], [], wall=time.time)
+            assert (await c.post(drain, {"deadline": 600, "reason": "new kernel"}, operator)).status == 200
+            assert await agent.leave(Notice("outbid", lead_s=30.0))
+
+            await agent.arrive()  # the machine that comes next, or only its agent
+
+            state = (await c.get(f"{router.admin}/admin/state", operator)).json
+            assert state["pools"]["small"]["draining"] == 1
+            leaving = state["departures"]["leaving"]["small/0"]
+            assert (leaving["reason"], leaving["asked_by"]) == ("new kernel", ["operator"])
+            assert leaving["leaves_in_s"] > 500.0  # the notice of half a minute is over
+            for _ in range(4):
+                assert (await c.post(f"{router.url}/chat/completions", ASK | {"stream": False})).status == 200
+            assert {record.endpoint for record in router.records()} == {"small/1"}
+
+            async with aiohttp.ClientSession() as session, session.delete(drain, headers=operator) as put_back:
+                assert put_back.status == 200
             assert router.service.state()["pools"]["small"]["draining"] == 0
 
     asyncio.run(story())

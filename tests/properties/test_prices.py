@@ -17,7 +17,7 @@ from pointsman.core.fleet import EndpointSpec, EndpointState, EndpointView, Load
 from pointsman.core.request import Message, Needs
 from pointsman.core.settings import HealthSettings
 from pointsman.pools.balancers.beginnings import read
-from pointsman.pools.balancers.load import READS_S, is_full, overbooking, prompt_tokens_of
+from pointsman.pools.balancers.load import is_full, overbooking, prompt_tokens_of, room_s
 from pointsman.pools.balancers.prefix import (
     CROWDED,
     HOME,
@@ -78,8 +78,8 @@ class Plain:
         mean_s = max(self.mean, LEAST_MEAN) * ranking[0].token_s * ranking[0].weight
         least = min(view.wait_s / mean_s for view in views)
         soonest = min(views, key=lambda view: view.wait_s)
-        has_room = soonest.awaited_tokens * (ranking[0].token_s * ranking[0].weight) < READS_S
-        bar = soonest.wait_s + READS_S if has_room else inf
+        room = room_s(ranking[0].token_s * ranking[0].weight)
+        bar = soonest.wait_s + room if soonest.awaited_tokens * (ranking[0].token_s * ranking[0].weight) < room else inf
         chosen = min(ranking, key=lambda view: self.price(view, view is ranking[0], begun, prompt, mean_s, least, bar))
         self.unread = max(prompt - self.known(chosen, begun), 0)
         self.mean += MEAN_WEIGHT * (self.unread - self.mean)

@@ -178,7 +178,7 @@ class Decider:
                 if offsets:
                     reason = f"{reason}; {told(offsets)}"
             case _:
-                tier, by, reason, pool = self._default(views, "abstained")
+                tier, by, reason, pool = self._default(views, "abstained; no stage has an opinion: the default tier serves")
                 confidence = 0.0
         return self._decision(said, views, tier, by, reason, pool, confidence, started, margin, dominated)
 

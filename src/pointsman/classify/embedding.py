@@ -114,7 +114,8 @@ class Embedding:
             return f"unlike anything it was trained on, so that {expects} is worth little"
         if self._is_generic:
             return f"a generic guess, not from your traffic: {expects}"
-        return f"expects {expects}, going by about {evidence} similar labelled prompts"
+        near = f"about {evidence}" if evidence else "no"
+        return f"expects {expects}, going by {near} similar labelled prompt{'s' * (evidence != 1)}"
 
 
 def _at(column: Column, row: Sequence[float]) -> float:

@@ -101,6 +101,8 @@ def choose(
     why = f"no fitting tier reaches {target.quality:g}"
     if bar.reference:
         why = f"no fitting tier reaches {target.quality:g} of {bar.reference}"
+    if any(by_tier[tier].p >= height for tier in within):
+        why += " for sure"  # it is the lower bound that counts: "none reaches 0.7, the best has 0.71" would be no reason
     choice = _best(within, scores, gate, why, target, is_only, dominated)
     return msgspec.structs.replace(choice, margin=min(margin, choice.margin))
 
@@ -200,7 +202,7 @@ def _keeps(p: float, of_reference: float, quality: float, reference: str, is_ref
     away = f"{abs(allowance):.2f} {'less is allowed' if allowance >= 0 else 'more is needed'}"
     if is_reference:
         if allowance <= -1:
-            return f"the labels do not show that {quality:g} of {reference}, the reference, is kept in the mean by less; its P(acceptable) is {p:.2f}"
+            return f"the labels do not show that less than {reference}, the reference, keeps {quality:g} of it in the mean; its P(acceptable) is {p:.2f}"
         return f"nothing cheaper comes near enough to {reference}, the reference, whose P(acceptable) is {p:.2f}: {away} for {quality:g} of it in the mean"
     return f"cheapest tier that keeps {quality:g} of {reference} in the mean: P(acceptable) {p:.2f} against {of_reference:.2f}, where {away}"
 

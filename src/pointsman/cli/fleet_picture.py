@@ -129,7 +129,7 @@ def _until_and_why(endpoint: dict[str, Any], leaving: dict[str, Any] | None, see
     if leaving is not None:
         is_gone = leaving["leaves_in_s"] <= 0
         return (DASH, f"has left: {leaving['reason']}") if is_gone else (_time(leaving["leaves_in_s"]), f"leaves: {leaving['reason']}")
-    why = endpoint["cause"]
+    why = f"{endpoint['cause']}: {endpoint['detail']}" if endpoint.get("detail") else endpoint["cause"]
     if not why and seen.get("disbelieved"):
         why = f"its load report is not believed: {seen['disbelieved']}"
     if not why and seen.get("why") and seen.get("is_polled"):

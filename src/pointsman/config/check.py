@@ -17,9 +17,10 @@ import msgspec
 from pointsman.config.asking import check_remote, check_remote_embedder
 from pointsman.config.measured import check_measured
 from pointsman.config.names import PlacedPool, check_names, placed_pools, pools_of, routes_of
+from pointsman.config.pools import Endpoint
 from pointsman.config.problems import Loc, Report, near
 from pointsman.config.rules import check_rules
-from pointsman.config.schema import Endpoint, Judge, Root, Route, Tier
+from pointsman.config.schema import Judge, Root, Route, Tier
 from pointsman.config.verifying import check_verifiers, names_of
 
 NOMINAL_GPUS: Final = ("4090", "A100", "H100")

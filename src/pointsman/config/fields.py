@@ -64,6 +64,8 @@ DAY = 86_400.0
 Duration = Annotated[float, BeforeValidator(read_duration), Field(gt=0, le=DAY)]
 Pause = Annotated[float, BeforeValidator(read_duration), Field(ge=0, le=DAY)]
 """A duration that may be none."""
+Window = Annotated[float, BeforeValidator(read_duration), Field(ge=15, le=3600)]
+"""A duration that a percentile is taken over."""
 Size = Annotated[int, BeforeValidator(read_size), Field(ge=1024, le=1024**3)]
 Secret = Annotated[SecretStr, BeforeValidator(read_secret)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]

@@ -1,6 +1,6 @@
 """The JSON Schema of the configuration, so that an editor completes keys, shows what they mean and marks typos.
 
-Made from `schema.py`, `learned.py` and `promises.py` themselves: descriptions are the docstrings under the fields, patterns are those of `units.py` and
+Made from `schema.py` and the modules of its sections themselves: descriptions are the docstrings under the fields, patterns are those of `units.py` and
 `secrets.py`. What takes more than one field to see (does that tier exist?) no schema can say: `pointsman check` does.
 """
 
@@ -14,14 +14,14 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from pointsman.config import cascade, fields, learned, measured, promises, remote, schema, units, verifiers
+from pointsman.config import cascade, fields, learned, measured, pools, promises, remote, schema, units, verifiers
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 FILE_NAME: Final = "pointsman.schema.json"
 EDITOR_LINE: Final = f"# yaml-language-server: $schema={FILE_NAME}"
 """The first line of a configuration whose schema lies beside it: VS Code, Neovim, Zed and JetBrains read it."""
 
-_MODULES: Final = (schema, cascade, learned, measured, promises, remote, verifiers)
+_MODULES: Final = (schema, cascade, learned, measured, pools, promises, remote, verifiers)
 """Where sections are."""
 _LONE_VERIFIERS: Final = ("well_formed", "json_schema", "tool_calls", "logprobs", "p_true", "self_report", "agreement")
 """Verifiers that need no settings."""

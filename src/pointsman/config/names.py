@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from pointsman.config.pools import BalancerName, Endpoint, Pool
 from pointsman.config.problems import Loc, Report
-from pointsman.config.schema import BalancerName, Endpoint, Pool, Root, Route, Tier
+from pointsman.config.schema import Root, Route, Tier
 
 MOST_BY_PREFIX = 32
 """Engines of a pool that goes by prefix unasked: 1 us each and request, and 4 for the whole."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
-from pointsman.config.fields import DAY, Duration, read_duration, read_hours, read_timezone
+from pointsman.config.fields import Duration, Pause, Window, read_hours, read_timezone
 from pointsman.config.section import Section
 
 
@@ -35,7 +35,7 @@ class Saturation(Section):
     busy tier wavers."""
     leave_after: Duration = 15.0
     """For how long they must be. 15s: seven load reports, and about the length of an answer."""
-    window: Annotated[float, BeforeValidator(read_duration), Field(ge=15, le=3600)] = 60.0
+    window: Window = 60.0
     """Window of the times to first token whose p95 is compared with `sla.ttft_p95_max`. 60s: long enough to be a p95 at a
     request a second, short enough to notice."""
     min_answers: int = Field(default=20, ge=1, le=100_000)
@@ -81,7 +81,7 @@ class Scale(Section):
     """From asking for a machine to its first answer. 3m: renting, starting and loading a 7B-70B from a local disk."""
     billing: Duration = 1.0
     """What a machine's time is billed in. 1s: the published GPU clouds bill per second; hourly ones keep a machine to its hour's end."""
-    min_billing: Annotated[float, BeforeValidator(read_duration), Field(ge=0, le=DAY)] = 0.0
+    min_billing: Pause = 0.0
     """Time that is paid for in any case. 0: none."""
     down_after: Duration = 300.0
     """The highest wish within this time stands. 5m, as Kubernetes' autoscaler: flapping costs boots."""

@@ -11,20 +11,10 @@ from pointsman.config.known_dialects import dialects_of, is_origin
 from pointsman.config.learned import Classifier
 from pointsman.config.measured import on_tasks
 from pointsman.config.names import PlacedPool, placed_pools, pools_of, routes_of
+from pointsman.config.pools import CapabilityList, Endpoint, Health
 from pointsman.config.promises import Saturation, Scale
 from pointsman.config.remote import Remote, RemoteEmbedder
-from pointsman.config.schema import (
-    CapabilityList,
-    Endpoint,
-    Health,
-    Judge,
-    Key,
-    Root,
-    Route,
-    RouteRule,
-    Tier,
-    When,
-)
+from pointsman.config.schema import Judge, Key, Root, Route, RouteRule, Tier, When
 from pointsman.config.verifying import verifiers_of
 from pointsman.core.fleet import Capabilities, EndpointSpec
 from pointsman.core.price import GpuPrice, Price, TokenPrice

@@ -2,8 +2,13 @@
 
 A notice (a spot interruption, a planned restart) takes the endpoint out of service at once: that is the pool's drain. What
 runs there may go on until shortly before the end; what has not ended by then is cut off here, to be continued elsewhere, if
-there is somebody who can (`succession`). Why not move everything at once? Most answers end by themselves within the notice, and each one that moves
-has its prompt read again somewhere.
+there is somebody who can (`succession`).
+
+Two may ask for it: the operator, and the agent beside the engine. An agent that starts says that its machine is there, which ends what an agent
+has said of the one before it, and never what the operator wants. The operator's word ends both.
+
+Why not move everything at once? Most answers end by themselves within the notice, and each one that moves has its prompt read again
+somewhere.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ SIGTERM, NOT_NEEDED = "SIGTERM", "not needed now"
 """Reasons of departures that somebody has planned: whoever ends a process, or gives a machine back, sees to another if one is
 wanted."""
 
+By = Literal["operator", "agent"]
 How = Literal["drained", "continued", "failed"]
 OUTCOMES: tuple[How, ...] = ("drained", "continued", "failed")
 
@@ -46,34 +52,44 @@ class Departures:
 
     def __init__(self) -> None:
         self.notices: dict[EndpointId, Notice] = {}
-        """Empty nearly always: the path asks this first."""
+        """Empty nearly always: the path asks this first. What came of all who asked."""
+        # By endpoint: who has asked, and for what.
+        self._asked: dict[EndpointId, dict[By, Notice]] = {}
         self.announced = 0
         self.outcomes: dict[How, int] = dict.fromkeys(OUTCOMES, 0)
         """Attempts that ran on a departing endpoint: ended by themselves, went on elsewhere, or were lost."""
         self.counted: Callable[[str], None] = _nobody
         """Told of each of them: for metrics."""
 
-    def announce(self, endpoint: EndpointId, now: float, lead_s: float | None, reason: str) -> Notice:
+    def announce(self, endpoint: EndpointId, now: float, lead_s: float | None, reason: str, by: By = "operator") -> Notice:
         """`endpoint` will be gone in `lead_s` (None = nobody knows). A second notice only brings the end nearer."""
-        lead_s = LEAD_S if lead_s is None else max(0.0, lead_s)
-        leaves_at, known = now + lead_s, self.notices.get(endpoint)
-        if known is not None:
-            leaves_at = min(leaves_at, known.leaves_at)
-        else:
+        asked, known = self._asked.setdefault(endpoint, {}), self.notices.get(endpoint)
+        if known is None:
             self.announced += 1
-        margin = min(MARGIN_S, (leaves_at - now) / 2)
-        notice = Notice(reason, known.announced_at if known else now, leaves_at, leaves_at - margin)
-        self.notices[endpoint] = notice
+        leaves_at = now + (LEAD_S if lead_s is None else max(0.0, lead_s))
+        asked[by] = _notice(asked.get(by), now, leaves_at, reason)
+        notice = self.notices[endpoint] = _notice(known, now, leaves_at, reason)
         return notice
 
-    def withdraw(self, endpoint: EndpointId) -> bool:
-        """It stays, or has come back. False: nobody had said otherwise."""
+    def withdraw(self, endpoint: EndpointId, by: By = "operator") -> bool:
+        """It stays, or has come back: as far as an agent may say so, where the operator has asked for it. False: nobody had said otherwise."""
+        asked = self._asked.get(endpoint, {})
+        if by == "agent" and (wanted := asked.get("operator")) is not None:
+            asked.pop("agent", None)
+            self.notices[endpoint] = wanted
+            return True
+        self._asked.pop(endpoint, None)
         return self.notices.pop(endpoint, None) is not None
+
+    def asked_by(self, endpoint: EndpointId) -> list[By]:
+        """Who wants it out of service."""
+        return sorted(self._asked.get(endpoint, ()))
 
     def keep(self, leaving: Collection[EndpointId]) -> None:
         """After a reload: notices of any other endpoint are void. Its name may be another server's now."""
         for endpoint in self.notices.keys() - leaving:
             del self.notices[endpoint]
+            self._asked.pop(endpoint, None)
 
     def is_over(self, endpoint: EndpointId, now: float) -> bool:
         """What still runs there must leave now."""
@@ -96,9 +112,17 @@ class Departures:
 
     def status(self, now: float) -> dict[str, Any]:
         """For the operator: who leaves, when and why, and what became of the answers."""
-        leaving = {endpoint: {"reason": notice.reason, "leaves_in_s": round(notice.leaves_at - now, 3)}
+        leaving = {endpoint: {"reason": notice.reason, "leaves_in_s": round(notice.leaves_at - now, 3), "asked_by": self.asked_by(endpoint)}
                    for endpoint, notice in self.notices.items()}
         return {"leaving": leaving, "announced": self.announced, "outcomes": dict(self.outcomes)}
 
     def __repr__(self) -> str:
         return f"<Departures [{', '.join(self.notices) or 'nobody leaves'}]>"
+
+
+def _notice(known: Notice | None, now: float, leaves_at: float, reason: str) -> Notice:
+    """As it is after one more; the earlier end counts."""
+    if known is not None:
+        leaves_at = min(leaves_at, known.leaves_at)
+    margin = min(MARGIN_S, (leaves_at - now) / 2)
+    return Notice(reason, known.announced_at if known else now, leaves_at, leaves_at - margin)

@@ -21,6 +21,7 @@ from pointsman.gateway.dispatch import Dispatch
 from pointsman.gateway.graph import Graph
 from pointsman.gateway.handling import Handling, Means
 from pointsman.gateway.port import Port
+from pointsman.gateway.service_log import tell_change
 from pointsman.gateway.trip import Trip
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Gateway:
         self._graph = graph
         self.admission, self.departures = Admission(graph.fleet, clock), Departures()
         graph.fleet.on_release.append(self.admission.wake)
+        graph.fleet.on_change.append(tell_change)
         self.is_draining = False
         # Requests under way. Returns to zero when the last one has left its record.
         self.in_flight = 0
@@ -49,6 +51,7 @@ class Gateway:
     @graph.setter
     def graph(self, graph: Graph) -> None:
         graph.fleet.on_release.append(self.admission.wake)
+        graph.fleet.on_change.append(tell_change)
         self._graph, self.admission.rooms = graph, graph.fleet
         self._dispatch = self._dispatch_of(graph)
         if self.departures.notices:

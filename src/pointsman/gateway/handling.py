@@ -49,6 +49,7 @@ from pointsman.gateway.examination import Examination
 from pointsman.gateway.graph import Graph, Way
 from pointsman.gateway.holding import held_as
 from pointsman.gateway.names import Meaning
+from pointsman.gateway.opening import Opening
 from pointsman.gateway.port import Facts, Port
 from pointsman.gateway.race import Ended, Race
 from pointsman.gateway.trip import Trip
@@ -95,11 +96,9 @@ class Handling:
         # Attempt -> what came of it, where answers are judged: the one that is given need not be the last.
         self._journeys: dict[int, Journey] = {}
         self._is_settled = False
-        self._is_open = False
         self._overdue: asyncio.TimerHandle | None = None
         self._is_over = self._was_overdue = False
-        self._opening: asyncio.TimerHandle | None = None
-        self._keeping_open: asyncio.Task[None] | None = None
+        self._opening = Opening(port, trip)
 
     @property
     def record_id(self) -> str:
@@ -109,7 +108,7 @@ class Handling:
         try:
             await self._run()
         except PointsmanError:
-            await self._stop_opening()  # a keep-alive behind the error would be one word too many
+            await self._opening.stop()  # a keep-alive behind the error would be one word too many
             raise
 
     async def _run(self) -> None:
@@ -323,7 +322,7 @@ class Handling:
             self._departures.count("continued")
         else:
             trip.told = current.told
-            await self._stop_opening()
+            await self._opening.stop()
             await self._port.begin(self._facts_now(current))
         if current.reply is not None:  # it was complete before anything could begin to flow
             await self._port.events(shown(current, current.held) if current.hides_logprobs else current.held, None)
@@ -374,33 +373,13 @@ class Handling:
                           endpoint=last.endpoint if last else "", cost_nano_usd=nano, cost_basis=basis,
                           outside=self._clock.now())
 
-    # -- opening early -------------------------------------------------------------------------------------
-
-    def _open_early(self, every_s: float) -> None:
-        self._keeping_open = asyncio.get_running_loop().create_task(self._keep_open(every_s))
-
-    async def _keep_open(self, every_s: float) -> None:
-        self._is_open = True
-        while True:
-            await self._port.open(self._trip.facts())
-            await asyncio.sleep(every_s)
-
-    async def _stop_opening(self) -> None:
-        if self._opening is not None:
-            self._opening.cancel()
-            self._opening = None
-        task, self._keeping_open = self._keeping_open, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
     # -- cut short -----------------------------------------------------------------------------------------
 
     def _keep_time(self, route: RouteSettings, deadline: float) -> None:
         """Sets the timers."""
         self._guard(deadline + OVERDUE_S)
         if self._trip.request.stream and self._trip.committed_at is None and not self._is_settled:
-            self._opening = asyncio.get_running_loop().call_later(route.open_after_s, self._open_early, route.open_after_s)
+            self._opening.set(route.open_after_s)
 
     def _guard(self, until: float) -> None:
         if not self._is_over:
@@ -424,7 +403,7 @@ class Handling:
 
         Raises CancelledError again when the client is gone.
         """
-        await self._stop_opening()
+        await self._opening.stop()
         if self._was_overdue:
             await self._cut_overdue()
         elif self._port.is_gone:
@@ -438,7 +417,7 @@ class Handling:
     async def _cut_overdue(self) -> None:
         """Who has been told nothing yet did not refuse to read: it is this process that was late (a machine that stood still),
         and the client gets its error."""
-        is_told = self._trip.committed_at is not None or self._is_open
+        is_told = self._trip.committed_at is not None or self._opening.is_open
         phase = "sending to a client that does not read" if is_told else "waiting for an answer"
         error = DeadlineExceeded(phase, self._trip.route.deadline_s)
         self.settle(error)
@@ -469,7 +448,7 @@ class Handling:
             self._graph.heard(trip.request, trip.decision, trip.checks)
         if trip.usage is None and (last := trip.last) is not None:
             trip.usage = last.usage
-        is_open = trip.committed_at is not None or self._is_open
+        is_open = trip.committed_at is not None or self._opening.is_open
         is_seen = is_open and trip.request.stream and not isinstance(error, ClientGoneError)
         status = 200 if error is None or is_seen else error.client_status
         self._sink.write(trip.record(self._clock.now(), error, status))
@@ -482,8 +461,6 @@ class Handling:
             self._trip.guest.leave(self._clock.now())
         if self._race is not None:
             self._race.abandon()
-        for timer in (self._overdue, self._opening):
-            if timer is not None:
-                timer.cancel()
-        if self._keeping_open is not None:
-            self._keeping_open.cancel()
+        if self._overdue is not None:
+            self._overdue.cancel()
+        self._opening.close()

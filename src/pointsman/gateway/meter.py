@@ -19,6 +19,8 @@ from pointsman.pools.fleet import Fleet
 from pointsman.pools.scaling import Demand, Scaler, Wish
 
 LOOK_EVERY_S = 5.0
+REFUSED_OVER_S = 2.0
+"""Requests turned away are counted over at least this."""
 
 
 class Meter:
@@ -26,12 +28,13 @@ class Meter:
 
     def __init__(self, clock: Clock, *, settings: Callable[[], Settings], fleet: Callable[[], Fleet],
                  tokens: Callable[[EndpointId], int], waiting: Callable[[str], int],
-                 taken: Callable[[], Collection[EndpointId]] = tuple) -> None:
+                 taken: Callable[[], Collection[EndpointId]] = tuple, refused: Callable[[str], int] = lambda tier: 0) -> None:
         """`tokens`: what an endpoint has done since the start; `waiting`: who stands in a tier's line; `taken`: endpoints that are being
-        taken away."""
+        taken away; `refused`: requests of a tier that were turned away since the start."""
         self._clock, self._settings, self._fleet, self._tokens, self._waiting = clock, settings, fleet, tokens, waiting
         self._taken, self._ledger = taken, GpuLedger()
         self._scalers: dict[str, Scaler] = {}
+        self._refused, self._refusals = refused, dict[str, _Refusals]()
         self.wishes: dict[str, Wish] = {}
 
     async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -54,13 +57,14 @@ class Meter:
             # What a provider takes over needs no machine, and says nothing about how much one takes.
             seen = [view for pool in tier.pools for view in views.get(pool, ()) if view.id in ours]
             is_breaching = fleet.fitness(name, now).reason == "ttft"
-            demand = _demand(seen, self._waiting(name), is_breaching, fleet.drain_rate(name, now))
+            demand = _demand(seen, self._waiting(name), is_breaching, fleet.drain_rate(name, now),
+                             self._refusals.setdefault(name, _Refusals()).per_s(self._refused(name), now))
             if taken:
                 spot = {spec.id for pool in tier.pools for spec in settings.pools[pool].endpoints if spec.spot}
                 demand = msgspec.structs.replace(demand, leaving=len(spot.intersection(taken)))
             self.wishes[name] = scaler.look(demand, now, wall)
         for gone in self._scalers.keys() - settings.tiers.keys():
-            del self._scalers[gone], self.wishes[gone]
+            del self._scalers[gone], self.wishes[gone], self._refusals[gone]
 
     def scale(self) -> dict[str, Any]:
         """For autoscalers (KEDA's metrics API reads `tiers.<name>.desired`) and people."""
@@ -115,7 +119,26 @@ def _seen(endpoint: Endpoint) -> Seen:
     return Seen(endpoint.vitals.health.state is not EndpointState.EJECTED or is_busy, is_busy)
 
 
-def _demand(views: list[EndpointView], waiting: int, is_breaching: bool, answers_per_s: float | None) -> Demand:
+class _Refusals:
+    """How many of one tier's requests are turned away per second, from how many were."""
+
+    __slots__ = ("_at", "_per_s", "_total")
+
+    def __init__(self) -> None:
+        self._at: float | None = None
+        self._total, self._per_s = 0, 0.0
+
+    def per_s(self, total: int, now: float) -> float:
+        """`total`: since the start. Looks that follow each other closely say the same: a moment's count is no rate."""
+        if self._at is None:
+            self._at, self._total = now, total
+        elif now - self._at >= REFUSED_OVER_S:
+            self._per_s = max(0, total - self._total) / (now - self._at)
+            self._at, self._total = now, total
+        return self._per_s
+
+
+def _demand(views: list[EndpointView], waiting: int, is_breaching: bool, answers_per_s: float | None, refused_per_s: float) -> Demand:
     ready = [view for view in views if view.state is EndpointState.HEALTHY]
     slots = [view.slots for view in ready or views]
     known = [count for count in slots if count is not None]
@@ -123,4 +146,5 @@ def _demand(views: list[EndpointView], waiting: int, is_breaching: bool, answers
     running = sum(view.in_flight for view in views)
     # What engines say waits was sent by us and runs as far as we know: it is counted once.
     return Demand(max(0, running - queued), waiting + queued, tuple(view.id for view in ready),
-                  round(sum(known) / len(known)) if slots and len(known) == len(slots) else None, is_breaching, answers_per_s)
+                  round(sum(known) / len(known)) if slots and len(known) == len(slots) else None, is_breaching, answers_per_s,
+                  refused_per_s=refused_per_s)

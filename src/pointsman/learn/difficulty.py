@@ -29,11 +29,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointsman.artifact import ArtifactDraft, write
-from pointsman.classify.heads import signs
+from pointsman.classify.heads import signs, surface
+from pointsman.classify.heads.core import core
 from pointsman.classify.heads.ladder import HEAD, guarded
 from pointsman.classify.heads.prior import CLIP, Prior, shipped_folder, signs_version
 from pointsman.classify.heads.query import Query
 from pointsman.learn.outcomes import SMALL, contrasting_prompts, mixed_prompts, rows
+from pointsman.learn.presumed import ARRAY, surface_version, weights_of
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -80,6 +82,8 @@ class Source:
     """(n,), adding up to 1."""
     models: int = 0
     """How many models' outcomes are behind it; 0 = none, only our reading of a label."""
+    queries: tuple[Query, ...] = ()
+    """What the signs were counted in."""
 
 
 def outcome_source(outcomes: Path, name: str) -> Source:
@@ -89,7 +93,8 @@ def outcome_source(outcomes: Path, name: str) -> Source:
     small = np.array([[np.nan if row[model] is None else row[model] for model in models] for row in kept], dtype=np.float64)
     known = np.isfinite(small).any(axis=1)
     prompts = [kept[at]["prompt"] for at in np.flatnonzero(known)]
-    return Source(name, signs_of(prompts), 1.0 - np.nanmean(small[known], axis=1), np.full(len(prompts), 1.0 / len(prompts)), len(models))
+    queries = queries_of(prompts)
+    return Source(name, signs_of(queries), 1.0 - np.nanmean(small[known], axis=1), np.full(len(prompts), 1.0 / len(prompts)), len(models), queries)
 
 
 def traffic_source(prompts: Path) -> Source:
@@ -97,12 +102,17 @@ def traffic_source(prompts: Path) -> Source:
     kinds = contrasting_prompts(prompts)
     everything = [row for kind in kinds for row in kind]
     weight = np.concatenate([np.full(len(kind), 1.0 / len(kind) / len(kinds)) for kind in kinds])
-    return Source("traffic", signs_of([prompt for prompt, _ in everything]), np.array([need for _, need in everything]), weight)
+    queries = queries_of([prompt for prompt, _ in everything])
+    return Source("traffic", signs_of(queries), np.array([need for _, need in everything]), weight, queries=queries)
 
 
-def signs_of(prompts: Sequence[str]) -> Floats:
-    """The signs of prompts as a client would send them."""
-    queries = [Query.of_prompt(prompt) for prompt in prompts]
+def queries_of(prompts: Sequence[str]) -> tuple[Query, ...]:
+    """Prompts as a client would send them."""
+    return tuple(map(Query.of_prompt, prompts))
+
+
+def signs_of(queries: Sequence[Query]) -> Floats:
+    """(n, d)."""
     return np.array([signs.read(query.data, query.chars, query.structural) for query in queries])
 
 
@@ -137,17 +147,26 @@ class Difficulty:
         return prior + np.linalg.solve(square + PRIOR_STRENGTH * np.eye(len(prior)), product - square @ prior)
 
 
-def draft(learned: Difficulty, mix: Sequence[Query], mix_weight: Floats, training: dict[str, Any]) -> ArtifactDraft:
-    """The artifact: difficulty in logits, offsets from the quantiles of the mix (its queries, and the weight of each)."""
+def presumption(learned: Difficulty, sources: Sequence[Source]) -> Floats:
+    """The learned difficulty as weights of what a trained head counts (`learn.presumed`): what it reads of these queries, and how hard they are."""
+    queries = [query for source in sources for query in source.queries]
+    difficulty = guarded(Prior({"centre": learned.centre_, "spread": learned.spread_, "weights": learned.weights_}), queries)
+    cores = map(core, queries)
+    counts = np.array([surface.read(one.data, one.chars, one.structural) for one in cores])
+    return weights_of(counts, difficulty, np.concatenate([source.weight for source in sources]))
+
+
+def draft(learned: Difficulty, presumed: Floats, mix: Sequence[Query], mix_weight: Floats, training: dict[str, Any]) -> ArtifactDraft:
+    """The artifact: difficulty in logits, offsets from the quantiles of the mix (its queries, and the weight of each); and what trainings presume."""
     difficulty = guarded(Prior({"centre": learned.centre_, "spread": learned.spread_, "weights": learned.weights_}), mix)
     cuts = np.array([quantile(difficulty, mix_weight, share) for share in SHARES])
     scale = SPAN / float(cuts[-1] - cuts[0])
     offsets = scale * cuts + np.log(QUALITY / (1 - QUALITY))
     # Rounded, since the last digits of a linear algebra library differ with its threads.
     arrays = {"centre": learned.centre_, "spread": learned.spread_, "weights": (scale * learned.weights_).round(5).astype(np.float32),
-              "offsets": offsets.round(4)}
+              "offsets": offsets.round(4), ARRAY: presumed.round(4).astype(np.float32)}
     manifest = {"head": HEAD, "models": [f"place:{place:g}" for place in PLACES], "generic": True, "calibrated": False,
-                "features": {"signs": signs_version(), "sentence": None}, "training": training}
+                "features": {"signs": signs_version(), "surface": surface_version(), "sentence": None}, "training": training}
     return ArtifactDraft(manifest, arrays)
 
 
@@ -178,7 +197,7 @@ def main(argv: list[str] | None = None) -> int:
     training = {"made_by": "pointsman.learn.difficulty", "rows": {source.name: len(source.hardness) for source in [*sources, traffic]},
                 "models": {source.name: source.models for source in sources}, "mix_rows": len(weight),
                 "public_test_rows": 0}
-    artifact = write(draft(learned, mix, weight, training), options.out)
+    artifact = write(draft(learned, presumption(learned, sources), mix, weight, training), options.out)
     sys.stderr.write(f"{artifact!r}: {sum(len(source.hardness) for source in sources)} rows of {len(sources)} sources\n")
     return 0
 

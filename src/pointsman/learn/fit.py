@@ -29,6 +29,7 @@ from pointsman.learn.learners.kinds import centres
 from pointsman.learn.learners.neighbours import landmarks, limits
 from pointsman.learn.learners.platt import curves
 from pointsman.learn.learners.vocabulary import rarity, seen, word_matrix
+from pointsman.learn.presumed import Presumed, shipped
 from pointsman.learn.stack import MOST_ROWS, Fitted, fit_columns
 from pointsman.learn.table import OutcomeTable
 
@@ -105,9 +106,10 @@ class Fit:
     """
 
     def __init__(self, table: OutcomeTable, queries: Sequence[Query], static: Vectors, sentence: Vectors | None, seed: int,
-                 embedder: Static | None = None, sentence_embedder: Embeds | None = None) -> None:
+                 embedder: Static | None = None, sentence_embedder: Embeds | None = None, presumed: Floats | None = None) -> None:
         """`static` and `sentence`: vectors of the cores of `queries` (`classify.heads.core`). `embedder`: makes vectors like `static`; None = the
-        shipped one. `sentence_embedder`: makes vectors like `sentence`; without it that stack is not told of changes."""
+        shipped one. `sentence_embedder`: makes vectors like `sentence`; without it that stack is not told of changes. `presumed`: of each count how much
+        harder it makes a query (`learn.presumed`); None = as shipped."""
         self.table = table
         self.seed = seed
         self.models = len(table.models)
@@ -130,6 +132,9 @@ class Fit:
         others = [core(queries[row]) for row in self.rest.tolist()]
         self.other = self.reader.read(others, static[self.rest], None if sentence is None else sentence[self.rest])
         self.has_sentence = sentence is not None
+        self.counts = np.asarray(self.reading.block("surface"), dtype=np.float64)
+        self.presumed = Presumed.of(shipped() if presumed is None else presumed, self.counts, np.asarray(self.arrays["surface.spread"], dtype=np.float64),
+                                    table.quality[self.train])
         self.changed, self.changed_rows = self._changed(shipped_static() if embedder is None else embedder, sentence_embedder)
         self.held_out: dict[str, Floats] = {}
         """Of each fitted stack the raw scores that calibrated it, rows as in `calibrating`."""
@@ -209,7 +214,7 @@ class Fit:
         """Fits one stack, puts its arrays beside the others, and returns its entry in the manifest."""
         blocks = [Block.of("ngrams", word_matrix(self.reading.words())), *map(self._block, dense)]
         still = list(map(self._with_changes, blocks)) if "sentence.near" not in dense or self.changed.sentence is not None else blocks
-        fitted = fit_columns(still, self.table.quality[self.train], 1.0 / self.weight[self.train], self.groups, np.random.default_rng(self.seed))
+        fitted = self._fitted(still, np.arange(len(self.train)), self.groups)
         raw, quality, weight = self._calibration_rows(fitted, still, dense)
         drawn = believed(raw, quality, weight, groups_of(self.table.prompts, self.table.group)[self.calibrating])
         if drawn is not None:
@@ -227,6 +232,12 @@ class Fit:
         slope, self.arrays[f"{name}.error"] = self._error(fitted, near, quality, weight)
         return {"blocks": list(dense), "near": near, "error_slope": slope, "tokens": tokens is not None,
                 "blends": fitted.blends, "differences": 1.0 if drawn is None else round(drawn.share, 4)}
+
+    def _fitted(self, blocks: Sequence[Block], rows: Rows, groups: Sequence[Rows]) -> Fitted:
+        """Of some training rows, by place, what is presumed and what the labels say besides."""
+        left = self.table.quality[self.train[rows]] - self.presumed.outcomes(self.counts[rows])
+        fitted = fit_columns(blocks, left, 1.0 / self.weight[self.train[rows]], groups, np.random.default_rng(self.seed))
+        return self.presumed.added(fitted, self.counts[rows])
 
     def _block(self, name: str) -> Block:
         matrix = self.reading.block(name)
@@ -249,7 +260,7 @@ class Fit:
         out = self._left_out
         kept, left = np.flatnonzero(~out), np.flatnonzero(out)
         changed = np.arange(len(self.train), len(self.train) + blocks[0].changes)
-        second = fit_columns([block.take(np.concatenate([kept, changed])) for block in blocks], quality[kept], 1.0 / weight[kept], [], np.random.default_rng(self.seed))
+        second = self._fitted([block.take(np.concatenate([kept, changed])) for block in blocks], kept, [])
         raw = second.bias + sum((block.served(second.weights[block.name], left) for block in blocks), np.zeros(1))
         return raw, quality[left], weight[left]
 

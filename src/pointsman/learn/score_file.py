@@ -54,7 +54,7 @@ def score_file(source: Path | str, out: Path | str, place: Path | str, *, embedd
 
 
 def _read(path: Path) -> tuple[pa.Array | pa.ChunkedArray | None, list[str]]:
-    """Names of the rows (None where they have none) and prompts: the two columns that matter."""
+    """Names of the rows (None where lines have none) and prompts: the two columns that matter."""
     try:
         is_table = columns.is_csv(path) or path.suffix.lower() in (".parquet", ".pq") or _starts_as_parquet(path)
     except OSError as exc:
@@ -63,7 +63,9 @@ def _read(path: Path) -> tuple[pa.Array | pa.ChunkedArray | None, list[str]]:
         return _of_lines(path)
     table = columns.read_file(path) if columns.is_csv(path) else columns.read_file(path, ("query_id", *columns.PROMPT_NAMES))
     prompt = columns.prompt_name(path, table.column_names)
-    return table["query_id"] if "query_id" in table.column_names else None, columns.texts(path, table[prompt], prompt)
+    if "query_id" not in table.column_names:
+        raise DataRefused(str(path), "there is no column 'query_id', by which scores are told apart")
+    return table["query_id"], columns.texts(path, table[prompt], prompt)
 
 
 def _starts_as_parquet(path: Path) -> bool:

@@ -37,7 +37,7 @@ from typing import Any, Protocol, runtime_checkable
 from pointsman.core.fleet import EndpointId
 from pointsman.core.request import ChatRequest
 from pointsman.pools.balancers.beginnings import Beginnings, read
-from pointsman.pools.balancers.load import READS_S, prompt_tokens_of
+from pointsman.pools.balancers.load import prompt_tokens_of
 from pointsman.pools.endpoint import Endpoint
 from pointsman.pools.guest import LATE_S, LATE_TIMES, OVERTAKEN, Guest
 from pointsman.pools.guests import Guests
@@ -78,7 +78,7 @@ class Anteroom:
         for endpoint in self._endpoints:
             vitals = endpoint.vitals
             if vitals.open_at <= now:
-                if vitals.unread_s(now) < READS_S:
+                if vitals.unread_s(now) < vitals.room_s:
                     return False
                 is_served = True
         return is_served
@@ -93,7 +93,7 @@ class Anteroom:
             # A prompt that takes most of the promise to read has not been kept waiting by anybody: it is late when others are.
             # So does one that is known at home: it costs others next to nothing, and its next turn as much as ever.
             least = max(0, prompt - max(served.values(), default=0))
-            until = now + max(limit_s, LATE_S + LATE_TIMES * self._reads_s(prompt)) - READS_S - self._reads_s(least)
+            until = now + max(limit_s, LATE_S + LATE_TIMES * self._reads_s(prompt)) - self._room_s() - self._reads_s(least)
         guest = Guest(now, prompt, begun, served, call, self.leave, until=until, tenant=request.share_of, priority=request.priority)
         self._guests.add(guest)
         self._shares.come(guest.tenant, guest.priority)
@@ -137,7 +137,7 @@ class Anteroom:
             if endpoint.id not in homes or endpoint.id in self._expecting:
                 continue
             token_s, unread_s = homes[endpoint.id]
-            if unread_s >= READS_S or not _has_room(endpoint, now):
+            if unread_s >= endpoint.vitals.room_s or not _has_room(endpoint, now):
                 continue
             standing = standing or self._shares.standing(now)
             wait = OVERTAKEN / 2 * unread_s
@@ -187,6 +187,10 @@ class Anteroom:
         """It waits no more. Nothing, when it did not."""
         if self._guests.remove(guest):
             self._shares.go(guest.tenant, guest.priority)
+
+    def _room_s(self) -> float:
+        """What an endpoint may have to read when somebody is sent there."""
+        return min((endpoint.vitals.room_s for endpoint in self._endpoints), default=0.0)
 
     def _reads_s(self, tokens: int) -> float:
         """What so many to read take, and an answer anyway, where that is soonest."""

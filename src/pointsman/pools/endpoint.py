@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+import msgspec
+
 from pointsman.core.fleet import TOKEN_S, EndpointSpec, EndpointState, EndpointView, LoadReport
 from pointsman.core.settings import HealthSettings
 from pointsman.pools import health as table
+from pointsman.pools.balancers.load import room_s
 from pointsman.pools.forecast import Borrowed, Forecast
 from pointsman.pools.health import INFINITY, NEW, Health, LeaseKind, Signal
 from pointsman.pools.shared_count import SharedCount
@@ -38,7 +41,7 @@ class Vitals:
     __slots__ = (
         "awaited_streams", "awaited_tokens", "awaiting", "began_at", "elsewhere", "elsewhere_tokens", "excess_tokens", "forecast", "health", "held", "in_flight", "in_flight_tokens", "is_draining",
         "is_new", "last_answered_at", "length_s", "not_ready", "not_ready_until", "open_at", "paced", "paced_s", "paced_tokens",
-        "probe", "report", "report_in_flight", "shared", "sibling", "slowness", "strangers_tokens", "token_s", "ttft_s",
+        "probe", "report", "report_in_flight", "room_s", "shared", "sibling", "slowness", "strangers_tokens", "token_s", "ttft_s",
         "warm_from", "windows",
     )  # fmt: skip
 
@@ -59,8 +62,8 @@ class Vitals:
         self.forecast = Forecast()
         # A sibling's, for as long as its own says nothing. Set by the pool.
         self.sibling: Forecast | None = None
-        # What a token of a prompt takes at an endpoint of the middle. Set by the pool.
-        self.token_s = TOKEN_S
+        # What a token of a prompt takes at an endpoint of the middle, and what one may have to read and still be sent more. Set by the pool.
+        self.token_s, self.room_s = TOKEN_S, room_s(TOKEN_S)
         # What other processes of this router have in flight there, as they last said.
         self.elsewhere = 0
         self.elsewhere_tokens = 0
@@ -222,10 +225,12 @@ class Vitals:
         return max(silence, added / (EXPECTED_SHARE * (limit_s - idle)))
 
     def learn(
-        self, signal: Signal, now: float, settings: HealthSettings, kind: LeaseKind, retry_after_s: float | None = None
+        self, signal: Signal, now: float, settings: HealthSettings, kind: LeaseKind, retry_after_s: float | None = None, why: str = "",
     ) -> None:
-        """One lease's outcome changes the health."""
+        """One lease's outcome changes the health. `why`: what has failed, for people."""
         health = table.step(self.health, signal, now, settings, kind=kind, retry_after_s=retry_after_s)
+        if why and health.state is EndpointState.EJECTED and health is not self.health:
+            health = msgspec.structs.replace(health, detail=why)
         if health.state is EndpointState.HEALTHY and self.health.state is not EndpointState.HEALTHY:
             self.warm_from, self.not_ready = now, ""
         self._become(health)

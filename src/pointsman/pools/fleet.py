@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from pointsman.core.fleet import EndpointId, Fitness
+from pointsman.core.fleet import EndpointId, EndpointSpec, Fitness
 from pointsman.core.protocols import Balancer
 from pointsman.core.request import ChatRequest
 from pointsman.core.settings import Settings, TierSettings
 from pointsman.pools.balancers.choice import balancer_of
+from pointsman.pools.health import Health
 from pointsman.pools.pool import Lease, Pool, Shortage
 from pointsman.pools.tier import Tier, nothing
 
@@ -42,6 +43,8 @@ class Fleet:
         """Endpoints that refuse to be asked for log-probabilities; a reload asks anew."""
         self.on_release: list[Callable[[], None]] = []
         """Called when a lease closes: somebody may be waiting for it."""
+        self.on_change: list[Callable[[EndpointSpec, Health, float], None]] = []
+        """Called when a lease has taken its endpoint out of service or brought it back, at monotonic seconds."""
         self._pools_of = {name: tuple(self.pools[p] for p in tier.pools) for name, tier in self.tiers.items()}
         # Tiers, and pools that are no tier under their own name.
         self._live = {name: Tier(tier, self._pools_of[name]) for name, tier in self.tiers.items()}
@@ -50,6 +53,7 @@ class Fleet:
                 self._live[name] = Tier(_alone(name, self.tiers), (pool,))
             pool.watchers.tiers = tuple(tier for tier in self._live.values() if pool in tier.pools)
             pool.watchers.released = self.on_release
+            pool.watchers.changed = self.on_change
 
     def endpoints_of_pool(self, pool: str) -> tuple[EndpointId, ...]:
         return self.pools[pool].endpoint_ids

@@ -95,6 +95,8 @@ class Health(msgspec.Struct, frozen=True, gc=False):
     sick: int = 0
     seen_before: int = 0
     sick_before: int = 0
+    detail: str = ""
+    """What was seen last of what put it out of service, for people."""
 
     @property
     def open_at(self) -> float:
@@ -227,7 +229,9 @@ def _cooled(
     if now < health.cool_until:
         return health  # requests that were under way when it began: one event, not many
     if signal is Signal.OVERLOADED:
-        return _with(health, cool_until=now + OVERLOADED_S, cool_known=False)
+        # It may say how long, and is believed while there are others. Not where it is the only way: a queue moves on in a second.
+        length_s = OVERLOADED_S if retry_after_s is None else min(max(retry_after_s, OVERLOADED_S), settings.cooldown_max_s)
+        return _with(health, cool_until=now + length_s, cool_known=False)
     streak = health.cool_streak + 1
     length_s = min(settings.cooldown_max_s, COOLDOWN_S * 2.0 ** min(streak - 1, 30))
     return _with(health, cool_until=now + length_s, cool_known=False, cool_streak=streak)

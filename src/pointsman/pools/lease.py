@@ -10,9 +10,11 @@ from pointsman.core.settings import HealthSettings
 from pointsman.errors import UpstreamError
 from pointsman.pools.endpoint import Endpoint
 from pointsman.pools.forecast import Forecast
-from pointsman.pools.health import Signal, signal_of
+from pointsman.pools.health import Health, Signal, signal_of
 
 Outcome = Literal["answered", "failed", "rejected", "cancelled"]
+MAX_WHY = 200
+"""Characters of an error that are kept with an endpoint's health."""
 
 
 class Listener(Protocol):
@@ -36,11 +38,13 @@ class Listener(Protocol):
 class Watchers:
     """Who hears of a pool's leases: the tiers over it, and whoever waits for a place."""
 
-    __slots__ = ("first", "read", "released", "tiers")
+    __slots__ = ("changed", "first", "read", "released", "tiers")
 
     def __init__(self) -> None:
         self.tiers: tuple[Listener, ...] = ()
         self.released: list[Callable[[], None]] = []
+        # Told that a lease has taken an endpoint out of service or brought it back.
+        self.changed: list[Callable[[EndpointSpec, Health, float], None]] = []
         # Told that an endpoint may have less to read.
         self.read: Callable[[float], None] | None = None
         # A line through the first answers of all the pool's endpoints, until each has one of its own.
@@ -94,7 +98,7 @@ class Lease:
             if self._watchers.read is not None:
                 self._watchers.read(now)
         if self.kind != "ordinary":
-            vitals.learn(Signal.ANSWERED, now, self._settings, self._trust())
+            self._learn(Signal.ANSWERED, now, None)
             self.kind = "ordinary"
 
     def close(
@@ -130,11 +134,23 @@ class Lease:
         if self._first_at is None and self._is_stream and outcome in ("failed", "cancelled"):
             for tier in self._watchers.tiers:
                 tier.waited(now - self._leased_at, now)
-        vitals.learn(signal, now, self._settings, self._trust(), error.retry_after_s if error is not None else None)
+        self._learn(signal, now, error)
         for call in self._watchers.released:
             call()
         if self._watchers.read is not None:
             self._watchers.read(now)
+
+    def _learn(self, signal: Signal, now: float, error: UpstreamError | None) -> None:
+        """What this lease says about its endpoint; whoever watches hears when that changes its state."""
+        vitals = self._vitals
+        before = vitals.health.state
+        if error is None:
+            vitals.learn(signal, now, self._settings, self._trust())
+        else:
+            vitals.learn(signal, now, self._settings, self._trust(), error.retry_after_s, str(error)[:MAX_WHY] if signal in _FAILURES else "")
+        if vitals.health.state is not before:
+            for call in self._watchers.changed:
+                call(self.endpoint, vitals.health, now)
 
     def _await_no_more(self) -> None:
         """Its answer has begun, or never will."""

@@ -17,7 +17,7 @@ from pointsman.core.request import ChatRequest
 from pointsman.core.settings import PoolSettings
 from pointsman.errors import NoEndpoint
 from pointsman.pools.anteroom import Anteroom, Foresees
-from pointsman.pools.balancers.load import prompt_tokens_of
+from pointsman.pools.balancers.load import prompt_tokens_of, room_s
 from pointsman.pools.balancers.memory import Remembers
 from pointsman.pools.endpoint import STALE_S, Endpoint, Vitals
 from pointsman.pools.health import INFINITY
@@ -225,7 +225,7 @@ class Pool:
         for endpoint in self.endpoints:
             endpoint.vitals.sibling = known[len(known) // 2] if known else None
             if token_s is not None:
-                endpoint.vitals.token_s = token_s
+                endpoint.vitals.token_s, endpoint.vitals.room_s = token_s, room_s(token_s)
 
     def _compare_paces(self, now: float) -> None:
         """How much slower than its siblings each endpoint makes its tokens, as measured here.
@@ -369,6 +369,7 @@ def _status(endpoint: Endpoint, now: float) -> dict[str, Any]:
         "usd_per_hour": price.usd_per_hour * price.count if isinstance(price := endpoint.spec.price, GpuPrice) else None,
         "state": vitals.state().value,
         "cause": (vitals.not_ready if is_out else "") or health.cause or ("cooling down" if 0 < opens < INFINITY else ""),
+        "detail": health.detail if is_out and not vitals.not_ready else "",
         "opens_in_s": round(opens, 3) if 0 < opens < INFINITY else None,
         "in_flight": vitals.in_flight,
         "in_flight_tokens": vitals.in_flight_tokens,

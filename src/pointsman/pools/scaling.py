@@ -1,11 +1,13 @@
 """How many machines a tier wants: from what runs and waits, where that is heading, what it promised, and how machines are billed.
 
-    wanted = ceil(load / (slots of one machine x target use)),   load = requests running + waiting
+    wanted = ceil(load / (slots of one machine x target use)),   load = requests running + waiting + turned away
 
 - Up ahead of time: a machine takes `boot_s` to serve, so the load is looked at as it will be by then: a straight line through
   the last `MEMORY_S`. The load of one moment is mostly chance (requests come in waves); what counts is the mean of the last
   `LEVEL_S`, and the share that `target use` leaves free is for the waves. Whoever waits in line counts at once, and a promise
   that is broken asks for one machine in five more, whatever the load says.
+- Whoever was turned away would run here: as many at once as come in the time that an answer takes. They count at most as much as what runs,
+  since clients that come back are turned away several times for one answer; and one machine more than there are is wanted at once.
 - Down slowly: the highest wish of the last `down_after_s` stands, since what was needed a minute ago may be needed
   again; and no machine is given back before the time that is paid for anyway (`billing_s`, `min_billing_s`) is nearly up.
 - A spot machine that was given notice is no longer counted on, though it still runs: one more is wanted in its place, at once and until
@@ -58,15 +60,25 @@ class Demand(msgspec.Struct, frozen=True, gc=False):
     """Lately; None = unknown."""
     leaving: int = 0
     """Spot machines that are being taken away, and still run."""
+    refused_per_s: float = 0.0
+    """Requests turned away lately, for want of a place or because they would have been late."""
+
+    @property
+    def answer_s(self) -> float | None:
+        """How long an answer takes, by Little's law; None = nothing runs, or nobody knows."""
+        return self.running / self.answers_per_s if self.answers_per_s and self.running else None
+
+    @property
+    def present(self) -> float:
+        """Requests that should run at once for the line to be gone in `CLEAR_S`. Who waits is no load for ever: with answers of
+        8 s a line of 60 is cleared within a minute by 8 slots more."""
+        answer_s = self.answer_s
+        return self.running + self.waiting * (1.0 if answer_s is None else min(1.0, answer_s / CLEAR_S))
 
     @property
     def load(self) -> float:
-        """Requests that should run at once for the line to be gone in `CLEAR_S`. Who waits is no load for ever: with answers of
-        8 s a line of 60 is cleared within a minute by 8 slots more (Little's law gives the length of an answer)."""
-        share = 1.0
-        if self.answers_per_s and self.running:
-            share = min(1.0, self.running / self.answers_per_s / CLEAR_S)
-        return self.running + self.waiting * share
+        """These, and those that would run if they had not been turned away."""
+        return self.present + min(self.refused_per_s * (self.answer_s or 0.0), float(self.running))
 
 
 class Wish(msgspec.Struct, frozen=True, gc=False):
@@ -105,10 +117,12 @@ class Scaler:
         if demand.slots is None:
             return Wish(None, "nobody knows how much one machine takes: declare `slots`", load, expected, ready)
         wanted, reason = _by_load(max(load, expected), demand.slots, settings.target_use), "load"
-        if demand.waiting and (by_line := _by_load(demand.load, demand.slots, 1.0)) > wanted:
+        if demand.waiting and (by_line := _by_load(demand.present, demand.slots, 1.0)) > wanted:
             wanted, reason = by_line, "requests wait in line"
         if expected > load and wanted > _by_load(load, demand.slots, settings.target_use):
             reason = "load expected when a new machine serves"
+        if demand.refused_per_s and ready >= wanted:
+            wanted, reason = ready + 1, "requests are turned away"
         if demand.is_breaching and ready and (by_sla := ready + max(1, ceil(SLA_STEP * ready))) > wanted:
             wanted, reason = by_sla, "promise broken"
         if floor >= wanted:
@@ -127,7 +141,7 @@ class Scaler:
         for hint in settings.schedule:
             if hint.min > floor and hint.holds(wall.astimezone(ZoneInfo(settings.timezone))):
                 floor, why = hint.min, f"schedule {hint.when}"
-        if floor == 0 and demand.running + demand.waiting > 0:
+        if floor == 0 and (demand.running + demand.waiting > 0 or demand.refused_per_s):
             return 1, "somebody waits"
         return floor, why
 

@@ -15,7 +15,8 @@ from starlette.routing import Mount, Route, Router
 
 from pointsman.core.record import Record
 from pointsman.errors import ConfigError, MethodNotAllowed, NoSuchPath, PointsmanError, RequestError
-from pointsman.server.admin_guard import Guard, as_problem
+from pointsman.gateway.departures import By
+from pointsman.server.admin_guard import Guard, as_problem, is_signed
 from pointsman.server.auth import Hosts
 from pointsman.server.notice import notice_of, small_body
 
@@ -34,12 +35,12 @@ class Operated(Protocol):
         """What notices of departing endpoints may be signed with."""
         ...
 
-    def depart(self, endpoint: str, lead_s: float | None, reason: str) -> dict[str, Any]:
+    def depart(self, endpoint: str, lead_s: float | None, reason: str, by: By = "operator") -> dict[str, Any]:
         """The endpoint goes away in `lead_s`. Raises NoSuchEndpoint."""
         ...
 
-    def stay(self, endpoint: str) -> dict[str, Any]:
-        """It stays after all, or is back. Raises NoSuchEndpoint."""
+    def stay(self, endpoint: str, by: By = "operator") -> dict[str, Any]:
+        """It stays after all, or is back; an agent's word for that does not end what the operator has asked for. Raises NoSuchEndpoint."""
         ...
 
     async def page(self) -> tuple[bytes, str]: ...
@@ -154,10 +155,11 @@ class _Desk:
         return self._service.bill()
 
     async def departure(self, request: Request) -> Any:
+        by: By = "agent" if is_signed(request) else "operator"
         if request.method == "DELETE":
-            return self._service.stay(_endpoint_id(request))
+            return self._service.stay(_endpoint_id(request), by)
         notice = notice_of(await small_body(request), self._wall())
-        return self._service.depart(_endpoint_id(request), notice.lead_s, notice.reason)
+        return self._service.depart(_endpoint_id(request), notice.lead_s, notice.reason, by)
 
     async def metrics(self, _: Request) -> Any:
         body, media = await self._service.page()

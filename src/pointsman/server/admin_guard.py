@@ -25,6 +25,11 @@ Answer = Callable[[Request], Awaitable[Any]]
 Page = Callable[[Request], Awaitable[Response]]
 
 
+def is_signed(request: Request) -> bool:
+    """It was let in for its signature: an agent's, not the operator's token."""
+    return bool(getattr(request.state, "is_signed", False))
+
+
 def admin_token(settings: AdminSettings, directory: Path) -> tuple[str, Path | None]:
     """The configured token, or a new one in a file that only its owner may read. Returns (token, file or None)."""
     if settings.token:
@@ -70,6 +75,7 @@ class Guard:
             try:
                 self._check_host(request)
                 signature.check(key, header, request.method, request.scope["path"], await small_body(request), self._wall())
+                request.state.is_signed = True
                 return as_response(await answer(request))
             except PointsmanError as error:
                 return as_problem(error)

@@ -26,8 +26,12 @@ class Agent:
         self._turns = {id(teller): asyncio.Lock() for teller in tellers}
 
     async def arrive(self) -> None:
-        """Tells every router that the endpoint is there: one that was drained for the machine before is taken back."""
-        await asyncio.gather(*(self._tell(teller, teller.back, until=self._wall() + 60) for teller in self._tellers))
+        """Tells every router that the endpoint is there: one that an agent drained for the machine before is taken back. One that the operator
+        drained stays so, and that is said."""
+        said = await asyncio.gather(*(self._tell(teller, teller.back, until=self._wall() + 60) for teller in self._tellers))
+        for teller, heard in zip(self._tellers, said, strict=True):
+            if heard is not None and heard.draining:
+                _log.warning("%s: the operator has drained this endpoint; it stays out of service until the operator puts it back", teller.router)
 
     async def watch(self) -> Notice:
         """Returns with the first notice, from whichever place."""

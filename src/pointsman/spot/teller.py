@@ -29,6 +29,8 @@ class Heard(msgspec.Struct):
 
     endpoint: str = ""
     in_flight: int = 0
+    draining: bool = False
+    """It is out of service."""
 
 
 class Teller:

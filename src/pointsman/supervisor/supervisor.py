@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from pointsman.core.fleet import EndpointId, Sighting
 from pointsman.core.settings import Settings
 from pointsman.errors import PointsmanError
+from pointsman.gateway.departures import By
 from pointsman.gateway.traffic import Answers
 from pointsman.records.spool import spool_directory
 from pointsman.records.tail import Tail
@@ -319,14 +320,14 @@ class Supervisor(Service):
                 tuple(self._sightings.values())))
             seat.link.say(self._mirror.notices())
 
-    def depart(self, endpoint: str, lead_s: float | None, reason: str) -> dict[str, Any]:
-        done = super().depart(endpoint, lead_s, reason)
+    def depart(self, endpoint: str, lead_s: float | None, reason: str, by: By = "operator") -> dict[str, Any]:
+        done = super().depart(endpoint, lead_s, reason, by)
         self._tell_news(self._outlook.found_out(self._clock.now()), None)
         self._say_all(self._mirror.notices())
         return done
 
-    def stay(self, endpoint: str) -> dict[str, Any]:
-        done = super().stay(endpoint)
+    def stay(self, endpoint: str, by: By = "operator") -> dict[str, Any]:
+        done = super().stay(endpoint, by)
         self._tell_news(self._outlook.found_out(self._clock.now()), None)
         self._say_all(self._mirror.notices())
         return done

@@ -152,7 +152,7 @@ def test_a_budget_leaves_out_what_is_dearer_or_has_no_price():
     choice = choose_for(UNSURE, OPEN, target, dollars)
 
     assert choice.tier == "small"
-    assert choice.reason == "no fitting tier reaches 0.85; small has the best score, 0.90, within $0.005 a request"
+    assert choice.reason == "no fitting tier reaches 0.85 for sure; small has the best score, 0.90, within $0.005 a request"
     assert choose_for(UNSURE, OPEN, target, dollars | {"small": None}).tier == "medium"
 
 
@@ -252,7 +252,7 @@ def test_what_no_label_shows_to_be_enough_goes_to_the_reference():
     choice = kept(0.95, told(large=(0.0, -1.0)))
 
     assert choice.tier == "large"
-    assert "the labels do not show that 0.95 of large, the reference, is kept in the mean by less" in choice.reason
+    assert "the labels do not show that less than large, the reference, keeps 0.95 of it in the mean" in choice.reason
 
 
 def test_the_reference_says_how_far_the_others_were():

@@ -6,7 +6,7 @@ import pytest
 
 from pointsman.config.known_dialects import BY_ENGINE, dialects_of, is_origin
 from pointsman.config.load import load_text
-from pointsman.config.schema import Endpoint
+from pointsman.config.pools import Endpoint
 from pointsman.errors import ConfigError
 
 FILE = 'tiers: {small: {model: m, endpoints: [{url: "http://127.0.0.1:9/v1", %s}]}}'

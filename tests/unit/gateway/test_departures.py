@@ -33,6 +33,36 @@ def test_a_second_notice_only_brings_the_end_nearer():
     assert departures.leaves_at("small/0") == float("inf")
 
 
+def test_an_agent_ends_what_agents_have_asked_for_and_never_what_the_operator_wants():
+    departures = Departures()
+    departures.announce("small/0", 100.0, 300.0, "new kernel")
+    departures.announce("small/0", 110.0, 30.0, "aws spot terminate", "agent")
+    assert departures.leaves_at("small/0") == 140.0
+    assert departures.status(110.0)["leaving"]["small/0"]["asked_by"] == ["agent", "operator"]
+
+    assert departures.withdraw("small/0", "agent")
+    assert (departures.leaves_at("small/0"), departures.asked_by("small/0")) == (400.0, ["operator"])
+    assert departures.withdraw("small/0", "agent")  # and again
+    assert departures.leaves_at("small/0") == 400.0
+    assert departures.withdraw("small/0")
+    assert (departures.notices, departures.asked_by("small/0")) == ({}, [])
+
+    departures.announce("small/1", 100.0, 30.0, "aws spot terminate", "agent")
+    assert departures.withdraw("small/1", "agent")
+    assert departures.notices == {}
+    assert departures.announced == 2
+
+
+def test_the_operator_ends_what_an_agent_has_asked_for_too():
+    departures = Departures()
+    departures.announce("small/0", 100.0, 30.0, "aws spot terminate", "agent")
+    departures.announce("small/0", 101.0, 60.0, "new kernel")
+    assert departures.leaves_at("small/0") == 130.0
+    assert departures.withdraw("small/0")
+    assert not departures.withdraw("small/0", "agent")
+    assert departures.notices == {}
+
+
 def test_what_is_taken_away_wants_another_in_its_place_until_it_is_gone_and_what_is_given_back_does_not():
     departures = Departures()
     departures.announce("small/0", 100.0, 30.0, "aws spot terminate")

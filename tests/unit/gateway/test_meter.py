@@ -52,6 +52,24 @@ def test_a_spot_machine_that_is_taken_away_wants_another_in_its_place():
     assert (tier["desired"], tier["leaving"]) == (2, 1)
 
 
+def test_what_was_turned_away_between_two_looks_raises_the_wish():
+    house, refused = House(target_use=1.0), {"small": 7}
+    house.meter = Meter(house.clock, settings=lambda: house.settings, fleet=lambda: house.fleet, tokens=lambda endpoint: 0,
+                        waiting=lambda tier: 0, refused=refused.__getitem__)
+    house.lease(20)
+    house.meter.look()
+    assert house.meter.wishes["small"].replicas == 2  # what was turned away before the first look is history
+    refused["small"] = 8
+    house.clock.advance(5.0)
+    house.meter.look()
+    house.clock.advance(0.1)
+    house.meter.look()  # another look in between does not forget it
+    assert (house.meter.wishes["small"].replicas, house.meter.wishes["small"].reason) == (3, "requests are turned away")
+    house.clock.advance(5.0)
+    house.meter.look()
+    assert house.meter.wishes["small"].reason == "wanted within the last 300 s"
+
+
 def test_machines_that_do_nothing_are_shown_with_their_price():
     house = House()
     house.lease(1)

@@ -10,6 +10,7 @@ pytest.importorskip("scipy")
 
 from pointsman.artifact import Artifact
 from pointsman.classify.embedders.static import shipped_static
+from pointsman.classify.heads import surface
 from pointsman.classify.heads.query import Query
 from pointsman.classify.heads.scorer import Scorer
 from pointsman.learn import fit as fitting
@@ -74,9 +75,25 @@ def test_many_rows_are_solved_another_way_to_the_same_end(monkeypatch):
     monkeypatch.setattr(fitting, "MOST_ROWS", 100)
     quick = drafted(table(300))
 
-    for name in ("static.kinds.weights", "static.static.near.weights"):
-        apart = np.abs(exact.arrays[name] - quick.arrays[name]).max()
-        assert apart < 0.05 * np.abs(exact.arrays[name]).max()
+    # The mean over models: how far their differences are believed is told by other rows where there are many.
+    for name in ("static.surface.weights", "static.kinds.weights", "static.static.near.weights"):
+        one, other = (draft.arrays[name].mean(axis=1) for draft in (exact, quick))
+        assert np.abs(one - other).max() < 0.05 * np.abs(one).max()
+
+
+def test_before_any_label_says_otherwise_what_is_harder_is_answered_worse():
+    rng = np.random.default_rng(0)
+    told = table(100)
+    told.quality[:, 0] = rng.permutation(told.quality[:, 0])
+    sure, unsure = (fitting.Fit(told, [Query.of_prompt(prompt) for prompt in told.prompts], fitting.shipped_static().embed(told.prompts), None, 1,
+                                presumed=presumed).draft({}, lambda stage, done: None) for presumed in (longer_is_harder(), 0.0 * longer_is_harder()))
+
+    at = surface.NAMES.index("words")
+    assert sure.arrays["static.surface.weights"][at, 0] < unsure.arrays["static.surface.weights"][at, 0]
+
+
+def longer_is_harder():
+    return np.array([float(name == "words") for name in surface.NAMES])
 
 
 def test_arrays_are_plain_finite_numbers():

@@ -45,13 +45,19 @@ def test_names_that_are_no_whole_numbers_are_text(made, tmp_path, ids, expected)
     assert scored(made, tmp_path / "q.jsonl", tmp_path / "s.parquet")[1]["query_id"].to_pylist() == expected
 
 
-@pytest.mark.parametrize("name", ["q.csv", "q.jsonl"])
-def test_rows_without_names_are_numbered_and_that_is_said(made, tmp_path, name):
-    (tmp_path / name).write_text("prompt\na\nb\n" if name == "q.csv" else '{"prompt": "a"}\n{"prompt": "b"}\n')
-    done, table = scored(made, tmp_path / name, tmp_path / "s.parquet")
+def test_lines_without_names_are_numbered_and_that_is_said(made, tmp_path):
+    (tmp_path / "q.jsonl").write_text('{"prompt": "a"}\n{"prompt": "b"}\n')
+    done, table = scored(made, tmp_path / "q.jsonl", tmp_path / "s.parquet")
 
     assert table["query_id"].to_pylist() == [0, 1]
     assert "numbered from 0" in done.note
+
+
+def test_a_table_without_names_is_refused(made, tmp_path):
+    (tmp_path / "q.csv").write_text("prompt\na\n")
+
+    with pytest.raises(DataRefused, match="no column 'query_id'"):
+        score_file(tmp_path / "q.csv", tmp_path / "s.parquet", made)
 
 
 def test_no_rows_are_a_table_of_no_rows(made, tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pointsman.config.schema import Endpoint
+from pointsman.config.pools import Endpoint
 from pointsman.migration.providers import Nowhere, place_of
 
 

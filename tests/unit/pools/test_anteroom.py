@@ -10,7 +10,7 @@ import pytest
 from pointsman.core.request import Caller, Message, Needs
 from pointsman.core.settings import PoolSettings
 from pointsman.pools import anteroom
-from pointsman.pools.balancers.load import READS_S
+from pointsman.pools.balancers.load import READS_MOST_S
 from pointsman.pools.balancers.prefix import Prefix
 from pointsman.pools.forecast import Forecast
 from pointsman.pools.guest import MOST_S, STAYS
@@ -226,7 +226,7 @@ def test_who_cannot_have_what_was_promised_is_told_as_soon_as_that_is_known():
     pool = a_pool()
     fill(pool)
     long, short = Visit(pool, 1_000, 0.0, limit_s=2.0), Visit(pool, 100, 0.0, limit_s=2.0)
-    until = 2.0 - READS_S - 0.05 - 1_000 * TOKEN_S
+    until = 2.0 - READS_MOST_S - 0.05 - 1_000 * TOKEN_S
     pool.anteroom.look(until - 0.05)
     assert long.calls == 0
     pool.anteroom.look(until + 0.05)
@@ -250,7 +250,7 @@ def test_a_long_prompt_that_is_known_at_home_waits_as_long_as_one_that_nobody_kn
     at_home, stranger = Visit(pool, 8_000, 0.0, text="home ", limit_s=2.0), Visit(pool, 8_000, 0.0, text="new ", limit_s=2.0)
     whole_s = 8_000 * TOKEN_S
     assert at_home.guest.until - stranger.guest.until == pytest.approx(whole_s)
-    assert stranger.guest.until == pytest.approx(1.0 + 2 * (0.05 + whole_s) - READS_S - 0.05 - whole_s)
+    assert stranger.guest.until == pytest.approx(1.0 + 2 * (0.05 + whole_s) - READS_MOST_S - 0.05 - whole_s)
 
 
 def test_what_a_cache_holds_counts_as_read_when_a_promise_is_compared():

@@ -152,6 +152,12 @@ def test_a_full_queue_is_a_second_of_load_and_no_sickness():
     assert (health.state, health.open_at) == (HEALTHY, 1001.0)
 
 
+@pytest.mark.parametrize(("said_s", "length_s"), [(7.0, 7.0), (0.2, 1.0), (9e9, SETTINGS.cooldown_max_s)])
+def test_an_overloaded_endpoint_may_say_how_long_and_is_still_tried_where_there_is_nobody_else(said_s, length_s):
+    health = step(NEW, Signal.OVERLOADED, 1000.0, SETTINGS, retry_after_s=said_s)
+    assert (health.state, health.open_at, health.cool_known) == (HEALTHY, 1000.0 + length_s, False)
+
+
 @pytest.mark.parametrize("signal", [Signal.CREDENTIAL, Signal.MISCONFIGURED])
 def test_our_own_mistakes_are_quarantined_and_probed_once_a_minute(signal):
     health = step(NEW, signal, 1000.0, SETTINGS)

@@ -91,6 +91,40 @@ def test_a_broken_promise_asks_for_more_than_the_load_does():
     assert (wish.replicas, wish.reason) == (12, "promise broken")
 
 
+def test_demand_that_was_turned_away_is_demand():
+    full = a_demand(40, ready=4, answers_per_s=5.0)  # answers take 8 s
+    assert steady(a_scaler(target_use=1.0), full, seconds=120).replicas == 4
+
+    wish = steady(a_scaler(target_use=1.0), a_demand(40, ready=4, answers_per_s=5.0, refused_per_s=2.5), seconds=120)
+    assert (wish.load, wish.replicas, wish.reason) == (60.0, 6, "load")
+
+
+def test_the_first_that_is_turned_away_asks_for_one_machine_at_once():
+    scaler = a_scaler(target_use=1.0)
+    assert steady(scaler, a_demand(30, ready=4, answers_per_s=5.0), seconds=120).replicas == 3
+
+    wish = scaler.look(a_demand(30, ready=4, answers_per_s=5.0, refused_per_s=0.2), 125.0, NOON)
+    assert (wish.replicas, wish.reason) == (5, "requests are turned away")
+    # And not for one more at each look until it serves.
+    assert steady(scaler, a_demand(30, ready=4, answers_per_s=5.0, refused_per_s=0.2), seconds=60, start=130.0).replicas == 5
+
+
+def test_clients_that_come_back_at_once_do_not_ask_for_machines_without_end():
+    wish = steady(a_scaler(target_use=1.0), a_demand(40, ready=4, answers_per_s=5.0, refused_per_s=500.0), seconds=120)
+    assert (wish.load, wish.replicas) == (80.0, 8)
+
+
+def test_turned_away_from_a_tier_without_machines_brings_the_first():
+    scaler = a_scaler(min=0, down_after_s=10.0)
+    assert steady(scaler, a_demand(ready=0), seconds=60).replicas == 0
+    assert scaler.look(a_demand(ready=0, refused_per_s=0.2), 65.0, NOON).replicas == 1
+
+
+def test_never_more_than_the_most_whoever_is_turned_away():
+    wish = a_scaler(max=4).look(a_demand(20, ready=4, answers_per_s=5.0, refused_per_s=1.0), 0.0, NOON)
+    assert (wish.replicas, wish.reason) == (4, "requests are turned away; held at `max`")
+
+
 def test_going_down_takes_time():
     scaler = a_scaler(down_after_s=300.0)
     steady(scaler, a_demand(70, ready=10), seconds=60)

@@ -152,3 +152,13 @@ def test_records_with_prompts_come_oldest_first_whatever_the_batch(store: Store,
          a_record("d", at=2.0, prompt=""), a_record("c", at=2.0, prompt="three"))
 
     assert [(one.id, one.prompt) for one in store.with_prompts(batch)] == [("a", "one"), ("b", "two"), ("c", "three"), ("d", "")]
+
+
+def test_records_of_the_usual_size_leave_little_of_the_file_empty(store: Store, tmp_path: Path) -> None:
+    stage = StageView("heuristic", "refined", "looks middling: a coding task; ", 1e-5)
+    records = [a_record(f"{i:032x}", decision=Decision("auto", "small", 1, "policy", "clears 0.8", 0.9, stages=(stage,) * 5)) for i in range(400)]
+    lines = [msgspec.json.encode(record) for record in records]
+    assert 2_000 < len(lines[0]) < 2_500
+    store.add([[row_of(line) for line in lines]], file="spool-1-1.jsonl", position=7)
+    store.close()
+    assert (tmp_path / "kept" / "records.db").stat().st_size < 1.35 * sum(map(len, lines))

@@ -25,14 +25,17 @@ class Told:
     def __init__(self) -> None:
         self.left: list[tuple[str, float | None, str]] = []
         self.stayed: list[str] = []
+        self.asked_by: list[str] = []
 
-    def depart(self, endpoint: str, lead_s: float | None, reason: str) -> dict[str, Any]:
+    def depart(self, endpoint: str, lead_s: float | None, reason: str, by: str) -> dict[str, Any]:
+        self.asked_by.append(by)
         if endpoint != "small/0":
             raise NoSuchEndpoint(f"there is no endpoint {endpoint!r}")
         self.left.append((endpoint, lead_s, reason))
         return {"endpoint": endpoint}
 
-    def stay(self, endpoint: str) -> dict[str, Any]:
+    def stay(self, endpoint: str, by: str) -> dict[str, Any]:
+        self.asked_by.append(by)
         self.stayed.append(endpoint)
         return {"endpoint": endpoint}
 
@@ -166,3 +169,13 @@ def test_another_method_is_told_as_json_with_the_right_one(method, path, allowed
 
     assert (status, answer["error"]["code"]) == (405, "method_not_allowed")
     assert f"takes {allowed}, not {method}" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_who_signs_is_an_agent_and_who_has_the_token_is_the_operator(method):
+    service = Told()
+
+    assert ask(service, method, bearer="token")[0] == 200
+    assert ask(service, method, **{HEADER.replace("-", "_"): sign("notice-key", method, PATH, b"", NOW)})[0] == 200
+
+    assert service.asked_by == ["operator", "agent"]

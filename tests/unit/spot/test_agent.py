@@ -138,6 +138,12 @@ def test_an_arrival_that_is_refused_is_not_said_again():
     assert (len(stranger.heard), time.slept) == (1, [])
 
 
+def test_an_arrival_at_an_endpoint_that_the_operator_has_drained_says_so(caplog):
+    asyncio.run(an_agent(Time(), Router(Heard()), Router(Heard(draining=True))).arrive())
+    assert [record.getMessage() for record in caplog.records] == [
+        "http://10.0.0.1:4001: the operator has drained this endpoint; it stays out of service until the operator puts it back"]
+
+
 def test_it_stays_until_nothing_runs_here_any_more_and_says_each_time_what_is_left():
     time, router = Time(), Router(Heard(in_flight=2), Heard(in_flight=1), Heard(in_flight=0))
     assert asyncio.run(an_agent(time, router).leave(OUTBID))

@@ -38,12 +38,17 @@ struct term { /* what one sign says: weight x how many spreads it is from its ce
     double centre, inverse, weight;
 };
 
-typedef struct {
-    PyObject_HEAD
+struct lists { /* words to look for */
     struct listed listed[MOST_LISTED];
     uint8_t tags[LISTED_PLACES]; /* some bits of the hash of the word that lies here, never 0; 0 = free */
     uint8_t numbers[LISTED_PLACES];
-    int words, looks, places, structural, kept[MOST_LOOKS];
+    int words;
+};
+
+typedef struct {
+    PyObject_HEAD
+    struct lists lists;
+    int looks, places, structural, kept[MOST_LOOKS];
     double clip, offsets[MOST_PLACES];
     struct term look_terms[MOST_LOOKS], text_terms[SIGNS];
 } Ladder;
@@ -58,49 +63,49 @@ INLINE uint32_t listed_hash(const uint8_t *word, Py_ssize_t size)
 }
 
 /* The lists that a word (in lower case) stands on. */
-INLINE int lists_of(const Ladder *ladder, const uint8_t *word, Py_ssize_t size)
+INLINE int lists_of(const struct lists *lists, const uint8_t *word, Py_ssize_t size)
 {
     if (size > LONGEST_LISTED)
         return 0;
     const uint32_t hash = listed_hash(word, size);
     const uint8_t tag = (uint8_t)(hash >> 24 | 1);
 
-    for (uint32_t at = hash & (LISTED_PLACES - 1); ladder->tags[at]; at = (at + 1) & (LISTED_PLACES - 1)) {
-        const struct listed *one = &ladder->listed[ladder->numbers[at]];
-        if (ladder->tags[at] == tag && one->size == size && memcmp(one->letters, word, (size_t)size) == 0)
+    for (uint32_t at = hash & (LISTED_PLACES - 1); lists->tags[at]; at = (at + 1) & (LISTED_PLACES - 1)) {
+        const struct listed *one = &lists->listed[lists->numbers[at]];
+        if (lists->tags[at] == tag && one->size == size && memcmp(one->letters, word, (size_t)size) == 0)
             return one->lists;
     }
     return 0;
 }
 
 /* Files the words of a list, which stand apart by single spaces. -1 with ValueError. */
-static int file_list(Ladder *ladder, const char *list, Py_ssize_t size, int which)
+static int file_list(struct lists *lists, const char *list, Py_ssize_t size, int which)
 {
     for (Py_ssize_t start = 0; start < size;) {
         const char *space = memchr(list + start, ' ', (size_t)(size - start));
         const Py_ssize_t length = (space == NULL ? size : space - list) - start;
         const uint8_t *word = (const uint8_t *)list + start;
 
-        if (length < 1 || length > LONGEST_LISTED || ladder->words >= MOST_LISTED) {
+        if (length < 1 || length > LONGEST_LISTED || lists->words >= MOST_LISTED) {
             PyErr_SetString(PyExc_ValueError, "too many words are listed, or too long ones");
             return -1;
         }
         const uint32_t hash = listed_hash(word, length);
         const uint8_t tag = (uint8_t)(hash >> 24 | 1);
         uint32_t at = hash & (LISTED_PLACES - 1);
-        while (ladder->tags[at]) {
-            struct listed *one = &ladder->listed[ladder->numbers[at]];
+        while (lists->tags[at]) {
+            struct listed *one = &lists->listed[lists->numbers[at]];
             if (one->size == length && memcmp(one->letters, word, (size_t)length) == 0)
                 break;
             at = (at + 1) & (LISTED_PLACES - 1);
         }
-        if (!ladder->tags[at]) {
-            ladder->tags[at] = tag;
-            ladder->numbers[at] = (uint8_t)ladder->words;
-            ladder->listed[ladder->words].size = (uint8_t)length;
-            memcpy(ladder->listed[ladder->words++].letters, word, (size_t)length);
+        if (!lists->tags[at]) {
+            lists->tags[at] = tag;
+            lists->numbers[at] = (uint8_t)lists->words;
+            lists->listed[lists->words].size = (uint8_t)length;
+            memcpy(lists->listed[lists->words++].letters, word, (size_t)length);
         }
-        ladder->listed[ladder->numbers[at]].lists |= (uint8_t)which;
+        lists->listed[lists->numbers[at]].lists |= (uint8_t)which;
         start += length + 1;
     }
     return 0;
@@ -150,7 +155,7 @@ INLINE double from_to(double x, double least_, double most)
 }
 
 /* The numbers of `signs.counted`, SIGNS of them. */
-static void count_signs(const Ladder *ladder, struct counting *work, const uint8_t *data, Py_ssize_t length, double chars, double *out)
+static void count_signs(const struct lists *lists, struct counting *work, const uint8_t *data, Py_ssize_t length, double chars, double *out)
 {
     Py_ssize_t kinds[S_KINDS] = {0}, begin = 0, options, words = 0, asked = 0, different = 0, longer = 0, ordinary = 0, story = 0, quantities = 0;
     Py_ssize_t stem_size = 0, numbers = 0, line = 0, squares = 0, wide_commas = 0, addressed = 0;
@@ -174,14 +179,14 @@ static void count_signs(const Ladder *ladder, struct counting *work, const uint8
 
         if (kind == S_SPACE && start < i) {
             const Py_ssize_t size = i - start;
-            const int lists = lists_of(ladder, work->lower + start, size);
+            const int on = lists_of(lists, work->lower + start, size);
             work->words[words++] = (struct said){(uint16_t)start, (uint16_t)size, 0};
             longer += size > 7;
-            ordinary += (lists & IN_ORDINARY) != 0;
+            ordinary += (on & IN_ORDINARY) != 0;
             if (start < begin) {
-                story += (lists & IN_STORY) != 0;
-                quantities += (lists & IN_QUANTITY) != 0;
-                addressed += (lists & IS_ADDRESSED) != 0;
+                story += (on & IN_STORY) != 0;
+                quantities += (on & IN_QUANTITY) != 0;
+                addressed += (on & IS_ADDRESSED) != 0;
                 asked++;
             }
         }
@@ -262,6 +267,33 @@ static void count_signs(const Ladder *ladder, struct counting *work, const uint8
     *out++ = often(addressed, asked + 40);
 }
 
+/* The lists of `signs`: ordinary words, somebody, quantities, who is told. Trained heads read them here, a ladder is given its own. */
+static const char *const sign_words[SIGN_LISTS] = {
+    "a about all an and are as at be been but by can could did do down each find first for from get go had has have he her him his "
+    "how i if in into is it its like long make many me more my no not now of on one or other out she so some than that the their "
+    "them then there these they this to was way we were what when which who will with would you your",
+    "he her him his it its me my our she their them they us we",
+    "altogether amount average both cost costs difference double dozen each eight eleven every fifty five forty four half hundred "
+    "left many million much nine number one pair per percent percentage price quarter remaining seven six sum ten third thirty "
+    "thousand three total triple twelve twenty twice two",
+    "you your"};
+
+/* The numbers of `surface.SIGNS`, TOLD of them. Called with the interpreter's lock: the lists are filed at the first call. */
+static void tell_signs(const uint8_t *data, Py_ssize_t length, double chars, double *out)
+{
+    static const uint8_t told[TOLD] = {5, 4, 7, 8, 17, 18, 19, 20, 21, 22};
+    static struct lists known;
+    struct counting work;
+    double found[SIGNS];
+
+    if (!known.words)
+        for (int which = 0; which < SIGN_LISTS; which++)
+            file_list(&known, sign_words[which], (Py_ssize_t)strlen(sign_words[which]), 1 << which);
+    count_signs(&known, &work, data, length, chars, found);
+    for (int i = 0; i < TOLD; i++)
+        out[i] = found[told[i]];
+}
+
 INLINE double weighed(double sign, const struct term *term, double clip)
 {
     const double spreads = (sign - term->centre) * term->inverse;
@@ -274,7 +306,7 @@ static double weigh_text(const Ladder *ladder, struct counting *work, const uint
 {
     double found[SIGNS], total = 0.0;
 
-    count_signs(ladder, work, data, size, chars, found);
+    count_signs(&ladder->lists, work, data, size, chars, found);
     for (int i = 0; i < SIGNS; i++)
         total += weighed(found[i], &ladder->text_terms[i], ladder->clip);
     return total;
@@ -367,7 +399,7 @@ static PyObject *Ladder_signs(Ladder *self, PyObject *const *args, Py_ssize_t co
     }
     if (take_text(args, &data, &size, &chars) < 0)
         return NULL;
-    count_signs(self, &work, data, size, (double)chars, found);
+    count_signs(&self->lists, &work, data, size, (double)chars, found);
     return floats(found, SIGNS);
 }
 
@@ -429,7 +461,7 @@ static PyObject *Ladder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
                                      &sizes[2], &lists[3], &sizes[3], &self->structural, &PyTuple_Type, &kept, &looks, &text, &PyTuple_Type, &offsets, &self->clip))
         goto refused;
     for (int which = 0; which < SIGN_LISTS; which++)
-        if (file_list(self, lists[which], sizes[which], 1 << which) < 0)
+        if (file_list(&self->lists, lists[which], sizes[which], 1 << which) < 0)
             goto refused;
     if (take_kept(self, kept) < 0 || take_terms(looks, self->look_terms, self->looks, "looks") < 0
         || take_terms(text, self->text_terms, SIGNS, "text") < 0)

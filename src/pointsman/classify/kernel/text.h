@@ -140,11 +140,14 @@ static PyObject *kernel_ids(PyObject *module, PyObject *args)
 }
 
 #define BENDS 9
-#define COUNTED (1 + BENDS + 11)
+#define TOLD 10 /* signs among them */
+#define COUNTED (1 + BENDS + 11 + TOLD)
 
 INLINE double least(double a, double b) { return a < b ? a : b; }
 
 static double share(Py_ssize_t part, double size) { return sqrt((double)part / size); }
+
+static void tell_signs(const uint8_t *data, Py_ssize_t length, double chars, double *out); /* signs.h */
 
 /* The numbers of `surface.read` behind the structural ones, `COUNTED` of them. */
 static void count_surface(const uint8_t *data, Py_ssize_t length, double chars, double *out)
@@ -201,6 +204,7 @@ static void count_surface(const uint8_t *data, Py_ssize_t length, double chars, 
     *out++ = answers / 10.0;
     *out++ = share((Py_ssize_t)seen['('] + seen[')'] + seen['['] + seen[']'] + seen['{'] + seen['}'] + seen['<'] + seen['>'], size);
     *out++ = least(1.0, log(1.0 + seen[',']) / 5);
+    tell_signs(data, length, chars, out);
 }
 
 static PyObject *kernel_surface(PyObject *module, PyObject *args)

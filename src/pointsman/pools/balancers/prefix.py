@@ -13,7 +13,7 @@ and short ones, and conversations at home, are nearly as quick as ever elsewhere
 each request delays, and the sooner it comes to this. Everything is measured in the mean prompt's reading time, so that it holds
 for a hundred tokens a second as for a hundred thousand.
 
-The sum has one exception. Where some endpoint has less than `READS_S` to read, nobody is sent behind more than that to one that has not a third of
+The sum has one exception. Where some endpoint has less than `room_s` to read, nobody is sent behind more than that to one that has not a third of
 the prompt: what runs there, or a slow start, is a reason to prefer another among those who would begin at once, and none to stand in a queue. (While
 one has room nobody waits in the anteroom either: so without this a crowd went past the free place into all the others' queues.)
 
@@ -38,7 +38,7 @@ from random import Random
 from pointsman.core.fleet import EndpointId, EndpointView
 from pointsman.core.request import ChatRequest
 from pointsman.pools.balancers.beginnings import Beginnings, read
-from pointsman.pools.balancers.load import READS_S, overbooking, prompt_tokens_of
+from pointsman.pools.balancers.load import overbooking, prompt_tokens_of, room_s
 from pointsman.pools.balancers.memory import Memory, Sent
 from pointsman.pools.balancers.rendezvous import score
 from pointsman.pools.journal import Journal
@@ -161,7 +161,8 @@ class Prefix:
         token_s = first.token_s * first.weight
         mean_s, least_s, stranger = mean * token_s, min(waits), STRANGER * prompt
         # Waits from which on whoever is no home is passed over: some endpoint would begin to read at once.
-        bar = least_s + READS_S if views[waits.index(least_s)].awaited_tokens * token_s < READS_S else inf
+        room = room_s(token_s)
+        bar = least_s + room if views[waits.index(least_s)].awaited_tokens * token_s < room else inf
         least = least_s / mean_s
         others, crowd = OTHERS + MORE_OTHERS * least, min(1.0, least / CROWDED)
         longest_first = begun.parts[::-1]

@@ -56,6 +56,24 @@ def test_a_story_and_its_quantities_are_seen_by_their_words():
     assert told["quantities"] > signs("She gave him some of them.")["quantities"] == 0
 
 
+def test_who_is_told_what_to_do_is_seen():
+    assert signs("You are given a grid and your task is to fill it.")["told"] > 0 == signs("Fill the grid.")["told"]
+
+
+def test_the_first_pronoun_says_no_more_than_the_next():
+    none, one, two, three = (signs("a b c d " * 5 + "they " * many + "e " * (4 - many))["story"] for many in range(4))
+
+    assert one - none < 1.3 * (two - one)
+    assert three - two > 0.5 * (one - none)
+
+
+def test_a_short_line_more_hardly_shortens_the_line():
+    found = signs(QUESTION)["line"]
+
+    assert signs(f"The ticket says\n{QUESTION}")["line"] == pytest.approx(found, rel=0.01)
+    assert signs(QUESTION.replace(", ", ",\n"))["line"] < found
+
+
 def test_numbers_and_operators_count_only_where_no_answers_are_offered():
     offered = signs("What is 7 * 8 + 12?\nA. 4\nB. 68\nC. 96")
 

@@ -1,7 +1,7 @@
 """What can be counted in a text."""
 
 from pointsman.classify.features import NAMES as STRUCTURAL
-from pointsman.classify.heads import surface
+from pointsman.classify.heads import signs, surface
 
 NONE = (0.0,) * len(STRUCTURAL)
 
@@ -38,6 +38,14 @@ def test_kinds_of_characters_are_shares():
 def test_options_are_lines_that_begin_with_a_letter_and_a_mark():
     assert read("Which?\nA. one\nB. two\nC. three")["options"] == 0.3
     assert read("Apples are fine. Bananas too.")["options"] == 0
+
+
+def test_the_signs_of_the_generic_guess_are_counted_too():
+    text = "You see that she has twelve apples, and each of them costs half."
+    told = dict(zip(signs.NAMES, signs.read(text.encode(), len(text), NONE), strict=True))
+    found = read(text)
+
+    assert {name: found[f"signs-{signs.VERSION}.{name}"] for name in surface.SIGNS} == {name: told[name] for name in surface.SIGNS}
 
 
 def test_a_page_costs_no_more_than_its_two_ends():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from pointsman.config.schema import BalancerName
+from pointsman.config.pools import BalancerName
 from pointsman.pools.balancers.choice import BALANCERS, balancer_of
 from pointsman.pools.balancers.round_robin import RoundRobin
 
