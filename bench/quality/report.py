@@ -36,6 +36,8 @@ development sources alone (mean over five sources, 3 draws at 300 labels and 1 t
 (`CAUTION` in `learn/stack.py`) is best at the value that it has (1.0 against 0.5: +.0008 and +.0003 APGR; against 1.5: +.0000 and
 +.0007); one slope of calibration for all models (`learn/learners/platt.py`) ties with a slope for each (+.0008 and -.0006), and the one with
 fewer parameters stays. That they had been looked at there once cannot be undone.
+
+What trainings presume of difficulty (`pointsman.learn.presumed`) was made without the source that is measured, wherever it would hold some of it (`unseen.py`).
 """
 
 

@@ -212,7 +212,7 @@ of a core and do not interrupt a worker in the middle of a request, as clients a
   what one serves.
 - The records' importer runs inside the one process, and in the supervisor where there are several: part of what a lone process pays
   stands in the other column. Five sixths of the supervisor's time are the
-  importer's, as a sampling profiler sees it.
+  importer's, by its thread's own clock.
 """
 
 

@@ -17,7 +17,8 @@ import json
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -132,14 +133,19 @@ def write(draft: ArtifactDraft, path: Path | str) -> Artifact:
     manifest = _encoded(draft.manifest, entries)
     if len(manifest) > MAX_MANIFEST_BYTES or len(files) > MAX_ARRAYS or sum(map(len, files.values())) > MAX_BYTES:
         raise ArtifactUnwritable(str(directory), f"it is larger than can be read again ({len(files)} arrays)")
+    new: list[Path] = []  # Files that no manifest names yet.
     try:
         directory.mkdir(parents=True, exist_ok=True)
         refuse_place(directory)
         for name, data in files.items():
+            if not (place := directory / entries[name].file).exists():
+                new.append(place)
             _put(directory, entries[name].file, data)
         _put(directory, MANIFEST, manifest)
+        new.clear()
         _sweep(directory, {entry.file for entry in entries.values()})
     except OSError as exc:
+        _withdraw(new)
         raise ArtifactUnwritable(str(directory), exc.strerror or str(exc)) from exc
     return _built(directory, manifest, {entry.file: files[name] for name, entry in entries.items()})
 
@@ -219,6 +225,13 @@ def _put(directory: Path, name: str, data: bytes) -> None:
         part.replace(directory / name)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _withdraw(files: Sequence[Path]) -> None:
+    """What was written of an artifact that did not come about: on a full disk it would keep others from writing."""
+    for file in files:
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def _sweep(directory: Path, kept: set[str]) -> None:

@@ -127,7 +127,8 @@ class Service:
         self._sinks = Fanout(*sinks)
         self._upstream = HttpUpstream()
         self._verifying = VerificationMeans(self._upstream.post, Random(seed))
-        graph = build_graph(settings, learned=learned_of(settings, decides=self.serves, posts=self._upstream.post), verifications=Rungs(settings, self._verifying), posts=self._upstream.post)
+        learned = learned_of(settings, decides=self.serves, posts=self._upstream.post)
+        graph = build_graph(settings, learned=learned, verifications=Rungs(settings, self._verifying), posts=self._upstream.post)
         self.gateway = Gateway(graph, self._upstream, self._sinks, self._clock, Random(seed))
         self.gateway.departures.counted = lambda how: self._metrics.count("pointsman_spot_interruptions_total", how)
         # Loaded for the next swap, off the event loop.
@@ -299,7 +300,8 @@ class Service:
             learned = learned_of(settings, old, decides=self.serves, posts=self._upstream.post)
         if self.serves and commands_of(filled):
             self._verifying.keeper.begin()
-        graph, front = build_graph(filled, old, generation, learned=learned, verifications=Rungs(filled, self._verifying), posts=self._upstream.post), Front(filled)
+        graph = build_graph(filled, old, generation, learned=learned, verifications=Rungs(filled, self._verifying), posts=self._upstream.post)
+        front = Front(filled)
         self.settings = settings
         if old.learned.sentences is not None and old.learned.sentences is not graph.learned.sentences:
             old.learned.sentences.close()
@@ -433,7 +435,8 @@ class Service:
     def _wanting(self, tier: str) -> int:
         """Who has no endpoint yet, in line or in an anteroom: what more machines would be for."""
         anterooms = self.anterooms()
-        return self._waiting_for(tier) + sum(int(anterooms[pool]["waiting"]) for pool in self.gateway.graph.fleet.tiers[tier].pools if pool in anterooms)
+        pools = self.gateway.graph.fleet.tiers[tier].pools
+        return self._waiting_for(tier) + sum(int(anterooms[pool]["waiting"]) for pool in pools if pool in anterooms)
 
     def _refused_by(self, tier: str) -> int:
         """Requests of a tier that were turned away since the start, in all processes."""

@@ -44,8 +44,7 @@ async def ask(router, prompt, **fields):
     body = {"model": "auto", "messages": [{"role": "user", "content": prompt}], "temperature": 0, "max_tokens": 24} | fields
     async with aiohttp.ClientSession() as session, session.post(f"{router.url}/chat/completions", json=body) as answer:
         raw = await answer.read()
-    while router.service.in_flight:
-        await asyncio.sleep(0.002)
+    await router.at_rest()
     return {name.lower(): value for name, value in answer.headers.items()}, raw, router.records()[-1]
 
 

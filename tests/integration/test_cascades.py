@@ -61,8 +61,7 @@ class Scene:
         return await self.client.chat(self.router.url, stream=stream, **fields)
 
     async def record(self):
-        while self.router.service.in_flight:
-            await asyncio.sleep(0.002)
+        await self.router.at_rest()
         (record,) = self.router.records()
         assert self.router.leases == 0
         return record
@@ -346,8 +345,7 @@ def test_a_client_that_leaves_frees_every_engine(client, stream, words, hedged):
             await asyncio.sleep(0.15)
             asking.cancel()
             begun = now()
-            while scene.router.service.in_flight:
-                await asyncio.sleep(0.002)
+            await scene.router.at_rest()
             assert now() - begun < 0.25
             assert await closed(scene.large)
             record = await scene.record()
@@ -383,8 +381,7 @@ def test_by_the_deadline_there_is_an_answer_or_a_clear_error(client, stream, day
                     assert heard.error or heard.text == SMALL.text
                     assert stream or first is day or heard.text == SMALL.text, "an answer in hand beats the deadline"
                 assert min(late) <= 0.1, late
-                while scene.router.service.in_flight:
-                    await asyncio.sleep(0.002)
+                await scene.router.at_rest()
                 assert len(scene.router.records()) == len(late)
                 assert scene.router.leases == 0
 

@@ -66,8 +66,7 @@ def test_a_client_that_leaves_closes_both_sockets(client):
                 asking.cancel()
                 assert await closed(one, 0.25)
                 assert await closed(other, 0.25)
-                while router.service.in_flight:
-                    await asyncio.sleep(0.002)
+                await router.at_rest()
                 (record,) = router.records()
                 assert (record.outcome, [a.outcome for a in record.attempts]) == ("cancelled", ["cancelled"] * 2)
                 assert router.leases == 0

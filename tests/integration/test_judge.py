@@ -61,8 +61,7 @@ class Scene:
     async def ask(self, prompt=BORDERLINE, **fields):
         heard = await self.client.chat(self.router.url, prompt, **fields)
         assert heard.status == 200, heard.body
-        while self.router.service.in_flight:
-            await asyncio.sleep(0.002)
+        await self.router.at_rest()
         return self.router.records()[-1]
 
     async def page(self):
@@ -262,8 +261,7 @@ def test_a_pool_that_the_key_may_not_reach_is_not_told_of_the_request(client):
                 f"{scene.router.url}/chat/completions", {"model": "auto", "messages": [{"role": "user", "content": BORDERLINE}]},
                 {"authorization": "Bearer secret"})
             assert heard.status == 200
-            while scene.router.service.in_flight:
-                await asyncio.sleep(0.002)
+            await scene.router.at_rest()
             record = scene.router.records()[-1]
             assert (view(record).result, record.routing_tier, scene.asked) == ("not_allowed", "medium", [])
 

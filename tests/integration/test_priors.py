@@ -50,8 +50,7 @@ class Scene:
         for _ in range(times):
             heard = await self.client.post(f"{self.router.url}/chat/completions", BODY, headers(key))
             assert heard.status == 200, heard.body
-        while self.router.service.in_flight:
-            await asyncio.sleep(0.002)
+        await self.router.at_rest()
 
     async def decided(self, key):
         heard = await self.client.post(f"{self.router.url}/route", BODY, headers(key))

@@ -31,8 +31,7 @@ def test_a_conversations_last_question_is_what_training_reads(client):
                         {"role": "assistant", "content": "hello"},
                         {"role": "user", "content": f"<system-reminder>be quick</system-reminder>Where is order {number}?"}]}, {})
                     assert heard.status == 200, heard.body
-                while router.service.in_flight:
-                    await asyncio.sleep(0.002)
+                await router.at_rest()
                 router.records()
                 return read_dataset(router.records_path)
 

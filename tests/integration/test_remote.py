@@ -47,8 +47,7 @@ class Scene:
     async def ask(self, prompt="Where is my order?", **fields):
         heard = await self.client.chat(self.router.url, prompt, **fields)
         assert heard.status == 200, heard.body
-        while self.router.service.in_flight:
-            await asyncio.sleep(0.002)
+        await self.router.at_rest()
         return self.router.records()[-1]
 
     async def page(self):
@@ -207,8 +206,7 @@ def test_a_client_that_leaves_takes_the_question_with_it(client):
                 await asyncio.sleep(0.005)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
-            while scene.router.service.in_flight:
-                await asyncio.sleep(0.005)
+            await scene.router.at_rest()
             assert scene.router.records()[-1].outcome == "cancelled"
 
     asyncio.run(story())

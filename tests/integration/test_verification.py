@@ -56,8 +56,7 @@ class Scene:
 
     async def ask(self, **fields):
         heard = await self.client.chat(self.router.url, **fields)
-        while self.router.service.in_flight:
-            await asyncio.sleep(0.002)
+        await self.router.at_rest()
         return heard, self.router.records()[-1]
 
     async def get(self, path):

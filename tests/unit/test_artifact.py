@@ -96,6 +96,7 @@ def test_a_write_that_dies_leaves_the_old_version(tmp_path, monkeypatch):
     with pytest.raises(ArtifactUnwritable, match="No space left"):
         artifact.write(draft(bias=np.array([9.0])), tmp_path / "a")
     assert artifact.read(tmp_path / "a").array("bias").tolist() == [0.5, -0.25]
+    assert len(list((tmp_path / "a").iterdir())) == 3
 
 
 def test_readers_see_one_version_or_the_other_while_it_is_replaced(tmp_path):

@@ -168,7 +168,7 @@ def _best(within: list[str], scores: Scores, gate: Sequence[GateView], why: str,
 
 def _cheapest(known: list[str], by_tier: Mapping[str, TierScore], target: QualityTarget, is_only: bool, dominated: tuple[str, ...]) -> Choice:
     tier = known[0]
-    return Choice(tier, f"no tier is known to stay within ${target.max_usd:g} a request; {tier} is the cheapest", by_tier[tier].p,
+    return Choice(tier, f"no tier is known to stay within ${_plain(target.max_usd or 0.0)} a request; {tier} is the cheapest", by_tier[tier].p,
                   is_only, inf, dominated)
 
 
@@ -219,7 +219,12 @@ def _clears(p: float, lower: float, quality: float, reference: str, is_reference
 
 
 def _within(most: float) -> str:
-    return f", within ${most:g} a request"
+    return f", within ${_plain(most)} a request"
+
+
+def _plain(usd: float) -> str:
+    """As people write amounts: $0.00005, not $5e-05."""
+    return f"{usd:g}" if usd >= 1e-4 or not usd else f"{usd:.12f}".rstrip("0")
 
 
 def nearest(wanted: str, gate: Sequence[GateView], route: str = "") -> str:

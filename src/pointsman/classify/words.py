@@ -77,6 +77,8 @@ def _candidates(decision: Decision, quality: float | None) -> Iterator[str]:
     is_near = next(view.stage for view in reversed(decision.stages) if view.scores is not None) != "heuristic"
     if is_near and not scores.calibrated:
         yield "  evidence: none of yours; train on your own labels, or take the shares of the tiers for what they are"
+    elif not evidence:
+        yield "  evidence: no labelled prompt is much like this one"
     else:
         yield f"  evidence: about {evidence:,} labelled prompts {'like this one' if is_near else 'in all, none of them yours'}"
 

@@ -8,7 +8,7 @@ import msgspec
 
 from pointsman.core.fleet import EndpointSpec, LoadReport
 from pointsman.core.settings import Settings
-from pointsman.errors import UpstreamError
+from pointsman.errors import ConnectFailed, UpstreamError, UpstreamTimeout
 from pointsman.upstream.load_report.dialects import hint_for
 from pointsman.upstream.load_report.reader import HttpLoadReader
 
@@ -25,6 +25,8 @@ class Probe(msgspec.Struct, frozen=True):
     context: int | None = None
     """Tokens in and out, where it says so."""
     error: str = ""
+    is_heard: bool = False
+    """Where it cannot be used: it did say something, though nothing of use."""
     engine: str = ""
     """What it was recognised as; "" = nobody knows."""
     version: str = ""
@@ -47,7 +49,7 @@ class Probe(msgspec.Struct, frozen=True):
     def in_words(self, endpoint: EndpointSpec) -> tuple[tuple[str, str], ...]:
         """Lines for a person, each with its colour."""
         if not self.is_reachable:
-            return ((f"no answer: {self.error}", "red"),)
+            return ((f"{'answers, but not as asked' if self.is_heard else 'no answer'}: {self.error}", "red"),)
         if self.is_listed:
             context = "context unknown" if self.context is None else f"context {self.context} tokens"
             line = (f"answers, lists {endpoint.model!r}, {context}", "green")
@@ -73,9 +75,9 @@ async def probe(reader: HttpLoadReader, endpoint: EndpointSpec, timeout_s: float
     try:
         report = await reader.read(endpoint, until)
     except UpstreamError as exc:
-        return Probe(endpoint.id, endpoint.url, is_reachable=False, error=str(exc))
+        return Probe(endpoint.id, endpoint.url, is_reachable=False, error=str(exc), is_heard=not isinstance(exc, ConnectFailed | UpstreamTimeout))
     if report.models is None:
-        return Probe(endpoint.id, endpoint.url, is_reachable=False, error="it answers, but has no list of models at /models")
+        return Probe(endpoint.id, endpoint.url, is_reachable=False, error="it has no list of models at /models", is_heard=True)
     is_listed = endpoint.model in report.models
     return Probe(
         endpoint.id, endpoint.url, is_reachable=True, is_listed=is_listed, models=report.models,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pointsman.learn.evaluate import Evaluation
     from pointsman.learn.metrics import Interval
 
+WIDE = 150
+"""Columns that the table of routers takes with every interval; a narrower terminal gets the figures, and the interval of one."""
 PIPE_WIDTH = 160
 """Columns when the output is no terminal."""
 
@@ -27,7 +29,10 @@ def show(found: Evaluation, screen: Console, *, with_errors: bool = True) -> Non
     for remark in found.remarks:
         screen.print(Text(f"note: {remark}", style="yellow"))
     if found.routers:
-        screen.print(_routers(found))
+        is_wide = screen.width >= WIDE
+        screen.print(_routers(found) if is_wide else _narrow(found))
+        if not is_wide:
+            screen.print(Text(f"intervals of the other figures: in {WIDE} columns, or in a pipe (| less -S)", style="dim"))
         screen.print(Text(
             "APGR: share of the gap between the two models that is recovered, averaged over all shares of calls to the dearer one; .50 is random. "
             "CPT: share of calls to it that recovers 50 or 80 % of the gap. AIQ: mean quality over all budgets. "
@@ -52,13 +57,27 @@ def show_settings(found: Evaluation, screen: Console) -> None:
 
 
 def _routers(found: Evaluation) -> Table:
-    title = f"{found.rows:,} rows: {found.cheapest} (cheapest) and {found.reference} (reference)"
-    table = Table("router", "APGR", "CPT50", "CPT80", "AIQ", "saved at 95 %", "99 %", "100 %", title=title, title_justify="left", box=None, pad_edge=False)
+    table = Table("router", "APGR", "CPT50", "CPT80", "AIQ", "saved at 95 %", "99 %", "100 %", title=_title(found), title_justify="left", box=None, pad_edge=False)
     for router in found.routers:
         style = "bold" if router.name.startswith("ours") else ""
         table.add_row(router.name, _figure(router.apgr), _percent(router.cpt50), _percent(router.cpt80), _figure(router.aiq),
                       *(_saved(saved) for saved in router.savings), style=style)
     return table
+
+
+def _narrow(found: Evaluation) -> Table:
+    """In 80 columns."""
+    table = Table("router", "APGR", "CPT50", "CPT80", "AIQ", "saved 95", "99", "100 %", title=_title(found), title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for router in found.routers:
+        shares = ("-" if one is None else f"{one.value:.1%}" for one in (router.cpt50, router.cpt80))
+        saved = ("never" if one is None else f"{one.value:.0%}" for one in router.savings)
+        table.add_row(router.name, _figure(router.apgr), *shares, "-" if router.aiq is None else f"{router.aiq.value:.3f}", *saved,
+                      style="bold" if router.name.startswith("ours") else "")
+    return table
+
+
+def _title(found: Evaluation) -> str:
+    return f"{found.rows:,} rows: {found.cheapest} (cheapest) and {found.reference} (reference)"
 
 
 def _heads(found: Evaluation, *, with_errors: bool) -> Table:

@@ -33,7 +33,7 @@ from pointsman.core.settings import (
     TierSettings,
 )
 
-NEEDS_RESTART: Final = ("server.host", "server.port", "server.workers", "server.huge_pages", "admin", "records.path", "records.flush")
+NEEDS_RESTART: Final = ("server.host", "server.port", "server.workers", "server.huge_pages", "admin.host", "admin.port", "admin.token", "admin.token_file", "records.path", "records.flush")
 """What a reload reads but cannot change: sockets are bound and the store is open."""
 
 _SECRET = "secret:"

@@ -46,11 +46,13 @@ def check_measured(tier: str, overlap: dict[str, float], by_task: Mapping[Task, 
     for place, given in places:
         for higher in given:
             if higher == tier or higher not in tiers:
-                report.problem((*place, higher), "is this tier itself" if higher == tier else f"tier {higher!r} does not exist", near(higher, tiers - {tier}))
+                report.problem((*place, higher), "is this tier itself" if higher == tier else f"tier {higher!r} does not exist",
+                               near(higher, tiers - {tier}))
     for name, each in by_task.items():
         for verifier in each.verify:
             if verifier not in verifiers:
-                report.warning((*loc, "by_task", name, "verify", verifier), "nobody of that name looks at this tier's answers", near(verifier, verifiers))
+                report.warning((*loc, "by_task", name, "verify", verifier), "nobody of that name looks at this tier's answers",
+                               near(verifier, verifiers))
 
 
 def on_tasks(by_task: Mapping[Task, TaskOfTier]) -> dict[str, TaskSettings]:

@@ -55,7 +55,8 @@ def settings_of(root: Root, source: str) -> Settings:
         routes={name: _route(name, route, tuple(root.tiers)) for name, route in routes_of(root).items()},
         server=ServerSettings(
             host=root.server.host, port=root.server.port, max_body=root.server.max_body,
-            max_depth=root.server.max_depth, workers=None if root.server.workers == "auto" else root.server.workers, hosts=tuple(host.lower() for host in root.server.hosts),
+            max_depth=root.server.max_depth, workers=None if root.server.workers == "auto" else root.server.workers,
+            hosts=tuple(host.lower() for host in root.server.hosts),
             huge_pages=root.server.huge_pages,
         ),
         admin=AdminSettings(
@@ -175,7 +176,8 @@ def _route(name: str, route: Route, all_tiers: tuple[str, ...]) -> RouteSettings
         session=route.session, fallbacks=tuple(route.fallbacks), deadline_s=route.deadline, ttft_timeout_s=route.ttft_timeout,
         stall_timeout_s=route.stall_timeout, answer_timeout_s=route.answer_timeout, open_after_s=route.open_after,
         pipeline=tuple(route.pipeline), rules=tuple(_rule(i, rule) for i, rule in enumerate(route.rules, start=1)),
-        judge=_judge(route.judge), remote=_remote(route.remote), priors=route.priors, cascade=_cascade(route.cascade), verify=verifiers_of(route.verify),
+        judge=_judge(route.judge), remote=_remote(route.remote), priors=route.priors,
+        cascade=_cascade(route.cascade), verify=verifiers_of(route.verify),
     )
 
 

@@ -61,9 +61,9 @@ class _Event(msgspec.Struct):
 _event = msgspec.json.Decoder(_Event).decode
 
 
-def may_continue(request: ChatRequest, endpoint: EndpointSpec) -> bool:
-    """The request's stream could go on elsewhere if this endpoint went away."""
-    if not endpoint.spot or endpoint.engine not in ENGINES:
+def may_continue(request: ChatRequest, endpoint: EndpointSpec, engine: str) -> bool:
+    """The request's stream could go on elsewhere if this endpoint went away. `engine`: what the endpoint is."""
+    if not endpoint.spot or engine not in ENGINES:
         return False
     is_plain = request.stream and request.kind is Kind.CHAT and request.choices == 1 and not request.tools and request.native is None
     return is_plain and _UNSOUND.isdisjoint(field.key for field in members(request.body)[0])

@@ -21,7 +21,7 @@ from pointsman.core.logprobs import asking, stripped
 from pointsman.core.protocols import ReplyStream, Upstream
 from pointsman.core.record import Attempt, Outcome
 from pointsman.core.reply import Batch, Reply, Usage
-from pointsman.core.request import ChatRequest
+from pointsman.core.request import ChatRequest, Native
 from pointsman.core.traces import untraced
 from pointsman.errors import (
     EndpointLeaving,
@@ -30,7 +30,7 @@ from pointsman.errors import (
     RequestRefused,
     UpstreamError,
 )
-from pointsman.gateway.continuation import Told, may_continue
+from pointsman.gateway.continuation import ENGINES, Told, may_continue
 from pointsman.gateway.departures import Departures
 from pointsman.gateway.holding import Holding, logprobs_of
 from pointsman.gateway.port import Port
@@ -171,6 +171,7 @@ class Dispatch:
         names, exclude = trip.pools.get(command.tier, ()), command.exclude
         if trip.told is not None and trip.told.turns:
             names = (trip.told.pool,)  # another model would go on in another voice
+            exclude |= frozenset(self._fleet.pools[trip.told.pool].of_other_engines(ENGINES))  # and those would begin anew
         if trip.barred:
             exclude |= trip.barred.get(command.tier, NOBODY)
         guest, trip.guest = trip.guest, None
@@ -200,10 +201,11 @@ class Dispatch:
         until, told = journey.call.until, trip.told
         is_continuing = told is not None and told.turns > 0
         if told is not None and is_continuing:
-            body = told.counting(trip.request, told.body(trip.request, body, endpoint.engine), endpoint.engine)
-        elif endpoint.spot and may_continue(trip.request, endpoint):
+            engine = journey.lease.engine
+            body = told.counting(trip.request, told.body(trip.request, body, engine), engine)
+        elif endpoint.spot and may_continue(trip.request, endpoint, journey.lease.engine):
             journey.told = Told(endpoint.pool)
-            body = journey.told.counting(trip.request, body, endpoint.engine)
+            body = journey.told.counting(trip.request, body, journey.lease.engine)
         stream = await (self._put if not trip.verifications else self._put_asking)(self._upstream.stream, journey, trip, body)
         journey.stream = stream
         if journey.call.hold is not None:
@@ -309,17 +311,20 @@ class Dispatch:
             self._no_logprobs.add(endpoint.id)
             return answer
 
-    async def _put(self, put: Callable[..., Awaitable[T]], journey: Journey, trip: Trip, body: bytes) -> T:
-        """Puts the request to the endpoint: in the client's own API where it speaks that, and else, or where it turns out
-        not to, translated."""
+    def _put(self, put: Callable[..., Awaitable[T]], journey: Journey, trip: Trip, body: bytes) -> Awaitable[T]:
+        """Puts the request to the endpoint."""
+        if trip.request.native is None:
+            return put(journey.lease.endpoint, trip.request, (body,), until=journey.call.until)
+        return self._put_native(put, journey, trip, body, trip.request.native)
+
+    async def _put_native(self, put: Callable[..., Awaitable[T]], journey: Journey, trip: Trip, body: bytes, native: Native) -> T:
+        """In the client's own API where the endpoint speaks that, and else, or where it turns out not to, translated."""
         endpoint, request = journey.lease.endpoint, trip.request
-        if request.native is None:
-            return await put(endpoint, request, (body,), until=journey.call.until)
         journey.is_native = is_native(endpoint, request)
         try:
             return await put(endpoint, request, (body,), until=journey.call.until)
         except NotSpoken:
-            if request.native.only_at_origin:
+            if native.only_at_origin:
                 raise
             journey.is_native = False
             plain = msgspec.structs.replace(request, native=None)

@@ -103,7 +103,8 @@ class Names:
 
     def _near(self, model: str, caller: Caller) -> tuple[str, ...]:
         """Names like it that this caller may use; a name of megabytes must not take seconds to compare."""
-        lower = {name.lower(): name for name, meaning in self._table.items() if _may_use(caller, meaning) and meaning.target is None}
+        lower = {name.lower(): name for name, meaning in self._table.items()
+                 if _may_use(caller, meaning) and (meaning.target is None or ":" in model)}
         found = [lower[name] for name in get_close_matches(model[:COMPARED].lower(), lower, n=3, cutoff=0.5)]
         return tuple(found) or (caller.routes or tuple(self._settings.routes))[:1]
 

@@ -10,6 +10,7 @@ from pointsman.cascade.ladder import MAX_SENT
 from pointsman.core.clock import Clock
 from pointsman.core.fleet import EndpointSpec
 from pointsman.errors import ConnectionLost, EndpointLeaving, StreamStalled, UpstreamError, UpstreamFailed
+from pointsman.gateway.continuation import ENGINES
 from pointsman.gateway.departures import Departures
 from pointsman.gateway.trip import Trip
 from pointsman.pools.fleet import Fleet
@@ -55,4 +56,5 @@ class Succession:
             return False
         passed_over = {endpoint.id, *(attempt.endpoint for attempt in trip.attempts), *trip.barred.get(tier, NOBODY)}
         pool = self._fleet.pools[told.pool]
+        passed_over.update(pool.of_other_engines(ENGINES))
         return pool.may_be_asked(now, passed_over) if desperate else pool.is_fit(now, passed_over)

@@ -136,6 +136,8 @@ class Fit:
         self.presumed = Presumed.of(shipped() if presumed is None else presumed, self.counts, np.asarray(self.arrays["surface.spread"], dtype=np.float64),
                                     table.quality[self.train])
         self.changed, self.changed_rows = self._changed(shipped_static() if embedder is None else embedder, sentence_embedder)
+        self.is_closed = len(self.train) <= MOST_ROWS
+        """Whether the fit itself knows how it would have scored each row without it."""
         self.held_out: dict[str, Floats] = {}
         """Of each fitted stack the raw scores that calibrated it, rows as in `calibrating`."""
         with threadpool_limits(limits=1):
@@ -166,7 +168,7 @@ class Fit:
         """Rows of the table that calibrate: none of them was fitted with its own label when it was scored."""
         if len(self.rest):
             return self.rest
-        return self.train if len(self.train) <= MOST_ROWS else self.train[self._left_out]
+        return self.train if self.is_closed else self.train[self._left_out]
 
     @property
     def _left_out(self) -> NDArray[np.bool_]:
@@ -254,6 +256,8 @@ class Fit:
         if len(self.rest):
             return _raw(fitted, self.other, dense), self.table.quality[self.rest], self.weight[self.rest]
         quality, weight = self.table.quality[self.train], self.weight[self.train]
+        # Models that were fitted one by one have it wherever each of them was run on few enough rows, however many rows there are.
+        self.is_closed = fitted.held_out is not None
         if fitted.held_out is not None:
             return fitted.held_out, quality, weight
         # Too many rows for the closed form: a second fit without a fifth of the groups, which then calibrates both.

@@ -52,12 +52,14 @@ def several(groups: Rows) -> list[Rows]:
 
 
 def held_out(groups: Rows, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Whole groups, together about `share` of the rows."""
+    """Whole groups, together about `share` of the rows. Rows one by one where groups are so large that hardly a row would be left."""
     sizes = np.bincount(groups)
     order = rng.permutation(len(sizes))
     count = int(np.searchsorted(np.cumsum(sizes[order]), share * len(groups))) + 1
     chosen = np.zeros(len(sizes), dtype=np.bool_)
     chosen[order[:count]] = True
+    if 2 * sizes[chosen].sum() > len(groups):
+        return np.asarray(rng.permutation(len(groups)) < share * len(groups))
     return chosen[groups]
 
 

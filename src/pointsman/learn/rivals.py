@@ -26,11 +26,11 @@ CHUNK = 1000
 
 
 def expectations(fit: Fit) -> dict[str, Floats]:
-    """Name -> (rows that calibrate, models) expected quality. Needs a fit whose stacks are fitted."""
+    """Name -> (rows that calibrate, models) expected quality; one half where all rows are one group. Needs a fit whose stacks are fitted."""
     judged = np.asarray(fit.calibrating)
-    found = {"k nearest neighbours": np.empty((len(judged), fit.models))}
+    found = {"k nearest neighbours": np.full((len(judged), fit.models), 0.5)}
     if len(fit.train) <= MOST_FOR_WORDS:
-        found["words, ridge"] = np.empty((len(judged), fit.models))
+        found["words, ridge"] = np.full((len(judged), fit.models), 0.5)
     for known, asked in _folds(fit, judged):
         quality = fit.table.quality[known]
         vectors = _vectors(fit)

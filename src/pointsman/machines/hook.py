@@ -72,7 +72,8 @@ class HttpHook:
         self._url, self._timeout_s = url, timeout_s
 
     def run(self, order: Order) -> None:
-        request = urllib.request.Request(self._url, msgspec.json.encode(order), {"content-type": "application/json"}, method="POST")  # noqa: S310  http, checked
+        body = msgspec.json.encode(order)
+        request = urllib.request.Request(self._url, body, {"content-type": "application/json"}, method="POST")  # noqa: S310  http, checked
         try:
             with urllib.request.urlopen(request, timeout=self._timeout_s) as reply:  # noqa: S310  http, checked
                 reply.read(SAID_CHARS)

@@ -132,7 +132,8 @@ class Placing:
         group.tier = name = self._name(group)
         label = name if group.name in self._routed or not _MODEL.fullmatch(group.name) else group.name
         if label == name != group.name and group.name not in self._routed:
-            self._findings.changed((*group.parts[0].deployments[0].loc[:2], "model_name"), f"the name is not printable ASCII; clients ask for {name!r}")
+            self._findings.changed((*group.parts[0].deployments[0].loc[:2], "model_name"),
+                                   f"the name is not printable ASCII; clients ask for {name!r}")
         if len(group.parts) == 1:
             self._draft.tiers[name] = self._pool(group.parts[0], label)
             group.pools = [name]

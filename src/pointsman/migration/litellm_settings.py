@@ -78,7 +78,8 @@ SECTIONS: Final[Mapping[str, str]] = {
     "guardrails": "there are no guardrails yet",
     "credential_list": "keys are references; set each as an environment variable",
     **dict.fromkeys(("mcp_servers", "mcp_tools", "mcp_aliases", "agent_list", "search_tools", "vector_store_registry"), "only models are routed"),
-    **dict.fromkeys(("assistant_settings", "files_settings", "finetune_settings", "batch_settings"), "only chat, completions and embeddings are routed"),
+    **dict.fromkeys(("assistant_settings", "files_settings", "finetune_settings", "batch_settings"),
+                    "only chat, completions and embeddings are routed"),
     **dict.fromkeys(("callback_settings", "prompts", "policies", "policy_attachments"), "nothing does that here yet"),
     "include": "files that it includes are not read: import each of them, and put the parts together",
 }

@@ -126,7 +126,8 @@ def _route(body: dict[str, Any], draft: Draft, findings: Findings, tiers: list[s
         return
     first, *others = tiers
     draft.routes["auto"] = {"ladder": [first], "pipeline": [f"pinned:{first}"]} | ({"fallbacks": others} if others else {})
-    draft.comments["routes", "auto"] = "The first model answers, the others stand in, as in the request. For a choice by difficulty make it a `ladder`."
+    draft.comments["routes", "auto"] = ("The first model answers, the others stand in, as in the request. For a choice by difficulty "
+                                        "make it a `ladder`.")
     if others:
         findings.carried(("models",), f"fallbacks of route `auto`: {', '.join(others)}")
     if body.get("route") is not None:

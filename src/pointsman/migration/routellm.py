@@ -88,7 +88,8 @@ def _write_routes(draft: Draft, findings: Findings, options: _Options, ladder: l
         if router == "random" and 0 <= float(threshold) <= 1:
             share = f"random:{1 - float(threshold):.5g}"
             draft.routes[name] = {"ladder": ladder, "default_tier": ladder[-1], "pipeline": ["rules", share]}
-            findings.carried((name,), f"a route of that name with the stage `{share}`: the share of the strong model, which is one minus the threshold")
+            findings.carried((name,), f"a route of that name with the stage `{share}`: the share of the strong model, which is one minus "
+                                      "the threshold")
             continue
         draft.routes[name] = dict(route)
         draft.comments["routes", name] = "So that clients need not change; the number in the name has no effect any more."

@@ -90,7 +90,8 @@ def _read(name: str, file: Path) -> Architecture:
     kv_heads, head_dim = config.num_key_value_heads or heads, config.head_dim or config.hidden_size // heads
     embeddings = config.vocab_size * config.hidden_size * (1 if config.tie_word_embeddings else 2)
     # Per layer: query and output projections, keys and values, and the three matrices of a gated MLP.
-    layer = 2 * config.hidden_size * heads * head_dim + 2 * config.hidden_size * kv_heads * head_dim + 3 * config.hidden_size * config.intermediate_size
+    attention = 2 * config.hidden_size * head_dim * (heads + kv_heads)
+    layer = attention + 3 * config.hidden_size * config.intermediate_size
     return Architecture(
         name, embeddings + config.num_hidden_layers * layer, config.num_hidden_layers, kv_heads, head_dim, config.hidden_size,
         config.intermediate_size, config.vocab_size, config.max_position_embeddings, config.tie_word_embeddings)

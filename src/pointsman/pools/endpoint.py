@@ -39,7 +39,7 @@ class Vitals:
     """What changes about one server while it serves."""
 
     __slots__ = (
-        "awaited_streams", "awaited_tokens", "awaiting", "began_at", "elsewhere", "elsewhere_tokens", "excess_tokens", "forecast", "health", "held", "in_flight", "in_flight_tokens", "is_draining",
+        "awaited_streams", "awaited_tokens", "awaiting", "began_at", "elsewhere", "elsewhere_tokens", "engine", "excess_tokens", "forecast", "health", "held", "in_flight", "in_flight_tokens", "is_draining",
         "is_new", "last_answered_at", "length_s", "not_ready", "not_ready_until", "open_at", "paced", "paced_s", "paced_tokens",
         "probe", "report", "report_in_flight", "room_s", "shared", "sibling", "slowness", "strangers_tokens", "token_s", "ttft_s",
         "warm_from", "windows",
@@ -83,6 +83,8 @@ class Vitals:
         # How long an answer takes, from lease to last byte: a moving average. None = none was complete yet.
         self.length_s: float | None = None
         self.report: LoadReport | None = None
+        # What it was recognised as, once it was; a poll that fails takes nothing of that back.
+        self.engine = ""
         # In flight here and elsewhere when the report came: what of its load is not ours is the difference.
         self.report_in_flight = 0
         # Its reported queue beyond the middle of the pool's. Set by the pool.
@@ -261,6 +263,8 @@ class Vitals:
     def observe(self, report: LoadReport | None) -> None:
         """What its engine said; None = it did not answer, which is unknown and not idle."""
         self.report, self.report_in_flight = report, self.busy
+        if report is not None and report.engine:
+            self.engine = report.engine
 
     def mark(self, alive: bool | None, why: str, now: float, settings: HealthSettings) -> None:
         """What a look from outside says. None = it could not tell, which changes nothing.

@@ -77,6 +77,11 @@ class Lease:
             endpoint.vitals.awaited_streams += prompt_tokens
         self.kind = self._vitals.take(self, tokens, now)
 
+    @property
+    def engine(self) -> str:
+        """What the endpoint was found to be, else what the configuration says."""
+        return self._vitals.engine or self.endpoint.engine
+
     def began(self, now: float, ttft_s: float | None = None) -> None:
         """The answer is under way: a long stream need not end before its endpoint counts as well again."""
         if self.is_closed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from random import Random
 from statistics import median_high, median_low
 from typing import Any, overload
@@ -139,6 +139,10 @@ class Pool:
     def is_fit(self, now: float, exclude: Collection[EndpointId] = NOBODY) -> bool:
         """At least one endpoint is in service, of those that are not in `exclude`."""
         return any(e.vitals.open_at <= now and e.id not in exclude for e in self.endpoints)
+
+    def of_other_engines(self, engines: Container[str]) -> Iterator[EndpointId]:
+        """Endpoints that are none of these, by what they were found to be, else by the configuration."""
+        return (e.id for e in self.endpoints if (e.vitals.engine or e.spec.engine) not in engines)
 
     def may_be_asked(self, now: float, exclude: Collection[EndpointId] = NOBODY) -> bool:
         """Some endpoint would be, in service or as a last resort. False: all are draining, full, or have said when to come back."""

@@ -253,6 +253,8 @@ class Metrics:
         self._add("pointsman_attempts_total", (
             tier, names["pool"][attempt.pool], names["endpoint"][attempt.endpoint], names["outcome"][attempt.outcome],
             names["error"][attempt.error or ""]))
+        if attempt.reason == "hedge":
+            self._add("pointsman_hedges_total", (tier, names["outcome"][attempt.outcome]))
         if usage is not None:
             self._add("pointsman_endpoint_tokens_total", (names["pool"][attempt.pool], names["endpoint"][attempt.endpoint]),
                       usage.input_tokens + usage.output_tokens)

@@ -64,6 +64,9 @@ SERIES: tuple[Series, ...] = (
            "Requests allowed although nobody declared that the tier can do what they need."),
     Series("pointsman_attempts_total", "counter", ("tier", "pool", "endpoint", "outcome", "error"),
            "Calls to endpoints; error is empty when answered."),
+    Series("pointsman_hedges_total", "counter", ("tier", "outcome"),
+           "Second attempts beside a slow first one: answered (they were faster), cancelled (the first was), failed. What they cost is in "
+           "pointsman_cost_usd_total."),
     Series("pointsman_escalations_total", "counter", ("route", "from_tier", "to_tier", "reason"), "Climbs of the ladder."),
     Series("pointsman_verifier_results_total", "counter", ("verifier", "result"),
            "What a verifier said of an answer: passed, failed, abstained; or why it could not: slow, down, garbage, crashed, busy, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -57,6 +58,11 @@ class RunningRouter:
                         trace: TracebackType | None) -> None:
         await self.service.aclose(at_once=True)
         self._directory.cleanup()
+
+    async def at_rest(self) -> None:
+        """Returns when no request is under way, which is a moment after its client has the last byte."""
+        while self.service.in_flight:  # noqa: ASYNC110  the service tells nobody of it
+            await asyncio.sleep(0.002)
 
     def records(self) -> list[Record]:
         """All records so far, oldest first."""

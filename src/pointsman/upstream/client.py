@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from pointsman.core.fleet import EndpointSpec
 from pointsman.core.protocols import ReplyStream
@@ -173,10 +173,11 @@ class HttpUpstream:
         await self._plain.aclose()
         await self._tls.aclose()
 
-    async def _send(
+    def _send(
         self, endpoint: EndpointSpec, method: bytes, suffix: str, accept: bytes, body: Sequence[bytes], whole: bool,
         until: float, betas: str = "",
-    ) -> Exchange:
+    ) -> Awaitable[Exchange]:
+        """The transport's own `send` for this endpoint. No coroutine around it: a request pays for each, and again whenever it wakes."""
         key = (endpoint.url, endpoint.api_key, endpoint.engine, endpoint.headers)
         target = self._targets.get(key)
         if target is None:
@@ -186,7 +187,7 @@ class HttpUpstream:
         if betas and target.is_anthropic:
             target = Target(endpoint, betas)
         transport = self._tls if target.tls else self._plain
-        return await transport.send(endpoint, target, method, suffix, accept, body, whole=whole, until=until)
+        return transport.send(endpoint, target, method, suffix, accept, body, whole=whole, until=until)
 
 
 class HttpReplyStream:

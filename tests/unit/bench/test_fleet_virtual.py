@@ -34,6 +34,7 @@ def _module(name: str, **needs: ModuleType) -> ModuleType:
 
 traffic, machines, candidates, line = _module("traffic"), _module("machines"), _module("candidates"), _module("line")
 virtual = _module("virtual", traffic=traffic, machines=machines, candidates=candidates, line=line)
+tenants = _module("tenants", machines=machines, virtual=virtual)
 
 
 def conversation(*prompts: tuple[int, ...]) -> list:
@@ -170,3 +171,16 @@ def test_several_processes_that_tell_each_other_serve_as_many_in_time_as_one() -
     four = play("prefix", 90, seconds=40.0, make=lambda: candidates.Processes(4, virtual.BALANCERS_HERE["prefix"]))
 
     assert four.attained > play("prefix", 90, seconds=40.0).attained - 0.05
+
+
+def test_a_floods_requests_and_anothers_are_told_apart() -> None:
+    fleet = machines.Machines(2, 4.0, is_healthy=True)
+    flood, few = ([virtual.Task(a, virtual.parse(a.body(virtual.MODEL), virtual.Kind.CHAT), (seed,)) for a in traffic.read("conv", None, count=count, seed=seed)]
+                  for seed, count in ((1, 12), (2, 3)))
+    mixed = [*tenants.of("flood", flood), *tenants.of("other", few)]
+    done, attained = tenants.play(fleet, mixed, 0, is_shared=True, patience_s=30.0)
+
+    assert sum(task.request.caller.tenant == "other" for task in done) == 3
+    assert 0.0 < attained <= 1.0
+    p50, p95 = tenants.times(done, 30.0, lambda task: task.request.caller.tenant == "other")
+    assert 0.0 < p50 <= p95 <= 30.0

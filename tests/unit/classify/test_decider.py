@@ -92,7 +92,7 @@ def test_calibrated_scores_say_so():
 def test_when_all_abstain_the_default_tier_serves():
     decision = a_decider(default_tier="medium").decide(a_request(messages=(Message("system", "x"),)))
 
-    assert (decision.tier, decision.decided_by, decision.reason, decision.confidence) == ("medium", "default", "abstained", 0.0)
+    assert (decision.tier, decision.decided_by, decision.reason, decision.confidence) == ("medium", "default", "abstained; no stage has an opinion: the default tier serves", 0.0)
 
 
 def test_a_failed_stage_counts_as_abstained_and_shows():

@@ -161,6 +161,8 @@ def test_when_nothing_is_within_the_budget_the_cheapest_serves_and_says_so():
 
     assert (choice.tier, choice.margin) == ("small", float("inf"))
     assert choice.reason == "no tier is known to stay within $0.5 a request; small is the cheapest"
+    tight = choose_for(UNSURE, OPEN, QualityTarget(0.8, max_usd=0.00005), CHEAP_FIRST)
+    assert tight.reason == "no tier is known to stay within $0.00005 a request; small is the cheapest"
 
 
 def test_the_best_is_the_highest_score_and_of_equals_the_cheapest():

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from pointsman.cli.main import app
 from pointsman.core.fleet import LoadReport
-from pointsman.errors import ConnectFailed
+from pointsman.errors import ConnectFailed, UpstreamError
 from pointsman.upstream.load_report.reader import HttpLoadReader
 
 GOOD = """\
@@ -96,6 +96,14 @@ def test_live_tells_what_each_endpoint_serves(run, endpoints_say):
     assert "answers, lists 'qwen-7b', context 32768 tokens" in result.output
     assert "answers, lists 'llama-70b', context unknown" in result.output
     assert "ok; 2 of 2 endpoints answer and list their model" in result.output
+
+
+def test_live_tells_an_endpoint_that_says_too_much_from_one_that_is_silent(run, endpoints_say):
+    endpoints_say({"small/0": UpstreamError("endpoint small/0: /metrics has more than 4194304 bytes"), "large/0": says("llama-70b")})
+    result = run(GOOD, "--live")
+
+    assert result.exit_code == 1
+    assert "answers, but not as asked: endpoint small/0: /metrics has more than" in " ".join(result.output.split())
 
 
 def test_live_fails_when_one_is_gone_and_one_serves_something_else(run, endpoints_say):

@@ -112,3 +112,8 @@ def test_a_secret_that_comes_or_goes_is_told_without_it():
     old, new = (plain(load_text(base.replace("KEY", key), "x", ENVIRON)) for key in ("", ", api_key: '${A_KEY}'"))
 
     assert [str(one) for one in differences(old, new)] == ["tiers.a.endpoints[0].api_key: absent -> a secret"]
+
+
+def test_the_key_of_notices_changes_with_a_reload():
+    assert not any("admin.notice_key".startswith(name) for name in NEEDS_RESTART)
+    assert "admin.token" in NEEDS_RESTART

@@ -12,7 +12,7 @@ import pytest
 
 from pointsman import errors
 from pointsman.core.clock import SystemClock
-from pointsman.core.fleet import EndpointSpec
+from pointsman.core.fleet import EndpointSpec, LoadReport
 from pointsman.core.reply import Batch, Reply, Usage
 from pointsman.core.request import ChatRequest, Limits, Native, Span
 from pointsman.core.scan import members
@@ -303,12 +303,12 @@ def test_hidden_reasoning_and_tool_calls_end_what_could_be_continued():
 def test_only_spot_endpoints_of_engines_that_can_go_on_keep_the_text():
     request = a_request(stream=True)
 
-    assert may_continue(request, spot("small/0"))
-    assert not may_continue(request, an_endpoint(engine="vllm"))
-    assert not may_continue(request, an_endpoint(engine="openai", spot=True))
-    assert not may_continue(a_request(stream=False), spot("small/0"))
-    assert not may_continue(a_request(stream=True, native=Native("messages", b"{}", Span(0, 0), 1)), spot("small/0"))
-    assert not may_continue(a_request(stream=True, choices=2), spot("small/0"))
+    assert may_continue(request, spot("small/0"), "vllm")
+    assert not may_continue(request, an_endpoint(engine="vllm"), "vllm")
+    assert not may_continue(request, an_endpoint(engine="openai", spot=True), "openai")
+    assert not may_continue(a_request(stream=False), spot("small/0"), "vllm")
+    assert not may_continue(a_request(stream=True, native=Native("messages", b"{}", Span(0, 0), 1)), spot("small/0"), "vllm")
+    assert not may_continue(a_request(stream=True, choices=2), spot("small/0"), "vllm")
 
 
 def counted(text: str, prompt: int, output: int) -> bytes:
@@ -370,3 +370,50 @@ def test_an_answer_of_an_endpoint_that_is_not_spot_does_not_go_on_in_the_pool_of
     assert [endpoint for endpoint, _ in teller.bodies] == ["small/0", "large/0"]
     assert isinstance(port.error, errors.ConnectionLost)
     assert (record.outcome, gateway.departures.outcomes["continued"]) == ("failed", 0)
+
+
+def undeclared(id: str, **overrides: Any) -> EndpointSpec:
+    return an_endpoint(id, f"http://127.0.0.1:{id[-1]}/v1", engine="openai", **overrides)
+
+
+UNDECLARED = a_settings(
+    a_pool("small", endpoints=(undeclared("small/0", spot=True), undeclared("small/1", spot=True))), a_pool("large", endpoints=(spot("large/0"),)), route=ROUTE)
+
+
+def found_as(engines: dict[str, str]):
+    """Once the answer is under way, polls have recognised the endpoints; the first of them to talk dies."""
+    teller = Teller({})
+    dead: list[str] = []
+
+    def on_word(endpoint, nth):
+        if not dead and nth == 2:
+            dead.append(endpoint)
+            teller.dies = lost(2, endpoint)
+
+    teller.on_word = on_word
+
+    async def story():
+        sink, port = ListSink(), HeardPort()
+        graph = build_graph(UNDECLARED)
+        for endpoint in graph.fleet.pools["small"].endpoints:
+            endpoint.vitals.observe(LoadReport(None, None, None, 0.0, engine=engines[endpoint.id]))
+        gateway = Gateway(graph, teller, sink, SystemClock(), Random(1))
+        await gateway.handle(a_request(stream=True, include_usage=True), port)
+        return port
+
+    return teller, asyncio.run(story())
+
+
+def test_an_engine_that_was_recognised_need_not_be_declared():
+    teller, port = found_as({"small/0": "vllm", "small/1": "sglang"})
+
+    assert port.error is None
+    assert text_of(port) == "One two three four five six"
+    assert teller.bodies[1][1]["continue_final_message"] is True
+
+
+def test_who_would_begin_anew_is_not_asked_to_go_on():
+    for engines in (("", ""), ("vllm", "tgi"), ("tgi", "vllm"), ("vllm", "")):
+        teller, port = found_as(dict(zip(("small/0", "small/1"), engines, strict=True)))
+        assert isinstance(port.error, errors.ConnectionLost)
+        assert len(teller.bodies) == 1

@@ -34,7 +34,7 @@ def test_a_name_means_one_thing(name, meaning):
     assert NAMES.look_up(name, ANYONE) == meaning
 
 
-@pytest.mark.parametrize(("wrong", "near"), [("smal", "small"), ("BIG-MODEL", "big-model"), ("auto-", "auto")])
+@pytest.mark.parametrize(("wrong", "near"), [("smal", "small"), ("BIG-MODEL", "big-model"), ("auto-", "auto"), ("auto:cheep", "auto:cheap")])
 def test_an_unknown_name_gets_the_near_ones(wrong, near):
     with pytest.raises(UnknownModel) as caught:
         NAMES.look_up(wrong, ANYONE)

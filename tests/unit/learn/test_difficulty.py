@@ -9,7 +9,18 @@ from pointsman.artifact import write
 from pointsman.classify.heads import signs, surface
 from pointsman.classify.heads.ladder import Ladder
 from pointsman.classify.heads.query import Query
-from pointsman.learn.difficulty import PRIOR, QUALITY, SHARES, Difficulty, Source, draft, presumption, quantile, queries_of, signs_of
+from pointsman.learn.difficulty import (
+    PRIOR,
+    QUALITY,
+    SHARES,
+    Difficulty,
+    Source,
+    draft,
+    presumption,
+    quantile,
+    queries_of,
+    signs_of,
+)
 
 EASY = ["where is my order", "hi", "is the pool open", "play some jazz", "my card is lost", "thanks"]
 HARD = ["Given 4 apples, 5 pears, and 6 plums, of which 2 are rotten, somebody eats 3 and buys 7, all at $1.20 each. " * (n + 1)

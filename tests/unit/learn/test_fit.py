@@ -14,7 +14,7 @@ from pointsman.classify.heads import surface
 from pointsman.classify.heads.query import Query
 from pointsman.classify.heads.scorer import Scorer
 from pointsman.learn import fit as fitting
-from pointsman.learn import stack
+from pointsman.learn import rivals, stack
 from pointsman.learn.fit import fit
 from pointsman.learn.table import OutcomeTable
 
@@ -156,3 +156,17 @@ def test_sentence_vectors_are_made_of_what_is_read_and_of_changed_rows_too(monke
 
     assert sentence.shown[:60] == [f"What is the sum of {at} and two, my friend?" for at in range(60)]
     assert len(sentence.shown) == 69
+
+
+def test_models_run_on_few_of_many_rows_are_judged_on_all_of_them(monkeypatch):
+    monkeypatch.setattr(stack, "MOST_ROWS", 100)
+    monkeypatch.setattr(fitting, "MOST_ROWS", 100)
+    one = table(160)
+    one.quality[::2, 0] = one.quality[1::2, 1] = np.nan  # each was run where the other was not
+    made = fitting.Fit(one, [Query.of_prompt(prompt) for prompt in one.prompts], shipped_static().embed(one.prompts), None, 1)
+
+    made.draft({}, lambda stage, done: None)
+
+    assert made.calibrating.tolist() == list(range(160))
+    assert made.held_out["static"].shape == (160, 2)
+    assert rivals.expectations(made)["k nearest neighbours"].shape == (160, 2)

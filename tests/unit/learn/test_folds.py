@@ -27,3 +27,11 @@ def test_whole_groups_are_held_out():
 
     assert 0.15 < out.mean() < 0.3
     assert all(len(set(out[groups == one])) == 1 for one in range(50))
+
+
+def test_a_group_of_nearly_everything_does_not_leave_nothing_to_fit():
+    for groups in (np.zeros(500, dtype=np.intp), np.array([0] * 490 + list(range(1, 11)))):
+        for seed in range(5):
+            out = held_out(groups, 0.2, np.random.default_rng(seed))
+
+            assert out.mean() <= 0.5

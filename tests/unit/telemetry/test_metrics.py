@@ -160,6 +160,15 @@ def test_money_and_tokens_of_every_attempt() -> None:
     assert value(metrics, "pointsman_tokens_total", tier="small", direction="cached") == 10
 
 
+def test_hedges_are_counted_by_how_they_ended() -> None:
+    metrics = Metrics(SETTINGS)
+    metrics.write(a_record(attempts=(an_attempt(outcome="cancelled"), an_attempt(number=2, reason="hedge"))))
+    metrics.write(a_record(attempts=(an_attempt(), an_attempt(number=2, reason="hedge", outcome="cancelled"))))
+
+    assert value(metrics, "pointsman_hedges_total", tier="small", outcome="answered") == 1
+    assert value(metrics, "pointsman_hedges_total", tier="small", outcome="cancelled") == 1
+
+
 def test_what_is_unknown_raises_its_own_counter() -> None:
     metrics = Metrics(SETTINGS)
     assert value(metrics, "pointsman_unpriced_attempts_total") == 0

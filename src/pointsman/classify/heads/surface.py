@@ -1,7 +1,7 @@
 """What can be counted in a text without reading it: its length, its lines, its kinds of characters.
 
 Joined to the structural features of a request (`classify.features`), which know words and patterns but hardly tell one
-sentence's length from another's. Length alone ranks requests better than most trained routers do, so it is given in
+sentence's length from another's; and of the signs of difficulty (`signs`) those that are not there yet. Length alone ranks requests better than most trained routers do, so it is given in
 bends: a line that may rise, flatten and fall as the labels say.
 """
 

@@ -32,12 +32,13 @@ class Sample(msgspec.Struct, frozen=True, gc=False):
 
 
 class Exposition:
-    """A page, by family. NaN and infinities say nothing: such samples are left out."""
+    """A page, by family. NaN and infinities say nothing: such samples are left out, and what all would be together is unknown."""
 
     def __init__(self, body: bytes, names: Collection[str], *, prefixes: Collection[str] = ()) -> None:
         """Keeps samples of `names`; `prefixes` are only noticed: `says(prefix)`."""
         self._families: dict[str, list[Sample]] = {}
         self._noticed: set[str] = set()
+        self._partial: set[str] = set()
         wanted = tuple(name.encode() for name in (*names, *prefixes))
         for raw in body.split(b"\n", MAX_LINES)[:MAX_LINES]:
             if not raw.startswith(wanted):  # nearly all of a page: not even decoded
@@ -46,8 +47,12 @@ class Exposition:
             match = _NAME.match(line)
             name = match[0] if match is not None else ""
             self._noticed.update(prefix for prefix in prefixes if name.startswith(prefix))
-            if name in names and (sample := _sample(line)) is not None:
+            if name not in names:
+                continue
+            if (sample := _sample(line)) is not None:
                 self._families.setdefault(name, []).append(sample)
+            elif _SAMPLE.fullmatch(line.rstrip("\r")) is not None:
+                self._partial.add(name)
 
     def says(self, prefix: str) -> bool:
         """A family with one of the noticed prefixes was there."""
@@ -58,9 +63,10 @@ class Exposition:
         return next((self._families[name] for name in names if name in self._families), [])
 
     def sum(self, *names: str) -> float | None:
-        """All series of the first family that is there, together; None = it is not there."""
-        samples = self.of(*names)
-        return sum(sample.value for sample in samples) if samples else None
+        """All series of the first family that is there, together; None = it is not there, or one of them is no number: an engine that
+        says nothing is not idle."""
+        name = next((name for name in names if name in self._families), None)
+        return None if name is None or name in self._partial else sum(sample.value for sample in self._families[name])
 
     def largest(self, *names: str) -> float | None:
         return max((sample.value for sample in self.of(*names)), default=None)

@@ -60,3 +60,13 @@ def test_it_sleeps_when_any_engine_is_not_awake():
     assert parsed(awake + asleep).is_awake is False
     assert vllm.parse({vllm.SLEEPING: b'{"is_sleeping":true}'}).is_awake is False
     assert vllm.parse({vllm.SLEEPING: b"<html>"}).is_awake is None
+
+
+def test_of_two_engines_of_which_one_says_nothing_the_sum_is_unknown_and_the_fuller_cache_is_not():
+    page = (b'vllm:num_requests_running{engine="0"} NaN\nvllm:num_requests_running{engine="1"} 5\n'
+            b'vllm:num_requests_waiting{engine="0"} 1\nvllm:num_requests_waiting{engine="1"} 2\n'
+            b'vllm:kv_cache_usage_perc{engine="0"} NaN\nvllm:kv_cache_usage_perc{engine="1"} 0.93\n')
+
+    parts = vllm.parse({vllm.METRICS: page})
+
+    assert (parts.running, parts.waiting, parts.kv_usage) == (None, 3, 0.93)
