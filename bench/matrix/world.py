@@ -30,8 +30,10 @@ QUIESCE_S = 30.0
 
 _KNOWN_LINES = (
     re.compile(r"(?ms)^\S+ ERROR +asyncio: Future exception was never retrieved.{0,200}?SSLError.*?(?=^\d{4}-|\Z)"),
+    re.compile(r"(?m)^\S+ ERROR +pointsman\.gateway\.service_log: endpoint \S+ is out of service, .*$"),
 )
-"""asyncio tells of a TLS handshake that failed in the very moment it was given up: nobody waits for it any more."""
+"""asyncio tells of a TLS handshake that failed in the very moment it was given up: nobody waits for it any more. And the router tells whoever
+is on call that an endpoint refuses our credential or is not what the configuration says: some faults are just that."""
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,25 @@ def test_the_ledger_tells_how_the_peer_left_and_what_was_billed_by_then(how, rea
     asyncio.run(story())
 
 
+def test_other_paths_are_answered_as_the_story_says_anew_each_time():
+    asked = iter(("one", "two"))
+
+    async def got(server, path):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+        answer = await reader.readuntil(b"\r\n\r\n") + await reader.read(3)
+        writer.close()
+        await writer.wait_closed()
+        return answer
+
+    async def story():
+        async with FaultServer(get={"/metrics": lambda: [Send(answers.plain("200 OK", next(asked).encode()))]}) as server:
+            assert (await got(server, "/metrics")).endswith(b"one")
+            assert (await got(server, "/metrics?x=1")).endswith(b"two")
+
+    asyncio.run(story())
+
+
 def test_resets_closes_and_drips_reach_the_client():
     async def story():
         async with FaultServer(Scenario(lambda asked: [Reset()])) as server:

@@ -15,7 +15,7 @@ import contextlib
 import json
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Self
 
 from pointsman.testing import fault_answers as answers
@@ -48,10 +48,13 @@ class _Over(Exception):
 class FaultServer:
     """One endpoint on a loopback port. `scenario` may be replaced at any time; `name` is what the ledger calls it."""
 
-    def __init__(self, scenario: Scenario = RIGHT, *, name: str = "endpoint", ledger: Ledger | None = None, port: int = 0) -> None:
+    def __init__(self, scenario: Scenario = RIGHT, *, name: str = "endpoint", ledger: Ledger | None = None, port: int = 0,
+                 get: dict[str, Callable[[], Sequence[Step]]] | None = None) -> None:
+        """`get`: path -> the steps by which a GET of it is answered, besides `/v1/models`; made anew each time."""
         self.scenario, self.name = scenario, name
         self.ledger = Ledger() if ledger is None else ledger
         self.port = port
+        self.get = get or {}
         self.connections: set[_Connection] = set()
         self.opened = 0
         """Connections ever accepted."""
@@ -286,6 +289,9 @@ class _Connection:
 
     async def _answer_get(self, path: str) -> None:
         path = path.split("?")[0]
+        if path in self._server.get:
+            await self._steps(self._server.get[path](), Entry("", self._server.name, 0.0, self._number, 0, 0))
+            return
         if path == "/v1/models":
             card = {"id": "m", "object": "model", "created": 1, "owned_by": "faults", "max_model_len": 32768}
             answer = answers.plain("200 OK", json.dumps({"object": "list", "data": [card]}).encode())
