@@ -40,7 +40,8 @@ def test_gzipped_tables_are_read(tmp_path):
     assert read(tmp_path, gzip.compress(b"query_id,prompt\n7,x\n"), "t.csv.gz") == {"query_id": [7], "prompt": ["x"]}
 
 
-@pytest.mark.parametrize("data", [b"", b"query_id,prompt\n7,x\n", gzip.compress(b"query_id,prompt\n7,x\n")[:-6]])
+@pytest.mark.parametrize("data", [b"", b"query_id,prompt\n7,x\n", gzip.compress(b"query_id,prompt\n7,x\n", mtime=0)[:-6]],
+                         ids=["empty", "plain", "cut"])
 def test_a_damaged_archive_is_refused_in_a_sentence(tmp_path, data):
     with pytest.raises(DataRefused, match="cannot be read"):
         read(tmp_path, data, "t.csv.gz")
