@@ -71,4 +71,4 @@ class Pointsman:
 
     def look(self, now: float, running: int, waiting: int, ready: int, *, is_breaching: bool, answers_per_s: float) -> int:
         demand = Demand(running, waiting, tuple(f"tier/{i}" for i in range(ready)), self._slots, is_breaching, answers_per_s)
-        return self._scaler.look(demand, now, MIDNIGHT + timedelta(seconds=now)).replicas or 1
+        return self._scaler.look(demand, now, MIDNIGHT + timedelta(seconds=now)).desired or 1

@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
+from evidence import Evidence, attempts_as_json, seen_as_json
 from world import LoopLag, Plan, Router, Tier
 
 from pointsman.testing.fault_catalogue import Fault, Kind
@@ -25,9 +26,12 @@ from pointsman.testing.fault_server import FaultServer
 from pointsman.testing.fault_steps import Scenario
 
 FAULTS: tuple[Fault, ...] = (*CONNECTIONS, *STATUSES, *STREAMS, *LINES)
-Alternative = Literal["endpoint", "tier", "none"]
+Alternative = Literal["endpoint", "tier", "none", "heir"]
+"""endpoint, tier, none: who else is there · heir: another endpoint, and both of an engine that can go on with a broken stream."""
 ALTERNATIVES: tuple[Alternative, ...] = ("endpoint", "tier", "none")
 VOID_TRIES = 6
+HINDSIGHT_S = 0.2
+"""Who stood still is known a moment later than what came of it: the router's pulse is answered after the requests that it was late with."""
 VOID_PAUSE_S = 0.3
 """What made somebody late is often still there a moment later: each try waits so much longer."""
 
@@ -40,6 +44,8 @@ class Problem:
     request: str
     what: str
     again: str
+    evidence: Evidence | None = None
+    """Of a request's end: all that is known of it. None where no single request is at fault."""
 
     def __str__(self) -> str:
         return f"{self.case} {self.request}: {self.what}\n    again: {self.again}"
@@ -66,6 +72,8 @@ class Tallies:
     longest_s: float = 0.0
     skipped: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    voided: list[Problem] = field(default_factory=list)
+    """Wrong ends of requests that were repeated, since somebody had been late: no verdict, but kept. A race shows when a process stands still."""
 
 
 class Cell:
@@ -109,6 +117,8 @@ class Cell:
         urls = [url, *([self.worse.url] if self.worse else [])]
         if self.alternative == "endpoint":
             plan.add(self.route, Tier(f"{self.route}-a", [*urls, self.good.url]))
+        elif self.alternative == "heir":
+            plan.add(self.route, Tier(f"{self.route}-a", [*urls, self.good.url], engine="vllm"))
         elif self.alternative == "tier":
             plan.add(self.route, Tier(f"{self.route}-a", urls), Tier(f"{self.route}-b", [self.good.url]))
         else:
@@ -165,15 +175,18 @@ class Matrix:
             seen = await oracle.ask(asked_id, model=cell.route, stream=cell.stream, padding=cell.fault.padding)
             entries = self.ledger.of(asked_id)
             wrong = judge(cell, seen, entries, is_first=is_first and not again)
+            if wrong:
+                await asyncio.sleep(HINDSIGHT_S)
             if wrong and again < VOID_TRIES and self.lag.between(seen.began, seen.began + seen.took_s):
                 self.tallies.void += 1
+                self.tallies.voided.append(self._problem(cell, seen, wrong, expectation(cell, is_first=is_first and not again)))
                 await asyncio.sleep(VOID_PAUSE_S * (again + 1))
                 continue
             break
-        self._count(cell, seen, entries, wrong)
+        self._count(cell, seen, entries, wrong, is_first=is_first and not again)
         return cell.was_met(asked_id, self.ledger)
 
-    def _count(self, cell: Cell, seen: Seen, entries: list[Entry], wrong: str) -> None:
+    def _count(self, cell: Cell, seen: Seen, entries: list[Entry], wrong: str, *, is_first: bool) -> None:
         t = self.tallies
         cell.ids.append(seen.id)
         cell.seen[seen.id] = seen
@@ -191,7 +204,12 @@ class Matrix:
                 t.hidden += seen.ended == "complete"
                 t.visible += seen.ended not in ("complete", "error") or bool(wrong)
         if wrong:
-            t.problems.append(Problem(cell.name, seen.id, wrong, self._again(cell)))
+            t.problems.append(self._problem(cell, seen, wrong, expectation(cell, is_first=is_first)))
+
+    def _problem(self, cell: Cell, seen: Seen, wrong: str, expected: str) -> Problem:
+        mode, second = "stream" if cell.stream else "plain", cell.second.id if cell.second else ""
+        evidence = Evidence(cell.fault.id, mode, cell.alternative, expected, seen_as_json(seen), attempts_as_json(self.ledger.of(seen.id)), second)
+        return Problem(cell.name, seen.id, wrong, self._again(cell), evidence)
 
     def _again(self, cell: Cell) -> str:
         return f"make matrix ARGS='--only {cell.name} --runs {self.runs} --seed {self.seed}'"
@@ -202,14 +220,28 @@ class Matrix:
             for asked_id in cell.ids:
                 wrong = audited(cell, cell.seen[asked_id], records.get(asked_id, []), self.ledger.of(asked_id))
                 if wrong:
-                    self.tallies.problems.append(Problem(cell.name, asked_id, wrong, self._again(cell)))
+                    problem = self._problem(cell, cell.seen[asked_id], wrong, "one record that says what client and upstream saw")
+                    self.tallies.problems.append(problem)
+
+    def add_books(self, records: dict[str, list[dict[str, Any]]], log: str) -> None:
+        """What the router wrote down of the requests that ended wrong; to be had once it has stopped."""
+        for problem in (*self.tallies.problems, *self.tallies.voided):
+            if problem.evidence is not None:
+                problem.evidence.records = records.get(problem.request, [])
+                problem.evidence.add_log(log, (f"{problem.request.partition('.')[0]}-", problem.request))
+
+
+def expectation(cell: Cell, *, is_first: bool) -> str:
+    """What `judge` goes by, in words."""
+    statuses = cell.fault.alone | (frozenset() if is_first else cell.fault.later)
+    return f"the fault strikes {cell.kind}" + (f"; a client alone with it may see {sorted(statuses)}" if cell.alternative == "none" else "")
 
 
 def judge(cell: Cell, seen: Seen, entries: list[Entry], *, is_first: bool) -> str:
     """What was wrong with this end; "" = nothing."""
     if seen.ended in ("hung", "unreachable", "broken"):
         return f"the client saw: {seen}"
-    served_by_bad = bool(entries) and not entries[-1].endpoint.endswith(" good")
+    served_by_bad = bool(entries) and not answering(entries).endpoint.endswith(" good")
     fault, alone = cell.fault, cell.alternative == "none"
     statuses = fault.alone | (frozenset() if is_first else fault.later)
     match cell.kind:
@@ -219,6 +251,8 @@ def judge(cell: Cell, seen: Seen, entries: list[Entry], *, is_first: bool) -> st
             opened_early = cell.stream and seen.ended == "error" and seen.headers.get("x-route-tier") == "pending"
             right = (seen.ended == "status" and seen.status in statuses) or opened_early
         case "before":
+            right = seen.ended == "complete"
+        case "during" | "either" if cell.alternative == "heir":
             right = seen.ended == "complete"
         case "during" if served_by_bad:
             right = seen.ended == "error"
@@ -230,6 +264,12 @@ def judge(cell: Cell, seen: Seen, entries: list[Entry], *, is_first: bool) -> st
             right = (seen.ended == "status" and seen.status in statuses and len(entries) == 1) or \
                 (seen.ended == "complete" and not served_by_bad)
     return "" if right else f"the client saw: {seen}; {len(entries)} attempts were seen upstream ({cell.kind}, alone: {sorted(statuses)})"
+
+
+def answering(entries: list[Entry]) -> Entry:
+    """Whose answer the client got: the one that was complete, or else the last. An attempt that was given up may be read long after
+    the next one was answered, where the endpoint's process had stood still: the order of arrival is not that of attempts."""
+    return next((entry for entry in reversed(entries) if entry.is_complete and entry.ended != "rst"), entries[-1])
 
 
 def audited(cell: Cell, seen: Seen, records: list[dict[str, Any]], entries: list[Entry]) -> str:
@@ -256,8 +296,11 @@ def _audited_attempts(cell: Cell, record: dict[str, Any], entries: list[Entry]) 
     # A kept connection that closes at once is dialled again in silence; one that took its time about it has cost an attempt.
     if reads_all and not len(seen_upstream) <= len(attempts) <= len(entries):
         return f"the record counts {len(attempts)} attempts, the upstreams saw {len(seen_upstream)} to {len(entries)}"
-    last = seen_upstream[-1] if seen_upstream else None
+    last = answering(seen_upstream) if seen_upstream else None
     usage = record.get("usage") or {}
+    if record["outcome"] == "answered" and any(attempt.get("reason") == "continued" for attempt in attempts):
+        # How much of what was sent before the break has arrived nobody can say.
+        return "" if last is not None and last.billed <= usage.get("output_tokens", 0) else f"the record of a continued answer has {usage}"
     if record["outcome"] == "answered" and last is not None and not cell.fault.id.startswith("U35") and last.billed != usage.get("output_tokens"):
         return f"the upstream billed {last.billed} tokens, the record has {usage.get('output_tokens')}"
     return ""
@@ -267,8 +310,12 @@ def chosen(only: str | None, faults: Iterable[Fault], ledger: Ledger) -> list[Ce
     """All cells, or those whose name begins with `only`."""
     cells = [Cell(fault, alternative, stream=stream, ledger=ledger)
              for fault in faults for stream in (True, False) if fault.kind(stream=stream) is not None
-             for alternative in ALTERNATIVES]
+             for alternative in (*ALTERNATIVES, *_heirs(fault, stream=stream))]
     return [cell for cell in cells if only is None or cell.name == only or cell.name.startswith(only.rstrip("/") + "/")]
+
+
+def _heirs(fault: Fault, *, stream: bool) -> tuple[Alternative, ...]:
+    return ("heir",) if stream and fault.stream in ("during", "either") else ()
 
 
 def pairs(seed: int, number: int, ledger: Ledger) -> list[Cell]:

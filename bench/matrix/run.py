@@ -22,6 +22,7 @@ import time
 from pathlib import Path
 
 from cells import FAULTS, Cell, Matrix, Problem, Tallies, chosen, pairs
+from evidence import WRONG_ENDS, keep
 from fleet import FleetFaults, spool_cost_us
 from kills import Kills
 from leaving import MOST_S, Leaving
@@ -61,6 +62,10 @@ class Session:
         self.tallies = Tallies()
         self.took: dict[str, float] = {}
         self.slowest_pulse_s = 0.0
+        self.voided: list[Problem] = []
+        """Wrong ends of the part under way that are no verdict: kept like the others, counted as repeated."""
+        self.kept = 0
+        """Problems that were appended to the file of wrong ends."""
         self.runs = options.runs or (2 if options.quick else 25)
 
     async def run(self) -> None:
@@ -69,6 +74,9 @@ class Session:
             print(f"-- {part}", flush=True)
             await getattr(self, f"_{part}")()
             self.took[part] = time.monotonic() - began
+            self.kept += keep(self.found.problems[known:], self.options.evidence, part=part, seed=self.options.seed)
+            keep(self.voided, self.options.evidence, part=part, seed=self.options.seed, is_void=True)
+            self.voided.clear()
             print(f"   {self.took[part]:.0f} s, {self.found.executed:,} executed so far, {len(self.found.problems)} problems", flush=True)
             for problem in self.found.problems[known:known + SHOWN]:
                 print(problem, flush=True)
@@ -118,12 +126,15 @@ class Session:
                     leaks.append(f"{len(running)} requests still run upstream, the first at {running[0].endpoint}")
                 if not self.options.quick and not self.options.only and not leaks:
                     leaks += await self._idle_ones_go(router, len(cells) * 3)
-            matrix.audit(router.records())
+            records = router.records()
+            matrix.audit(records)
+            matrix.add_books(records, router.target.log())
             tallies.problems += [Problem("log", "", line, self._again(name)) for line in router.log_errors()[:3]]
             if router.exit_code != 0:
                 tallies.problems.append(Problem("exit", "", f"exit code {router.exit_code} after SIGTERM", self._again(name)))
         self.found.executed += tallies.executed
         self.found.problems += tallies.problems
+        self.voided += tallies.voided
         return tallies, leaks
 
     async def _idle_ones_go(self, router: Router, endpoints: int) -> list[str]:
@@ -203,8 +214,26 @@ def report(session: Session) -> str:
         *scorecard(session), "",
         "Retries of a client are no success of a router: all numbers are of single requests, but for S-20, whose clients retry twice as the official"
         " SDKs do; what needed a retry is shown there.", "",
+        *_wrong_ends(session),
         "## Not executed", "", "| what | why |", "|---|---|",
         *(f"| {what} | {why} |" for what, why in (NOT_HERE | session.found.skipped).items()), ""])
+
+
+def _wrong_ends(session: Session) -> list[str]:
+    """Each of them with what was seen and expected: the scorecard counts them, and a count cannot be looked into."""
+    if not session.found.problems:
+        return []
+    rows = [f"| {p.case} | {p.request} | {p.what} | {p.evidence.expected if p.evidence else ''} | {_said(p)} |".replace("\n", " ")
+            for p in session.found.problems]
+    return ["## Wrong ends", "", f"All that is known of each (answer, attempts, record, log) is in `{session.options.evidence.name}` beside the build.", "",
+            "| case | request | seen | expected | record and log |", "|---|---|---|---|---|", *rows, ""]
+
+
+def _said(problem: Problem) -> str:
+    if problem.evidence is None:
+        return ""
+    records = ", ".join(f"{r.get('outcome')} {r.get('status')} after {len(r.get('attempts') or [])} attempts" for r in problem.evidence.records)
+    return f"{records or 'no record'}; {problem.evidence.log[-1] if problem.evidence.log else 'no line of the log'}"
 
 
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -219,6 +248,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--kill-requests", type=int, default=10_000)
     parser.add_argument("--steady", type=float, default=75.0, help="seconds of S-30")
     parser.add_argument("--unscaled", action="store_true", help="cells only, once each, with the default deadlines (up to ten minutes)")
+    parser.add_argument("--evidence", type=Path, default=WRONG_ENDS, help="where wrong ends are appended, one JSON object a line")
     parser.add_argument("--list", action="store_true", help="name the cells and stop")
     parser.add_argument("--write", action="store_true", help="put the scorecard into RESULTS.md")
     options = parser.parse_args(arguments)
@@ -240,6 +270,8 @@ def main() -> int:
         session = Session(options, Path(folder))
         asyncio.run(session.run())
     print("\n".join(scorecard(session)))
+    if session.kept:
+        print(f"{session.kept} wrong ends are kept in {options.evidence}")
     if options.write:
         (Path(__file__).parent / "RESULTS.md").write_text(report(session))
     if not session.found.executed:

@@ -211,12 +211,21 @@ def read_records(path: Path) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+LATE_S = 0.1
+"""Late at once: a verdict about deadlines of half a second is none."""
+LATE_TOGETHER_S = 0.25
+"""Late by and by: an endpoint of ours takes some eight turns of the loop from a connect to its answer, and each may be late by less."""
+LATE_A_LITTLE_S = 0.005
+"""Less is the ordinary work of a turn."""
+
+
 class LoopLag:
     """How late our own event loop was, and when: a verdict reached while we slept is no verdict."""
 
     def __init__(self) -> None:
         self.worst = 0.0
-        self._late: list[tuple[float, float]] = []
+        # From, to, and by how much.
+        self._late: list[tuple[float, float, float]] = []
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> LoopLag:
@@ -236,16 +245,21 @@ class LoopLag:
             await asyncio.sleep(0.02)
             lag = loop.time() - before - 0.02
             self.worst = max(self.worst, lag)
-            if lag > 0.1:
-                self._late.append((before, before + lag))
+            self.note(before, lag)
+
+    def note(self, before: float, lag: float) -> None:
+        """A turn that should have come 20 ms after `before` came so much later."""
+        if lag > LATE_A_LITTLE_S:
+            self._late.append((before, before + lag + 0.02, lag))
 
     def add(self, start: float, end: float) -> None:
         """Another time in which this machine had no processor to spare: the router was late."""
-        self._late.append((start, end))
+        self._late.append((start, end, end - start))
 
     def between(self, start: float, end: float) -> bool:
-        """Whether anybody was more than 100 ms late between two moments."""
-        return any(a < end and b > start for a, b in self._late)
+        """Whether anybody was too late between two moments for a verdict: at once, or by and by."""
+        lags = [lag for a, b, lag in self._late if a < end and b > start]
+        return any(lag > LATE_S for lag in lags) or sum(lags) > LATE_TOGETHER_S
 
 
 class Pulse:

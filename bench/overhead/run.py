@@ -47,6 +47,8 @@ Took = tuple[float, float, float]
 LABELS = 1000
 SENTENCE_CASES = ("20 words", "60 words", "600 words", "Chinese, 60 characters", "code, 16 KB")
 MIXED_WORDS = (5, 8, 10, 12, 20, 30, 60, 150, 400)
+MIXED_QUALITIES = (0.5, 0.6, 0.8, 0.9, 0.95)
+PAUSE_S = 0.002
 
 VOCABULARY = ["the", "a", "of", "to", "and", "in", "is", "that", "for", "it", "as", "was", "with", "be", "by", "on", "not", "he", "his", "but", "at", "are", "this", "have", "from", "or", "had", "an", "they", "which", "one", "you", "were", "all", "her", "she", "there", "would", "their", "we", "him", "been", "has", "when", "who", "will", "no", "more", "if", "out", "so", "up", "said", "what", "its", "about", "than", "into", "them", "can", "only", "other", "time", "new", "some", "could", "these", "two", "may", "first", "then", "do", "any", "like", "my", "now", "over", "such", "our", "man", "me", "even", "most", "made", "after", "also", "did", "many", "off", "before", "must", "well", "back", "through", "years", "where", "much", "your", "way", "down", "should", "because", "long", "each", "just", "state", "those", "people", "too", "mr", "how", "little", "good", "world", "make", "very", "year", "still", "see", "own", "work", "men", "day", "get", "here", "between", "both", "life", "being", "under", "three", "never", "know", "same", "last", "another", "while", "us", "might", "great", "old", "go", "come", "since", "against", "right", "came", "take", "used", "himself", "few", "house", "refund", "order", "invoice", "delivery", "account", "password", "analyze", "compare", "design", "function", "class", "method", "python", "explain", "derive", "matrix"]
 CHINESE = "的一是不了在人有我他这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天而能好都然没日于起还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长"
@@ -170,7 +172,7 @@ def table(subjects: dict[str, Decider], rounds: int) -> str:
 # -- the sentence stage
 
 
-async def consulted(graph: Graph, asked: list[ChatRequest]) -> tuple[list[float], dict[str, int]]:
+async def consulted(graph: Graph, asked: list[ChatRequest], pause_s: float = 0.0) -> tuple[list[float], dict[str, int]]:
     """Microseconds of whole decisions one after another, as the gateway makes them, and how the sentence stage's ended."""
     took, ends = [], dict[str, int]()
     meaning = graph.names.look_up("auto", Caller())
@@ -182,7 +184,7 @@ async def consulted(graph: Graph, asked: list[ChatRequest]) -> tuple[list[float]
         took.append((time.perf_counter_ns() - started) / 1000)
         end = next((view.outcome for view in decision.stages if view.stage == "sentence"), "none")
         ends[end] = ends.get(end, 0) + 1
-        await asyncio.sleep(0)
+        await asyncio.sleep(pause_s)
     return took, ends
 
 
@@ -192,7 +194,8 @@ def sentence_tables(artifact: Path, rounds: int) -> str:
     classifier = msgspec.structs.replace(plain.classifier, artifact=str(artifact), sentence_cpu=1.0)
     rows = ["| prompt | p50 us | p99 us | late |", "|---|---:|---:|---:|"]
     for case in SENTENCE_CASES:
-        always = build_graph(msgspec.structs.replace(plain, classifier=msgspec.structs.replace(classifier, sentence_deadline_s=1.0)))
+        always = build_graph(msgspec.structs.replace(plain, classifier=msgspec.structs.replace(
+            classifier, sentence_deadline_s=1.0, sentence_share=1.0)))
         if always.learned.sentences is None or always.learned.classifier is None:
             why = always.learned.classifier.why_no_sentence if always.learned.classifier is not None else "there is no artifact"
             return f"The sentence stage was not measured: {why}."
@@ -210,25 +213,29 @@ def sentence_tables(artifact: Path, rounds: int) -> str:
 
 
 def mixed(made: Settings, rounds: int) -> str:
-    """Nine lengths of prompts in the shares of ordinary traffic, the margin deciding who is asked about."""
-    route = msgspec.structs.replace(made.routes["auto"], quality=0.6)
-    graph = build_graph(msgspec.structs.replace(made, routes={"auto": route}))
-    rng, took, ends = random.Random("mixed"), list[float](), dict[str, int]()
-    with asyncio.Runner() as runner:
-        for number in range(rounds + 1):
-            asked = [a_chat(prose(rng, rng.choice(MIXED_WORDS))) for _ in range(300)]
-            one, said = runner.run(consulted(graph, asked))
-            if number:
-                took += one
-                ends = {end: ends.get(end, 0) + said.get(end, 0) for end in {*ends, *said}}
-    if graph.learned.sentences is not None:
-        graph.learned.sentences.close()
-    took.sort()
-    used = sum(count for end, count in ends.items() if end not in ("skipped", "none"))
-    shares = ", ".join(f"{end} {count / len(took):.1%}" for end, count in sorted(ends.items()))
-    return (f"Mixed traffic ({len(took)} prompts of 5 to 400 words, quality 0.6 of the reference, default band and deadline): "
-            f"p50 {took[len(took) // 2]:.0f} us, p95 {took[int(len(took) * 0.95)]:.0f} us, p99 {took[int(len(took) * 0.99)]:.0f} us; "
-            f"{used / len(took):.1%} of the decisions asked for a sentence vector ({shares}).")
+    """Nine lengths of prompts in the shares of ordinary traffic, the margin deciding who is asked about, at several qualities."""
+    rows = [f"Mixed traffic ({300 * rounds} prompts of 5 to 400 words for each quality, default band, share and deadline; a pause of "
+            f"{PAUSE_S * 1000:g} ms after each, since a router without any asks nobody):", "",
+            "| quality of the reference | asked about | p50 us | p95 us | p99 us | how it ended |", "|---:|---:|---:|---:|---:|---|"]
+    for quality in MIXED_QUALITIES:
+        route = msgspec.structs.replace(made.routes["auto"], quality=quality)
+        graph = build_graph(msgspec.structs.replace(made, routes={"auto": route}))
+        rng, took, ends = random.Random("mixed"), list[float](), dict[str, int]()
+        with asyncio.Runner() as runner:
+            for number in range(rounds + 1):
+                asked = [a_chat(prose(rng, rng.choice(MIXED_WORDS))) for _ in range(300)]
+                one, said = runner.run(consulted(graph, asked, PAUSE_S))
+                if number:
+                    took += one
+                    ends = {end: ends.get(end, 0) + said.get(end, 0) for end in {*ends, *said}}
+        if graph.learned.sentences is not None:
+            graph.learned.sentences.close()
+        took.sort()
+        asked_about = sum(count for end, count in ends.items() if end in ("refined", "late", "failed"))
+        shares = ", ".join(f"{end} {count / len(took):.1%}" for end, count in sorted(ends.items()))
+        rows.append(f"| {quality:g} | {asked_about / len(took):.1%} | {took[len(took) // 2]:.0f} | {took[int(len(took) * 0.95)]:.0f} | "
+                    f"{took[int(len(took) * 0.99)]:.0f} | {shares} |")
+    return "\n".join(rows)
 
 
 def main() -> None:

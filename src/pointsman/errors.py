@@ -359,7 +359,7 @@ class AnswerTimeout(UpstreamTimeout):
 
 
 class EndpointLeaving(UpstreamError):
-    """The endpoint goes away (a spot notice, a drain) or is gone, in the middle of an answer that can go on elsewhere."""
+    """The endpoint goes away (a spot notice, a drain) in the middle of an answer that can go on elsewhere."""
 
     status, code, sick = 503, "endpoint_leaving", False
 

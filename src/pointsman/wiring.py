@@ -42,10 +42,12 @@ from pointsman.server.anthropic import AnthropicEndpoints
 from pointsman.server.app import App
 from pointsman.server.auth import Hosts
 from pointsman.server.collector import Collector
+from pointsman.server.drained import Drained
 from pointsman.server.front import Front
 from pointsman.server.listener import Listener
 from pointsman.server.listing import ListingEndpoints
 from pointsman.server.openai import OpenAIEndpoints
+from pointsman.server.picture import Picture
 from pointsman.server.responses import ResponsesEndpoints
 from pointsman.server.route import RouteEndpoints
 from pointsman.telemetry.logs import LogSink
@@ -133,6 +135,10 @@ class Service:
         self.gateway.departures.counted = lambda how: self._metrics.count("pointsman_spot_interruptions_total", how)
         # Loaded for the next swap, off the event loop.
         self._learned_anew: Learned | None = None
+        # What the operator has drained, for the next start. Only who answers the operator has it.
+        self._drained = Drained(settings.records.path, self.gateway.departures, self._clock) if self.keeps_house else None
+        if self._drained is not None:
+            self._drained.resume(graph.fleet)
         self._front = Front(settings)
         self._contexts = Contexts()
         self._reader = HttpLoadReader()
@@ -146,6 +152,8 @@ class Service:
         self._follower = CacheFollower(follow, self._tokens, clock=self._clock)
         self._following: asyncio.Task[None] | None = None
         self._metering: asyncio.Task[None] | None = None
+        self._picture = Picture(self.gateway, self._clock, lambda: self._tier_status())
+        self._standing: asyncio.Task[None] | None = None
         self._collector = Collector(lambda: self.gateway.in_flight)
         self._collecting: asyncio.Task[None] | None = None
         self._listeners: list[Listener] = []
@@ -179,6 +187,7 @@ class Service:
             self._monitor.watch(self._contexts.filled(self.settings))
             self._watching = asyncio.get_running_loop().create_task(self._monitor.run())
             self._metering = asyncio.get_running_loop().create_task(self._meter.run())
+            self._standing = asyncio.get_running_loop().create_task(self._picture.run())
         self._follow_caches()
         self._begin_sentences()
         gc.collect()
@@ -264,8 +273,8 @@ class Service:
         """
         if linger:
             self.drain()
-        running = [task for task in (self._watching, self._metering, self._following, self._collecting) if task is not None]
-        self._watching = self._metering = self._following = self._collecting = None
+        running = [task for task in (self._watching, self._metering, self._standing, self._following, self._collecting) if task is not None]
+        self._watching = self._metering = self._standing = self._following = self._collecting = None
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -308,6 +317,8 @@ class Service:
         self._front = front
         self._metrics.configure(filled)
         self.gateway.graph = graph
+        if self._drained is not None:
+            self._drained.resume(graph.fleet)
         self._follow_caches()
         self._begin_sentences()
         if self.keeps_house:
@@ -317,10 +328,11 @@ class Service:
     def state(self) -> dict[str, Any]:
         """The fleet as it is, for the operator."""
         graph, now, anterooms = self.gateway.graph, self._clock.now(), self.anterooms()
+        self._picture.look()
         return {
             "version": __version__, "generation": graph.generation, "draining": self.gateway.is_draining,
             "in_flight": self.in_flight, "source": graph.settings.source,
-            "pools": {name: pool.status(now) | {"anteroom": anterooms.get(name)} for name, pool in graph.fleet.pools.items()},
+            "pools": {name: self._picture.pool(pool) | {"anteroom": anterooms.get(name)} for name, pool in graph.fleet.pools.items()},
             "watched": self._monitor.status(),
             "caches": self._follower.status(),
             "routes": {name: {"ladder": route.ladder, "quality": route.quality, "pipeline": route.pipeline,
@@ -328,10 +340,10 @@ class Service:
                        for name, route in graph.settings.routes.items()},
             "classifier": _classifier_state(graph.learned),
             "records": self._journal.health(),
-            "tiers": {status["tier"]: self._tier_state(status, now) for status in self._tier_status()},
+            "tiers": {status["tier"]: self._picture.tier(status) for status in self._tier_status()},
             "scale": self._meter.scale()["tiers"],
             "queue": self.gateway.admission.status(),
-            "departures": self.gateway.departures.status(now),
+            "departures": self.gateway.departures.status(now) | {"not_kept": self._drained.last_error if self._drained is not None else None},
         }
 
     @property
@@ -348,8 +360,9 @@ class Service:
         if is_news:
             _log.warning("%s leaves in %.0f s: %s", endpoint, notice.leaves_at - now, reason)
             self._meter.look()  # whoever starts machines need not wait for the next look
+        is_kept = by == "operator" and self._drained is not None and self._drained.keep(pool, endpoint)
         return {"endpoint": endpoint, "draining": True, "leaves_in_s": round(notice.leaves_at - now, 3), "reason": reason,
-                "in_flight": self._in_flight_at(endpoint)}
+                "in_flight": self._in_flight_at(endpoint), "is_kept": is_kept}
 
     def stay(self, endpoint: str, by: By = "operator") -> dict[str, Any]:
         """Puts an endpoint back into service, unless an agent says so of one that the operator has drained. Raises NoSuchEndpoint."""
@@ -359,6 +372,8 @@ class Service:
             _log.warning("%s: its agent says that it is there; it stays out of service until the operator puts it back", endpoint)
             return {"endpoint": endpoint, "draining": True, "was_leaving": True, "asked_by": departures.asked_by(endpoint)}
         pool.drain(endpoint, on=False)
+        if self._drained is not None:
+            self._drained.put_back(pool, endpoint)
         if was_leaving:
             _log.warning("%s is back in service", endpoint)
         return {"endpoint": endpoint, "draining": False, "was_leaving": was_leaving}
@@ -416,13 +431,6 @@ class Service:
         return [{"tier": tier, "waiting": self.gateway.admission.waiting(tier), "unfit": fleet.fitness(tier, now).reason,
                  "desired": scale.get(tier, {}).get("desired"), "idle_usd_per_hour": scale.get(tier, {}).get("idle_usd_per_hour")}
                 for tier in fleet.tiers]
-
-    def _tier_state(self, status: dict[str, Any], now: float) -> dict[str, Any]:
-        """One tier for the operator: fit or not, since when, why."""
-        tier, fleet = status["tier"], self.gateway.graph.fleet
-        known = fleet.tier_status(tier, now)
-        return known | {"is_fit": not status["unfit"], "reason": status["unfit"], "waiting": status["waiting"],
-                        "desired": status["desired"], "ttft_p95_s": fleet.ttft_p95(tier, now)}
 
     def _waiting_for(self, tier: str) -> int:
         return self.gateway.admission.waiting(tier)

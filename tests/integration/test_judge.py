@@ -15,7 +15,7 @@ from pointsman.core.settings import JudgeSettings, KeySettings, RouteSettings
 from pointsman.testing import bad_days, days
 from pointsman.testing.factories import a_pool, a_settings, an_endpoint
 from pointsman.testing.model_server import ModelServer
-from pointsman.testing.router import RunningRouter
+from pointsman.testing.scene import Scene
 
 LADDER = ("small", "medium", "large")
 ANSWER = days.Answer("fine", model="m")
@@ -28,44 +28,27 @@ def says(text, **more):
     return days.Answer(text, model="m", usage_tokens=(100, 1), **more)
 
 
-class Scene:
+class Judging(Scene):
     """A router in front of an answering engine and a judging one. `near`: by how much the small tier's score misses the target."""
 
     def __init__(self, client, judge=None, settings=MEASURED, pipeline=("rules", "heuristic", "judge"), near=0.05, **route):
-        self._client, self._settings, self._pipeline, self._near, self._route = client, settings, pipeline, near, route
+        self._settings, self._pipeline, self._near, self._route = settings, pipeline, near, route
         self.engine, self.judge = ModelServer(ANSWER), ModelServer(*(judge if isinstance(judge, tuple) else (judge or says("1"),)))
+        super().__init__(client, self.engine, self.judge)
 
-    async def __aenter__(self):
-        await self.engine.start()
-        await self.judge.start()
+    keys: tuple[KeySettings, ...] = ()
+
+    def settings(self):
         pools = [a_pool(name, endpoints=(an_endpoint(f"{name}/0", self.engine.url, price=TokenPrice(price, price)),))
                  for name, price in zip(LADDER, (0.1, 1.0, 10.0), strict=True)]
         pools.append(a_pool("judge", endpoints=(an_endpoint("judge/0", self.judge.url, price=TokenPrice(1.0, 1.0)),)))
         route = RouteSettings("auto", LADDER, "medium", pipeline=self._pipeline, judge=self._settings, **{"quality": quality_beside(self._near)} | self._route)
         settings = a_settings(*pools, route=route)
         tiers = {name: tier for name, tier in settings.tiers.items() if name != "judge"}
-        settings = msgspec.structs.replace(settings, tiers=tiers, keys=self.keys)
-        self.router = RunningRouter(settings)
-        await self.router.__aenter__()
-        self.client = await self._client().__aenter__()
-        return self
-
-    keys: tuple[KeySettings, ...] = ()
-
-    async def __aexit__(self, *exc):
-        await self.client.__aexit__(*exc)
-        await self.router.__aexit__(*exc)
-        await self.engine.aclose()
-        await self.judge.aclose()
+        return msgspec.structs.replace(settings, tiers=tiers, keys=self.keys)
 
     async def ask(self, prompt=BORDERLINE, **fields):
-        heard = await self.client.chat(self.router.url, prompt, **fields)
-        assert heard.status == 200, heard.body
-        await self.router.at_rest()
-        return self.router.records()[-1]
-
-    async def page(self):
-        return (await self.client.get(f"{self.router.root}/metrics")).body.decode()
+        return await super().ask(prompt, **fields)
 
     @property
     def asked(self):
@@ -90,7 +73,7 @@ def run(story):
 
 def test_the_judge_is_asked_about_the_borderline_and_its_word_decides(client):
     async def story():
-        async with Scene(client) as scene:
+        async with Judging(client) as scene:
             record = await scene.ask()
             assert (record.routing_tier, record.decision.decided_by, view(record).outcome) == ("small", "policy", "refined")
             assert len(scene.asked) == 1
@@ -103,7 +86,7 @@ def test_the_judge_is_asked_about_the_borderline_and_its_word_decides(client):
 
 def test_what_does_not_hang_on_little_is_never_asked_about(client):
     async def story():
-        async with Scene(client, settings=msgspec.structs.replace(MEASURED, band=0.04)) as scene:
+        async with Judging(client, settings=msgspec.structs.replace(MEASURED, band=0.04)) as scene:
             record = await scene.ask()
             assert (view(record).outcome, scene.asked) == ("skipped", [])
             assert record.routing_tier != "small"
@@ -114,7 +97,7 @@ def test_what_does_not_hang_on_little_is_never_asked_about(client):
 @pytest.mark.parametrize(("said", "tier"), [("1", "small"), ("2", "medium"), ("3", "large")])
 def test_a_tier_that_the_judge_finds_too_weak_is_left(client, said, tier):
     async def story():
-        async with Scene(client, says(said), near=-0.05) as scene:
+        async with Judging(client, says(said), near=-0.05) as scene:
             record = await scene.ask()
             assert record.routing_tier == tier
             assert f"says {said} of 3" in view(record).reason
@@ -124,7 +107,7 @@ def test_a_tier_that_the_judge_finds_too_weak_is_left(client, said, tier):
 
 def test_its_price_is_in_the_record_and_in_the_bill_and_its_load_is_counted(client):
     async def story():
-        async with Scene(client) as scene:
+        async with Judging(client) as scene:
             record = await scene.ask()
             (question,) = record.questions
             assert (question.pool, question.endpoint, question.outcome, question.cost_nano_usd) == ("judge", "judge/0", "answered", 101_000)
@@ -151,7 +134,7 @@ def test_its_price_is_in_the_record_and_in_the_bill_and_its_load_is_counted(clie
 ], ids=("words", "no rung", "empty", "hangs", "closes", "resets"))
 def test_whatever_ails_the_judge_the_decision_before_it_stands(client, day, result, outcome):
     async def story():
-        async with Scene(client, day, msgspec.structs.replace(MEASURED, deadline_s=0.1)) as scene:
+        async with Judging(client, day, msgspec.structs.replace(MEASURED, deadline_s=0.1)) as scene:
             record = await scene.ask()
             assert record.routing_tier == "medium"
             seen = view(record)
@@ -165,7 +148,7 @@ def test_whatever_ails_the_judge_the_decision_before_it_stands(client, day, resu
 
 def test_an_endpoint_that_is_not_there_is_asked_until_it_rests(client):
     async def story():
-        async with Scene(client) as scene:
+        async with Judging(client) as scene:
             await scene.judge.aclose()
             results = [view(await scene.ask()).result for _ in range(7)]
             assert results[0] == "down"
@@ -184,7 +167,7 @@ STEERING = (
 @pytest.mark.parametrize("prompt", STEERING)
 def test_what_the_prompt_says_stays_between_marks_that_it_cannot_know(client, prompt):
     async def story():
-        async with Scene(client, quality=0.5, settings=msgspec.structs.replace(MEASURED, band=0.5)) as scene:
+        async with Judging(client, quality=0.5, settings=msgspec.structs.replace(MEASURED, band=0.5)) as scene:
             await scene.ask(prompt)
             said = scene.asked[0]["messages"][1]["content"]
             mark = re.match(r"<<query ([0-9a-f]{16})>>\n", said).group(1)
@@ -199,7 +182,7 @@ def test_a_steered_judge_moves_what_was_in_doubt_and_nothing_else(client):
     async def story():
         tiers = []
         for near in (0.05, 0.068):
-            async with Scene(client, says("1"), msgspec.structs.replace(MEASURED, band=0.06, reliability=0.95), near=near) as scene:
+            async with Judging(client, says("1"), msgspec.structs.replace(MEASURED, band=0.06, reliability=0.95), near=near) as scene:
                 tiers.append(((await scene.ask()).routing_tier, len(scene.asked)))
         assert tiers == [("small", 1), ("medium", 0)]
 
@@ -210,7 +193,7 @@ def test_a_judge_that_says_the_same_of_everything_moves_nothing(client):
     async def story():
         # A score just below its bar, and every chance to be talked over it.
         settings = msgspec.structs.replace(MEASURED, learns_from=5, reliability=0.95)
-        async with Scene(client, says("1"), settings, near=0.06) as scene:
+        async with Judging(client, says("1"), settings, near=0.06) as scene:
             for _ in range(60):
                 record = await scene.ask()
             assert (record.routing_tier, view(record).outcome) == ("medium", "refined")
@@ -220,7 +203,7 @@ def test_a_judge_that_says_the_same_of_everything_moves_nothing(client):
 
 def test_a_long_prompt_is_cut_to_its_head_and_tail(client):
     async def story():
-        async with Scene(client, settings=msgspec.structs.replace(MEASURED, band=0.5), near=0.0, quality=0.6) as scene:
+        async with Judging(client, settings=msgspec.structs.replace(MEASURED, band=0.5), near=0.0, quality=0.6) as scene:
             await scene.ask("HEAD " + "purring cats " * 4000 + " TAIL")
             shown = scene.asked[0]["messages"][1]["content"]
             assert "HEAD" in shown
@@ -232,7 +215,7 @@ def test_a_long_prompt_is_cut_to_its_head_and_tail(client):
 
 def test_it_is_asked_about_a_fifth_of_the_requests_at_most(client):
     async def story():
-        async with Scene(client, settings=msgspec.structs.replace(MEASURED, share=0.2)) as scene:
+        async with Judging(client, settings=msgspec.structs.replace(MEASURED, share=0.2)) as scene:
             results = [view(await scene.ask()).result for _ in range(20)]
             assert results.count("answered") == len(scene.asked) == 4
             assert results[0] == "answered"
@@ -243,7 +226,7 @@ def test_it_is_asked_about_a_fifth_of_the_requests_at_most(client):
 
 def test_what_it_may_spend_is_all_that_it_spends(client):
     async def story():
-        async with Scene(client, settings=msgspec.structs.replace(MEASURED, usd_per_hour=0.00015)) as scene:
+        async with Judging(client, settings=msgspec.structs.replace(MEASURED, usd_per_hour=0.00015)) as scene:
             results = [view(await scene.ask()).result for _ in range(4)]
             assert results == ["answered", "answered", "spent", "spent"]
 
@@ -254,7 +237,7 @@ def test_a_pool_that_the_key_may_not_reach_is_not_told_of_the_request(client):
     import hashlib
 
     async def story():
-        scene = Scene(client)
+        scene = Judging(client)
         scene.keys = (KeySettings("k", hashlib.sha256(b"secret").digest(), pools=("small", "medium", "large")),)
         async with scene:
             heard = await scene.client.post(
@@ -271,7 +254,7 @@ def test_a_pool_that_the_key_may_not_reach_is_not_told_of_the_request(client):
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_that_leaves_takes_the_question_with_it(client, stream):
     async def story():
-        async with Scene(client, bad_days.Hang(), msgspec.structs.replace(MEASURED, deadline_s=30.0)) as scene:
+        async with Judging(client, bad_days.Hang(), msgspec.structs.replace(MEASURED, deadline_s=30.0)) as scene:
             loop = asyncio.get_running_loop()
             async with aiohttp.ClientSession() as session:
                 body = {"model": "auto", "messages": [{"role": "user", "content": BORDERLINE}], "stream": stream}
@@ -298,7 +281,7 @@ def test_where_nobody_scores_it_moves_by_one_rung_from_the_default(client):
     async def story():
         tiers = []
         for said in ("1", "2", "3", "x"):
-            async with Scene(client, says(said), pipeline=("rules", "judge")) as scene:
+            async with Judging(client, says(said), pipeline=("rules", "judge")) as scene:
                 record = await scene.ask()
                 tiers.append((record.routing_tier, record.decision.decided_by, len(scene.asked)))
         assert tiers == [("small", "judge", 1), ("medium", "default", 1), ("large", "judge", 1), ("medium", "default", 1)]
@@ -308,7 +291,7 @@ def test_where_nobody_scores_it_moves_by_one_rung_from_the_default(client):
 
 def test_an_ordinary_answer_waits_for_a_slow_judge_no_longer_than_its_deadline(client):
     async def story():
-        async with Scene(client, says("1", first_token_after=0.6), msgspec.structs.replace(MEASURED, deadline_s=0.08)) as scene:
+        async with Judging(client, says("1", first_token_after=0.6), msgspec.structs.replace(MEASURED, deadline_s=0.08)) as scene:
             loop = asyncio.get_running_loop()
             began = loop.time()
             record = await scene.ask()
@@ -321,7 +304,7 @@ def test_an_ordinary_answer_waits_for_a_slow_judge_no_longer_than_its_deadline(c
 
 def test_a_reload_keeps_what_it_has_spent_and_learned_unless_its_settings_change(client):
     async def story():
-        async with Scene(client, settings=msgspec.structs.replace(MEASURED, share=0.5)) as scene:
+        async with Judging(client, settings=msgspec.structs.replace(MEASURED, share=0.5)) as scene:
             await scene.ask()
             service = scene.router.service
             before = service.gateway.graph.deciders["auto"].consulting[-1].standing
@@ -338,11 +321,11 @@ def test_a_reload_keeps_what_it_has_spent_and_learned_unless_its_settings_change
 
 def test_probabilities_of_the_digits_are_read_where_an_engine_gives_them(client):
     async def story():
-        async with Scene(client, says("1"), msgspec.structs.replace(MEASURED, form="logprobs")) as scene:
+        async with Judging(client, says("1"), msgspec.structs.replace(MEASURED, form="logprobs")) as scene:
             record = await scene.ask()
             assert (scene.asked[0]["logprobs"], scene.asked[0]["top_logprobs"]) == (True, 20)
             assert view(record).result == "answered"
-        async with Scene(client, days.Answer('{"level": "2"}', model="m"), msgspec.structs.replace(MEASURED, form="enum"), near=-0.05) as scene:
+        async with Judging(client, days.Answer('{"level": "2"}', model="m"), msgspec.structs.replace(MEASURED, form="enum"), near=-0.05) as scene:
             record = await scene.ask()
             schema = scene.asked[0]["response_format"]["json_schema"]["schema"]
             assert schema["properties"]["level"]["enum"] == ["1", "2", "3"]

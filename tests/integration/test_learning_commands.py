@@ -249,6 +249,22 @@ def test_evaluate_puts_the_scores_beside_what_anybody_could_do(tmp_path, artifac
     assert "prompt length" in done("evaluate", path, "--artifact", artifact)
 
 
+def test_baselines_learn_from_what_the_artifact_learned_from(tmp_path, home, artifact):
+    path = matrix(tmp_path / "n.parquet", 80, seed=9, task=["a", "b"] * 40)
+    said = json.loads(done("evaluate", path, "--artifact", artifact, "--trained-on", home / "m.parquet", "--json"))
+    found = {gap["router"]: gap["apgr"] for gap in said["evaluation"]["margins"]}
+
+    assert said["baselines"]["rows"] == 60
+    assert "60 rows (m.parquet)" in said["baselines"]["learned_from"]
+    assert set(found) == {"random mixing", "prompt length", "task table", "words, ridge", "k nearest neighbours"}
+    assert found["random mixing"]["low"] > 0
+
+    shown = done("evaluate", path, "--artifact", artifact)
+    assert "each row being predicted from the other four fifths" in shown
+    assert "Paired" in shown
+    assert "--trained-on" in refused("evaluate", path, "--artifact", artifact, "--trained-on", tmp_path / "nowhere").replace(str(tmp_path / "nowhere"), "--trained-on")
+
+
 def test_calibrate_prints_the_setting_and_writes_a_new_version(tmp_path, artifact):
     path = matrix(tmp_path / "new.parquet", 300, seed=11)
     said = done("calibrate", path, "--artifact", artifact, "--quality", "0.9", "--prices", "small=1,large=10", "--out", tmp_path / "b")

@@ -15,36 +15,26 @@ from pointsman.testing import days
 from pointsman.testing.factories import a_pool, a_settings, an_endpoint
 from pointsman.testing.json_service import JsonService, a_json
 from pointsman.testing.model_server import ModelServer
-from pointsman.testing.router import RunningRouter
+from pointsman.testing.scene import Scene
 
 BODY = {"model": "auto", "messages": [{"role": "user", "content": "What are your opening hours?"}]}
 KEYS = tuple(KeySettings(name, hashlib.sha256(name.encode()).digest(), tenant=tenant)
              for name, tenant in (("ann", "acme"), ("bob", "acme"), ("eve", "other")))
 
 
-class Scene:
+class Priors(Scene):
     """Answers of the small tier are looked at by a service that always says `score`."""
 
     def __init__(self, client, score, priors="learn", keys=KEYS):
-        self._client, self._priors, self._keys = client, priors, keys
+        self._priors, self._keys = priors, keys
         self.engine, self.service = ModelServer(days.Answer("fine", model="m")), JsonService(a_json({"score": score}))
+        super().__init__(client, self.engine, self.service)
 
-    async def __aenter__(self):
-        await self.engine.start()
-        await self.service.__aenter__()
+    def settings(self):
         pools = [a_pool(name, endpoints=(an_endpoint(f"{name}/0", self.engine.url),)) for name in ("small", "large")]
         route = RouteSettings("auto", ("small", "large"), "large", quality=0.7, priors=self._priors,
                               cascade=CascadeSettings(mode="threshold", threshold=0.0), verify=(HttpCheck(self.service.url),))
-        self.router = RunningRouter(msgspec.structs.replace(a_settings(*pools, route=route), keys=self._keys))
-        await self.router.__aenter__()
-        self.client = await self._client().__aenter__()
-        return self
-
-    async def __aexit__(self, *exc):
-        await self.client.__aexit__(*exc)
-        await self.router.__aexit__(*exc)
-        await self.service.__aexit__(*exc)
-        await self.engine.aclose()
+        return msgspec.structs.replace(a_settings(*pools, route=route), keys=self._keys)
 
     async def learn(self, key, times=2 * SUPPORT):
         for _ in range(times):
@@ -60,13 +50,14 @@ class Scene:
     async def small(self, key):
         return next(one["p"] for one in (await self.decided(key))["candidates"] if one["tier"] == "small")
 
+
 def headers(key):
     return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def test_who_is_badly_served_by_the_small_tier_goes_up_and_others_do_not(client):
     async def story():
-        async with Scene(client, 0.05) as scene:
+        async with Priors(client, 0.05) as scene:
             before = await scene.decided("ann")
             assert before["tier"] == "small"
             await scene.learn("ann")
@@ -87,7 +78,7 @@ def test_who_is_badly_served_by_the_small_tier_goes_up_and_others_do_not(client)
 
 def test_who_is_well_served_earns_trust_in_the_small_tier(client):
     async def story():
-        async with Scene(client, 0.95) as scene:
+        async with Priors(client, 0.95) as scene:
             before = await scene.small("ann")
             await scene.learn("ann")
             return before, await scene.small("ann"), await scene.small("eve")
@@ -99,7 +90,7 @@ def test_who_is_well_served_earns_trust_in_the_small_tier(client):
 @pytest.mark.parametrize(("priors", "keys"), [("off", KEYS), ("learn", ())])
 def test_nothing_is_learned_where_it_is_off_or_nobody_can_be_told_apart(client, priors, keys):
     async def story():
-        async with Scene(client, 0.05, priors, keys) as scene:
+        async with Priors(client, 0.05, priors, keys) as scene:
             key = "ann" if keys else ""
             before = await scene.small(key)
             await scene.learn(key, SUPPORT + 2)
@@ -111,7 +102,7 @@ def test_nothing_is_learned_where_it_is_off_or_nobody_can_be_told_apart(client, 
 
 def test_a_verifier_that_says_nothing_teaches_nothing(client):
     async def story():
-        async with Scene(client, None) as scene:
+        async with Priors(client, None) as scene:
             before = await scene.small("ann")
             await scene.learn("ann", SUPPORT + 2)
             return before, await scene.small("ann"), len(scene.service.posted)

@@ -13,45 +13,29 @@ from pointsman.testing import days
 from pointsman.testing.factories import a_pool, a_settings, an_endpoint
 from pointsman.testing.json_service import JsonService, a_json, http
 from pointsman.testing.model_server import ModelServer
-from pointsman.testing.router import RunningRouter
+from pointsman.testing.scene import Scene
 
 LADDER = ("small", "medium", "large")
 SAYS_SMALL = a_json({"tier": "small", "confidence": 0.9, "reason": "an order"})
 QUICK = 0.25
 
 
-class Scene:
+class Elsewhere(Scene):
     """A router with a classifier elsewhere; `pipeline` has nobody before it unless a test says so."""
 
     def __init__(self, client, answer=SAYS_SMALL, pipeline=("rules", "remote"), url=None, keys=(), **remote):
-        self._client, self._pipeline, self._url, self._remote, self._keys = client, pipeline, url, remote, keys
+        self._pipeline, self._url, self._remote, self._keys = pipeline, url, remote, keys
         self.engine, self.service = ModelServer(days.Answer("fine", model="m")), JsonService(answer)
+        super().__init__(client, self.engine, self.service)
 
-    async def __aenter__(self):
-        await self.engine.start()
-        await self.service.__aenter__()
+    def settings(self):
         pools = [a_pool(name, endpoints=(an_endpoint(f"{name}/0", self.engine.url),)) for name in LADDER]
         remote = RemoteSettings(**{"url": self._url or self.service.url, "deadline_s": QUICK, "remember_s": 0.0} | self._remote)
         route = RouteSettings("auto", LADDER, "medium", pipeline=self._pipeline, remote=remote)
-        self.router = RunningRouter(msgspec.structs.replace(a_settings(*pools, route=route), keys=self._keys))
-        await self.router.__aenter__()
-        self.client = await self._client().__aenter__()
-        return self
-
-    async def __aexit__(self, *exc):
-        await self.client.__aexit__(*exc)
-        await self.router.__aexit__(*exc)
-        await self.service.__aexit__(*exc)
-        await self.engine.aclose()
+        return msgspec.structs.replace(a_settings(*pools, route=route), keys=self._keys)
 
     async def ask(self, prompt="Where is my order?", **fields):
-        heard = await self.client.chat(self.router.url, prompt, **fields)
-        assert heard.status == 200, heard.body
-        await self.router.at_rest()
-        return self.router.records()[-1]
-
-    async def page(self):
-        return (await self.client.get(f"{self.router.root}/metrics")).body.decode()
+        return await super().ask(prompt, **fields)
 
 
 def view(record):
@@ -60,7 +44,7 @@ def view(record):
 
 def test_its_word_decides_and_stands_in_the_record_with_its_time(client):
     async def story():
-        async with Scene(client) as scene:
+        async with Elsewhere(client) as scene:
             record = await scene.ask()
             assert (record.routing_tier, record.decision.decided_by) == ("small", "remote")
             assert "your classifier says small (0.90): an order" in record.decision.reason
@@ -76,7 +60,7 @@ def test_it_is_sent_words_and_facts_and_no_credentials(client):
     keys = (KeySettings("mobile-app", hashlib.sha256(secret.encode()).digest(), tenant="acme"),)
 
     async def story():
-        async with Scene(client, keys=keys, headers=(("Authorization", "Bearer for-the-service"), ("X-Team", "ml"))) as scene:
+        async with Elsewhere(client, keys=keys, headers=(("Authorization", "Bearer for-the-service"), ("X-Team", "ml"))) as scene:
             heard = await scene.client.post(f"{scene.router.url}/chat/completions", {
                 "model": "auto", "user": "u-17", "metadata": {"card": "4111"}, "messages": [
                     {"role": "system", "content": "You are Ann."}, {"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"},
@@ -105,7 +89,7 @@ def test_it_is_sent_words_and_facts_and_no_credentials(client):
 ])
 def test_every_form_of_answer_routes(client, answer, form, tier):
     async def story():
-        async with Scene(client, answer, form=form) as scene:
+        async with Elsewhere(client, answer, form=form) as scene:
             assert (await scene.ask()).routing_tier == tier
 
     asyncio.run(story())
@@ -135,7 +119,7 @@ def test_every_form_of_answer_routes(client, answer, form, tier):
 ])
 def test_whatever_happens_to_it_the_default_serves_and_it_is_counted(client, answer, result, outcome):
     async def story():
-        async with Scene(client, answer) as scene:
+        async with Elsewhere(client, answer) as scene:
             began = asyncio.get_running_loop().time()
             record = await scene.ask()
             assert asyncio.get_running_loop().time() - began < QUICK + 1.0
@@ -150,7 +134,7 @@ def test_whatever_happens_to_it_the_default_serves_and_it_is_counted(client, ans
 
 def test_it_waits_no_longer_than_its_deadline(client):
     async def story():
-        async with Scene(client, None) as scene:
+        async with Elsewhere(client, None) as scene:
             record = await scene.ask()
             assert QUICK <= view(record).duration_s < QUICK + 0.15
 
@@ -159,7 +143,7 @@ def test_it_waits_no_longer_than_its_deadline(client):
 
 def test_what_the_stages_before_it_said_stands_when_it_is_silent(client):
     async def story():
-        async with Scene(client, http(500, b"{}"), pipeline=("rules", "heuristic", "remote")) as scene:
+        async with Elsewhere(client, http(500, b"{}"), pipeline=("rules", "heuristic", "remote")) as scene:
             record = await scene.ask("What are your opening hours?")
             assert (record.routing_tier, record.decision.decided_by) == ("small", "policy")
             assert view(record).outcome == "failed"
@@ -169,7 +153,7 @@ def test_what_the_stages_before_it_said_stands_when_it_is_silent(client):
 
 def test_after_five_failures_it_is_left_alone_and_nobody_waits(client):
     async def story():
-        async with Scene(client, url="http://127.0.0.1:9/classify") as scene:
+        async with Elsewhere(client, url="http://127.0.0.1:9/classify") as scene:
             results = [view(await scene.ask()).result for _ in range(7)]
             assert results == ["down"] * 5 + ["resting"] * 2
 
@@ -178,7 +162,7 @@ def test_after_five_failures_it_is_left_alone_and_nobody_waits(client):
 
 def test_the_same_question_is_asked_once_and_another_again(client):
     async def story():
-        async with Scene(client, remember_s=60.0) as scene:
+        async with Elsewhere(client, remember_s=60.0) as scene:
             first, second, third = await scene.ask(), await scene.ask(), await scene.ask("And where is my refund?")
             assert [view(record).result for record in (first, second, third)] == ["answered", "remembered", "answered"]
             assert {record.routing_tier for record in (first, second, third)} == {"small"}
@@ -189,7 +173,7 @@ def test_the_same_question_is_asked_once_and_another_again(client):
 
 def test_what_it_knows_and_its_breaker_survive_a_reload(client):
     async def story():
-        async with Scene(client, remember_s=60.0) as scene:
+        async with Elsewhere(client, remember_s=60.0) as scene:
             await scene.ask()
             await scene.router.service.reload()
             assert view(await scene.ask()).result == "remembered"
@@ -200,7 +184,7 @@ def test_what_it_knows_and_its_breaker_survive_a_reload(client):
 
 def test_a_client_that_leaves_takes_the_question_with_it(client):
     async def story():
-        async with Scene(client, None, deadline_s=30.0) as scene:
+        async with Elsewhere(client, None, deadline_s=30.0) as scene:
             asking = asyncio.create_task(scene.client.chat(scene.router.url, "Where is my order?"))
             while not scene.service.posted:
                 await asyncio.sleep(0.005)
@@ -214,7 +198,7 @@ def test_a_client_that_leaves_takes_the_question_with_it(client):
 
 def test_the_decision_alone_shows_it_too(client):
     async def story():
-        async with Scene(client) as scene:
+        async with Elsewhere(client) as scene:
             heard = await scene.client.post(f"{scene.router.url}/route", {"model": "auto", "messages": [{"role": "user", "content": "hi"}]})
             said = next(view for view in heard.json["stages"] if view["stage"] == "remote")
             assert (said["outcome"], said["result"], heard.json["tier"]) == ("decided", "answered", "small")

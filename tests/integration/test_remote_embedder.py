@@ -20,7 +20,7 @@ from pointsman.errors import ConfigError, DataRefused
 from pointsman.learn.scoring import score
 from pointsman.learn.training import Wishes, train
 from pointsman.testing.json_service import JsonService, a_json, http
-from pointsman.testing.router import RunningRouter
+from pointsman.testing.scene import Scene
 
 HARD, EASY = "Prove lemma 3 about the integral.", "What are the opening hours of shop 7?"
 
@@ -73,23 +73,14 @@ def near(path, prompt):
     return float(Scorer.load(read(path)).score_one(Query.of_prompt(prompt)).lower[0][0]) + 1e-4
 
 
-class Scene:
+class Embedded(Scene):
     def __init__(self, client, artifact, answer=embeds, prompt=HARD, more="", port=None):
-        self._client, self.artifact, self.prompt, self._more, self._port = client, artifact, prompt, more, port
+        self.artifact, self.prompt, self._more, self._port = artifact, prompt, more, port
         self.service = JsonService(answer, "/v1/embeddings")
+        super().__init__(client, self.service)
 
-    async def __aenter__(self):
-        await self.service.__aenter__()
-        settings = configuration(self.artifact, self._port or self.service.port, self._more, quality=near(self.artifact, self.prompt))
-        self.router = RunningRouter(settings)
-        await self.router.__aenter__()
-        self.client = await self._client().__aenter__()
-        return self
-
-    async def __aexit__(self, *exc):
-        await self.client.__aexit__(*exc)
-        await self.router.__aexit__(*exc)
-        await self.service.__aexit__(*exc)
+    def settings(self):
+        return configuration(self.artifact, self._port or self.service.port, self._more, quality=near(self.artifact, self.prompt))
 
     async def decided(self, prompt=None):
         heard = await self.client.post(f"{self.router.url}/route", {"model": "auto", "messages": [{"role": "user", "content": prompt or self.prompt}]}, {})
@@ -99,7 +90,7 @@ class Scene:
 
 def test_an_open_decision_asks_it_and_scores_as_offline(client, artifact):
     async def story():
-        async with Scene(client, artifact) as scene:
+        async with Embedded(client, artifact) as scene:
             first, second = await scene.decided(), await scene.decided()
             assert (first["outcome"], first["result"], second["result"]) == ("refined", "answered", "remembered")
             assert [posted.body["input"] for posted in scene.service.posted] == [*([text] for text in PROBES), [HARD]]
@@ -118,7 +109,7 @@ def test_an_open_decision_asks_it_and_scores_as_offline(client, artifact):
 ])
 def test_whatever_happens_to_it_the_static_scores_decide_and_it_is_counted(client, artifact, answer, result):
     async def story():
-        async with Scene(client, artifact, answer) as scene:
+        async with Embedded(client, artifact, answer) as scene:
             said = await scene.decided()
             assert said["outcome"] in ("abstained", "failed", "late")
             assert said["result"] == result, said
@@ -131,7 +122,7 @@ def test_whatever_happens_to_it_the_static_scores_decide_and_it_is_counted(clien
 
 def test_one_that_is_not_there_is_left_alone_after_a_while(client, artifact):
     async def story():
-        async with Scene(client, artifact, port=9) as scene:
+        async with Embedded(client, artifact, port=9) as scene:
             return [(await scene.decided())["result"] for _ in range(7)]
 
     assert asyncio.run(story()) == ["down"] * 4 + ["resting"] * 3  # the first failure was that of the probes, at the start
@@ -139,7 +130,7 @@ def test_one_that_is_not_there_is_left_alone_after_a_while(client, artifact):
 
 def test_what_is_known_survives_a_reload(client, artifact):
     async def story():
-        async with Scene(client, artifact) as scene:
+        async with Embedded(client, artifact) as scene:
             await scene.decided()
             await scene.router.service.reload()
             await scene.decided()

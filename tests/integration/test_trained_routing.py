@@ -168,8 +168,8 @@ def test_an_artifact_of_another_version_names_both(plain, tmp_path):
 def near_the_bar(path, **classifier):
     """A configuration whose bar lies where the small tier's bound is for a hard prompt: every decision on it is open."""
     lower = Scorer.load(read(path)).score_one(Query.of_prompt(PROMPTS[1])).lower[0, 0]
-    more = "".join(f", {key}: {value}" for key, value in classifier.items())
-    return configuration(path, route=f", quality: {min(1.0, lower + 0.01):.6f}, quality_of: absolute", classifier=more)
+    more = "".join(f", {key}: {value}" for key, value in {"sentence_share": 1, **classifier}.items())
+    return configuration(path, route=f", quality: {min(1.0, lower + 0.00001):.6f}, quality_of: absolute", classifier=more)
 
 
 def served_with(monkeypatch, embedder):

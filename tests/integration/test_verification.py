@@ -18,8 +18,9 @@ from pointsman.core.settings import CascadeSettings, RouteSettings
 from pointsman.core.verifying import Agreement, CommandCheck, Consulting, HttpCheck, Judged, WellFormed
 from pointsman.testing import days
 from pointsman.testing.factories import a_pool, a_settings, an_endpoint
+from pointsman.testing.json_service import JsonService, http
 from pointsman.testing.model_server import ModelServer
-from pointsman.testing.router import RunningRouter
+from pointsman.testing.scene import Scene
 from pointsman.verification.sandbox import cage
 
 LARGE = days.Answer("The large one knows better.", model="m")
@@ -29,32 +30,22 @@ PLAIN = days.Answer("42", model="m")
 QUICK = Consulting(timeout_s=0.3)
 
 
-class Scene:
+class Verified(Scene):
     """A router in front of a small, a large and a judging engine; `verify` looks at the small one's answers."""
 
     def __init__(self, client, verify, small=PLAIN, judge=PLAIN):
-        self._client, self._verify = client, verify
+        self._verify = verify
         self.small, self.large, self.judge = ModelServer(small), ModelServer(LARGE), ModelServer(judge)
+        super().__init__(client, self.small, self.large, self.judge)
 
-    async def __aenter__(self):
-        pools = []
-        for name, server, price in (("small", self.small, 0.1), ("large", self.large, 1.0), ("judge", self.judge, 0.1)):
-            await server.start()
-            pools.append(a_pool(name, endpoints=(an_endpoint(f"{name}/0", server.url, price=TokenPrice(price, price)),)))
+    def settings(self):
+        pools = [a_pool(name, endpoints=(an_endpoint(f"{name}/0", server.url, price=TokenPrice(price, price)),))
+                 for name, server, price in (("small", self.small, 0.1), ("large", self.large, 1.0), ("judge", self.judge, 0.1))]
         route = RouteSettings("auto", ladder=("small", "large"), default_tier="small", pipeline=("pinned:small",),
                               cascade=CascadeSettings(mode="threshold"), verify=tuple(self._verify))
-        self.router = RunningRouter(a_settings(*pools, route=route))
-        await self.router.__aenter__()
-        self.client = await self._client().__aenter__()
-        return self
+        return a_settings(*pools, route=route)
 
-    async def __aexit__(self, *exc):
-        await self.client.__aexit__(*exc)
-        await self.router.__aexit__(*exc)
-        for server in (self.small, self.large, self.judge):
-            await server.aclose()
-
-    async def ask(self, **fields):
+    async def heard(self, **fields):
         heard = await self.client.chat(self.router.url, **fields)
         await self.router.at_rest()
         return heard, self.router.records()[-1]
@@ -64,51 +55,17 @@ class Scene:
             return await response.text()
 
 
-class Service:
-    """An operator's service that answers every request with these bytes; None = it takes it and says nothing."""
-
-    def __init__(self, said):
-        self.said, self.heard = said, []
-
-    async def __aenter__(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/check"
-        return self
-
-    async def __aexit__(self, *exc):
-        self._server.close()
-
-    async def _serve(self, reader, writer):
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-            self.heard.append((head, json.loads(await reader.readexactly(length))))
-            if self.said is None:
-                await reader.read()
-            else:
-                writer.write(self.said)
-                await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-
-def http(status, body):
-    return b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
-
-
 @pytest.mark.parametrize(("score", "tier"), [(b"0.9", "small"), (b"0.1", "large")])
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_operators_service_decides(client, score, tier, stream):
     async def story():
-        async with Service(http(200, b'{"score":%b,"reason":"so it is"}' % score)) as service:
-            async with Scene(client, [WellFormed(), HttpCheck(service.url, token="t0k")]) as scene:
-                heard, record = await scene.ask(stream=stream)
+        async with JsonService(http(200, b'{"score":%b,"reason":"so it is"}' % score)) as service:
+            async with Verified(client, [WellFormed(), HttpCheck(service.url, token="t0k")]) as scene:
+                heard, record = await scene.heard(stream=stream)
                 assert heard.status == 200
                 assert record.routing_tier == tier
                 assert [(found.verifier, found.reason) for found in record.checks[0].by] == [("well_formed", "well formed"), ("http", "so it is")]
-                (head, body), = service.heard
+                (head, body), = service.posted
                 assert b"Authorization: Bearer t0k" in head
                 assert body["answer"]["text"] == "42"
                 page = await scene.get("/metrics")
@@ -123,8 +80,8 @@ def test_an_operators_service_decides(client, score, tier, stream):
     (http(200, b"<html>"), "garbage"), (http(200, b'{"score":9}'), "garbage"), (http(200, b"")[:20], "slow"), (http(302, b""), "down")])
 def test_a_service_in_trouble_fails_no_request(client, said, fault):
     async def story():
-        async with Service(said) as service, Scene(client, [HttpCheck(service.url, bound=QUICK)]) as scene:
-            heard, record = await scene.ask()
+        async with JsonService(said) as service, Verified(client, [HttpCheck(service.url, bound=QUICK)]) as scene:
+            heard, record = await scene.heard()
             assert heard.status == 200
             assert record.routing_tier == "small"
             found = record.checks[0].by[0].fault
@@ -136,10 +93,10 @@ def test_a_service_in_trouble_fails_no_request(client, said, fault):
 
 def test_a_service_that_is_not_there_is_left_alone_after_a_while(client):
     async def story():
-        async with Scene(client, [HttpCheck("http://127.0.0.1:9/check", bound=QUICK)]) as scene:
+        async with Verified(client, [HttpCheck("http://127.0.0.1:9/check", bound=QUICK)]) as scene:
             faults = []
             for _ in range(7):
-                heard, record = await scene.ask()
+                heard, record = await scene.heard()
                 assert heard.status == 200
                 faults.append(record.checks[0].by[0].fault)
             assert faults == ["down"] * 5 + ["resting"] * 2
@@ -151,8 +108,8 @@ def test_a_service_that_is_not_there_is_left_alone_after_a_while(client):
 def test_another_model_judges_and_is_on_the_bill(client, word, tier):
     async def story():
         judged = [Judged(pool="judge", form="word")]
-        async with Scene(client, judged, judge=days.Answer(word, model="m")) as scene:
-            heard, record = await scene.ask()
+        async with Verified(client, judged, judge=days.Answer(word, model="m")) as scene:
+            heard, record = await scene.heard()
             assert heard.status == 200
             assert record.routing_tier == tier
             asked = json.loads(scene.judge.requests[0].body)
@@ -169,8 +126,8 @@ def test_another_model_judges_and_is_on_the_bill(client, word, tier):
 @pytest.mark.parametrize("judge", [days.Hang(), days.Status(500), days.Status(429)])
 def test_a_judge_in_trouble_fails_no_request(client, judge):
     async def story():
-        async with Scene(client, [Judged(pool="judge", bound=QUICK)], judge=judge) as scene:
-            heard, record = await scene.ask()
+        async with Verified(client, [Judged(pool="judge", bound=QUICK)], judge=judge) as scene:
+            heard, record = await scene.heard()
             assert (heard.status, record.routing_tier) == (200, "small")
             assert record.checks[0].by[0].fault in ("slow", "down")
             assert scene.router.leases == 0
@@ -180,8 +137,8 @@ def test_a_judge_in_trouble_fails_no_request(client, judge):
 
 def test_further_samples_are_asked_of_the_pool_that_answered(client):
     async def story():
-        async with Scene(client, [Agreement(samples=2)]) as scene:
-            heard, record = await scene.ask()
+        async with Verified(client, [Agreement(samples=2)]) as scene:
+            heard, record = await scene.heard()
             assert (heard.status, record.routing_tier) == (200, "small")
             assert len(scene.small.requests) == 3
             assert json.loads(scene.small.requests[1].body)["temperature"] == 0.7
@@ -205,8 +162,8 @@ def command(tmp_path, **more):
 @pytest.mark.parametrize(("day", "tier"), [(RIGHT, "small"), (WRONG, "large")])
 def test_the_tests_decide(client, tmp_path, day, tier):
     async def story():
-        async with Scene(client, [command(tmp_path)], small=day) as scene:
-            heard, record = await scene.ask()
+        async with Verified(client, [command(tmp_path)], small=day) as scene:
+            heard, record = await scene.heard()
             assert (heard.status, record.routing_tier) == (200, tier)
             assert record.checks[0].by[0].reason == ("the command accepts it" if tier == "small" else "the command ends with 1")
             ready = json.loads(await scene.get("/health/readiness"))
@@ -218,9 +175,9 @@ def test_the_tests_decide(client, tmp_path, day, tier):
 @sandboxed
 def test_a_helper_that_dies_in_the_middle_fails_no_request(client, tmp_path):
     async def story():
-        async with Scene(client, [command(tmp_path)], small=days.Answer("```python\nimport time; time.sleep(60)\n```", model="m")) as scene:
+        async with Verified(client, [command(tmp_path)], small=days.Answer("```python\nimport time; time.sleep(60)\n```", model="m")) as scene:
             keeper = scene.router.service._verifying.keeper
-            asking = asyncio.create_task(scene.ask())
+            asking = asyncio.create_task(scene.heard())
             while not keeper._waiting:
                 await asyncio.sleep(0.005)
             os.kill(keeper.pid, 9)
@@ -234,15 +191,15 @@ def test_a_helper_that_dies_in_the_middle_fails_no_request(client, tmp_path):
 @sandboxed
 def test_a_command_that_a_reload_brings_gets_its_helper(client, tmp_path):
     async def story():
-        async with Scene(client, [WellFormed()], small=WRONG) as scene:
+        async with Verified(client, [WellFormed()], small=WRONG) as scene:
             keeper = scene.router.service._verifying.keeper
-            assert (await scene.ask())[1].routing_tier == "small"
+            assert (await scene.heard())[1].routing_tier == "small"
             assert keeper.pid is None
             route = msgspec.structs.replace(scene.router.settings.routes["auto"], verify=(command(tmp_path),))
             scene.router.next_settings = msgspec.structs.replace(scene.router.settings, routes={"auto": route})
             await scene.router.service.reload()
             await keeper.ready()
-            assert (await scene.ask())[1].routing_tier == "large"
+            assert (await scene.heard())[1].routing_tier == "large"
 
     asyncio.run(story())
 
@@ -253,8 +210,8 @@ def test_without_isolation_a_command_abstains_and_readiness_says_so(client, tmp_
         "warden.main(int(sys.argv[1]), sys.argv[2])"))
 
     async def story():
-        async with Scene(client, [command(tmp_path), command(tmp_path, name="loose", accepts_no_isolation=True)], small=RIGHT) as scene:
-            _, record = await scene.ask()
+        async with Verified(client, [command(tmp_path), command(tmp_path, name="loose", accepts_no_isolation=True)], small=RIGHT) as scene:
+            _, record = await scene.heard()
             assert [(found.verifier, found.score, found.fault) for found in record.checks[0].by] == [
                 ("command", None, "unavailable"), ("loose", 1.0, "")]
             ready = json.loads(await scene.get("/health/readiness"))

@@ -17,7 +17,7 @@ from pointsman.cascade.verifiers.logprobs import LogprobsVerifier
 from pointsman.cascade.verifiers.schema import Schema, Uncheckable
 from pointsman.cascade.verifiers.tool_calls import ToolCallsVerifier
 from pointsman.cascade.verifiers.well_formed import WellFormedVerifier
-from pointsman.core.answer import Answer, answer_of, answer_of_events
+from pointsman.core.answer import Answer, Listener, answer_of
 from pointsman.core.reply import Reply
 from pointsman.core.verdict import Rates, Verdict, probability
 from pointsman.core.verifying import Judged, Logprobs
@@ -44,6 +44,12 @@ def _encoded(value: Any) -> bytes:
     return msgspec.json.encode(value)
 
 
+def heard(events: list[bytes], dialect: str = "chat", *, is_whole: bool = True) -> Answer:
+    listener = Listener(dialect)
+    listener.hear(events)
+    return listener.answer(is_whole=is_whole)
+
+
 def is_sound(verdict: Verdict) -> bool:
     return verdict.score is None or 0.0 <= verdict.score <= 1.0
 
@@ -52,7 +58,7 @@ def is_sound(verdict: Verdict) -> bool:
 @given(asked=BODIES, said=BODIES, dialect=st.sampled_from(["chat", "messages", "responses"]), prompt=st.text(max_size=60))
 def test_any_request_and_any_answer_give_a_score_or_an_abstention(asked: bytes, said: bytes, dialect: str, prompt: str):
     request = a_request(prompt, body=asked)
-    answers = [answer_of(Reply(said, dialect=dialect)), answer_of_events([said, asked], dialect), answer_of_events([said], dialect, is_whole=False)]
+    answers = [answer_of(Reply(said, dialect=dialect)), heard([said, asked], dialect), heard([said], dialect, is_whole=False)]
 
     for answer in answers:
         verdicts = [verifier.verify(request, answer) for verifier in VERIFIERS]

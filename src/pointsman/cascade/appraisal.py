@@ -2,6 +2,11 @@
 
 The rule (`cascade.deferral`) knows tiers; the machine knows rungs by their index, attempts, and who has been tried. Here the one is
 put to the other.
+
+With `plan.deferral` nothing of a judged rung is committed before its verifier has spoken. A plain answer is judged when it is there, a streamed one when its first `Call.hold` tokens are (`Held`) or it ended before. An answer
+that is not worth giving is left for a higher rung: a stream that is still going on gets a `Cancel`, a whole answer stays in hand,
+and is what the client gets when nothing above works out. The caller may so be told to commit an earlier attempt than the last.
+A rung that was left is not judged when the way leads back to it.
 """
 
 from __future__ import annotations

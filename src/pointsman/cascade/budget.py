@@ -16,6 +16,10 @@ so a pool of which everybody fails is retried once per endpoint and then on its 
 also free onto an endpoint that answered within 10 s and has not been failing for longer than one: it answers some of the
 time, or was restarted under a hundred requests. Were it free for all of the 10 s, an outage would begin with twice the load.
 
+When is it free to go on with a stream that broke off? Onto an endpoint that is well in both senses: it has not failed as above, and in the
+last 10 s no stream has broken off there, or one has been answered whole since. First tokens prove nothing here: engines that break every
+stream begin every stream, and each would be asked for twice.
+
 Who tells it what: `dispatch` reports `started` for each leased attempt, `answered` for each success (first
 content-bearing event or whole reply) and `failed` for each failure that was sent and another endpoint could mend; the
 machine asks `open_retry` before an attempt that follows a sent failure, and reports `close_retry` exactly once for
@@ -54,6 +58,10 @@ class Budget(Protocol):
         """One more hedge in `pool` keeps hedges below `share` of its attempts of the last 10 s; if so it is counted."""
         ...
 
+    def open_continuation(self, endpoints: Iterable[EndpointId], now: float) -> str | None:
+        """The pool that pays for one of `endpoints` going on with a stream that broke off, or None. Closed like a retry."""
+        ...
+
 
 class Fare:
     """What carries a request's running retry: a place in some pool's budget, given back exactly once."""
@@ -67,6 +75,11 @@ class Fare:
     def pays(self, endpoints: Iterable[EndpointId], now: float, *, first: bool) -> bool:
         """Some pool of `endpoints` carries one more retry, as `Budget.open_retry`."""
         self._pool = self._budget.open_retry(endpoints, now, first=first)
+        return self._pool is not None
+
+    def pays_to_go_on(self, endpoints: Iterable[EndpointId], now: float) -> bool:
+        """Some pool of `endpoints` carries a continuation, as `Budget.open_continuation`."""
+        self._pool = self._budget.open_continuation(endpoints, now)
         return self._pool is not None
 
     def pay_back(self, now: float, *, sent: bool) -> None:
@@ -85,6 +98,8 @@ class RetryBudget:
         self._failed: dict[EndpointId, float] = {}
         # Since when it has been failing without an answer in between.
         self._failing: dict[EndpointId, float] = {}
+        # When a stream broke off there last, as long as nothing has been answered whole since.
+        self._broke: dict[EndpointId, float] = {}
 
     def started(self, pool: str, now: float) -> None:
         """An attempt was leased in `pool` (retries too)."""
@@ -100,6 +115,15 @@ class RetryBudget:
             self._failing[endpoint] = now
         self._failed[endpoint] = now
 
+    def broke(self, endpoint: EndpointId, now: float) -> None:
+        """A stream of `endpoint` broke off after its first content."""
+        self._broke[endpoint] = now
+
+    def completed(self, endpoint: EndpointId) -> None:
+        """`endpoint` has given a whole answer."""
+        if self._broke:
+            self._broke.pop(endpoint, None)
+
     def open_retry(self, endpoints: Iterable[EndpointId], now: float, *, first: bool) -> str | None:
         """The first pool of `endpoints` that allows one more retry, which is then open; None = refused.
 
@@ -110,6 +134,17 @@ class RetryBudget:
             pool = pool_of(endpoint)
             answered = self._answered.get(endpoint, NEVER)
             if (first and self._is_shaky(endpoint, answered, now)) or self._is_well(endpoint, answered, now):
+                return self._open(pool)
+            pools[pool] = None
+        return next((self._open(pool) for pool in pools if self._allows(pool, now)), None)
+
+    def open_continuation(self, endpoints: Iterable[EndpointId], now: float) -> str | None:
+        """As `open_retry`, for one of `endpoints` to go on with a stream that broke off elsewhere."""
+        pools: dict[str, None] = {}
+        for endpoint in endpoints:
+            pool = pool_of(endpoint)
+            is_whole = now - self._broke.get(endpoint, NEVER) > RECENT_S
+            if is_whole and self._is_well(endpoint, self._answered.get(endpoint, NEVER), now):
                 return self._open(pool)
             pools[pool] = None
         return next((self._open(pool) for pool in pools if self._allows(pool, now)), None)

@@ -46,6 +46,8 @@ class Failed(msgspec.Struct, frozen=True):
     error: UpstreamError
     sent: bool
     now: float
+    goes_on: bool = False
+    """A part of the answer is with the client, and some endpoint could go on from there."""
 
 
 class Verified(msgspec.Struct, frozen=True, gc=False):

@@ -20,17 +20,3 @@ class HedgePlan(msgspec.Struct, frozen=True, gc=False):
     """Seconds after the first attempt began without a sign of an answer."""
     share: float
     """Hedges as a share of the pool's attempts of the last 10 s, at most."""
-
-
-class Pair:
-    """Up to two attempts that run at once. `leading` is the one the machine follows; `other` is beside it."""
-
-    __slots__ = ("due_at", "other")
-
-    def __init__(self) -> None:
-        # When the second one starts; None = it will not, or already has.
-        self.due_at: float | None = None
-        self.other: int | None = None
-
-    def is_due(self, now: float, slack_s: float) -> bool:
-        return self.due_at is not None and now >= self.due_at - slack_s

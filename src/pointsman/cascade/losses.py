@@ -61,15 +61,6 @@ def is_load(error: UpstreamError) -> bool:
     return isinstance(error, _LOAD)
 
 
-def doing(error: UpstreamError | None, *, is_committed: bool, is_stream: bool) -> str:
-    """What the running attempt was at when the deadline came; `error`: what it said last."""
-    if error is not None and error.phase != UpstreamError.phase:
-        return error.phase
-    if is_committed:
-        return "streaming the answer"
-    return "waiting for the first token" if is_stream else "waiting for the answer"
-
-
 def _most_telling(failures: list[UpstreamError]) -> UpstreamError:
     """The earliest comeback if all were 429, else the last failure that is not about our own configuration."""
     if all(isinstance(e, errors.RateLimited) for e in failures):

@@ -14,9 +14,11 @@ SATURATED = "saturated"
 class Trail:
     """Attempts in order; number 1 is the first."""
 
-    __slots__ = ("_reasons", "_vain", "_visits")
+    __slots__ = ("_reasons", "_vain", "_visits", "sent")
 
     def __init__(self) -> None:
+        self.sent = 0
+        """Attempts that have reached an engine and are over."""
         self._visits: list[int] = []
         self._reasons: list[str] = []
         # Attempts that found no endpoint to lease, or ran beside the one that won: they are no steps on the ladder.

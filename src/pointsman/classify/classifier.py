@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pointsman.artifact import Artifact
+    from pointsman.classify.asking import Opinions
     from pointsman.classify.embedders.embedder import Embedder
     from pointsman.classify.embedders.remote import Elsewhere
     from pointsman.classify.embedding import Predicts
     from pointsman.classify.heads.rehearsal import Rehearsal
+    from pointsman.classify.targets import QualityTarget
 
 DEFAULT = "default"
 STAGE = "embedding"
@@ -33,13 +35,15 @@ class Classifier:
     """One artifact, ready to score."""
 
     def __init__(self, scorer: Predicts, *, version: str, is_generic: bool, source: str = "",
-                 sentence: Embedder | Elsewhere | None = None, why_no_sentence: str = "", rehearsals: Sequence[Rehearsal] = ()) -> None:
+                 sentence: Embedder | Elsewhere | None = None, why_no_sentence: str = "", rehearsals: Sequence[Rehearsal] = (),
+                 opinions: Opinions | None = None) -> None:
         """`is_generic`: trained on other people's traffic, whatever `calibrated` its scores are there. `sentence`: the embedder of this
         process, or what is known of one elsewhere. `rehearsals`: of each stack
-        that serves, what it expected of labelled rows before it saw their labels, and what came."""
+        that serves, what it expected of labelled rows before it saw their labels, and what came. `opinions`: what a sentence vector made of
+        those rows; None = nobody knows."""
         self.scorer, self.version, self.is_generic, self.source = scorer, version, is_generic, source
         self.sentence, self.why_no_sentence = sentence, why_no_sentence
-        self.rehearsals = tuple(rehearsals)
+        self.rehearsals, self.opinions = tuple(rehearsals), opinions
         # Columns from the cheapest on -> what was rehearsed with them: routes share ladders, and rehearsing takes tens of milliseconds.
         self._told: dict[tuple[int, ...], list[tuple[float, ...] | None]] = {}
 
@@ -64,6 +68,13 @@ class Classifier:
         if places not in self._told:
             self._told[places] = [together(self.rehearsals, places, place) for place in places]
         return {tier: told for tier, told in zip(order, self._told[places], strict=True) if told is not None}
+
+    def band(self, columns: Mapping[str, Column], order: Sequence[str], reference: str, target: QualityTarget, share: float) -> float | None:
+        """How near to what it must reach a score has to lie to be worth a sentence vector, so that at most `share` of the requests are
+        (`classify.asking`). None = the artifact does not tell."""
+        if self.opinions is None:
+            return None
+        return self.opinions.band(columns, order, reference, target, self.allowances(columns, order), share)
 
     def __repr__(self) -> str:
         kind = "generic" if self.is_generic else "own"
@@ -94,6 +105,7 @@ def classifier_of(settings: Settings, old: Classifier | None = None, *, with_sen
 def load(settings: ClassifierSettings, source: str = "", old: Classifier | None = None, *, with_sentence: bool = True) -> Classifier:
     """Reads and checks everything that `classifier` names. Raises ConfigError, naming both versions where two differ."""
     from pointsman.artifact import read
+    from pointsman.classify.asking import Opinions
     from pointsman.classify.heads.ladder import Ladder, is_ladder
     from pointsman.classify.heads.query import Query
     from pointsman.classify.heads.rehearsal import of_artifact
@@ -117,7 +129,8 @@ def load(settings: ClassifierSettings, source: str = "", old: Classifier | None 
         raise ConfigError((f"{source or 'configuration'}: classifier.artifact: {refused}; {hint}",)) from refused
     is_generic = is_of_places(scorer.models) or bool(artifact.manifest.get("generic", False))
     return Classifier(scorer, version=artifact.version, is_generic=is_generic, source=_source(settings),
-                      sentence=sentence, why_no_sentence=why, rehearsals=rehearsals)
+                      sentence=sentence, why_no_sentence=why, rehearsals=rehearsals,
+                      opinions=Opinions.of_artifact(artifact) if sentence is not None else None)
 
 
 def _source(settings: ClassifierSettings) -> str:

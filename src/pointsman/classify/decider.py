@@ -45,7 +45,8 @@ CONSULTING = (REMOTE, "judge")
 """Stages that are asked after all others, for they wait for somebody; `gateway` has them."""
 STAGES = ("rules", "heuristic", "embedding", "published", "largest", "pinned:<tier>", "random:<share>", *CONSULTING)
 """What may stand in a route's `pipeline`."""
-NOT_ASKED = "no score near the bar"
+STANDS_IN = {"heuristic": "embedding"}
+"""Scores of the second take the place of the first's, which is there for when it has none."""
 ANONYMOUS = "anonymous"
 """Who asks without a key."""
 FOREIGN = "out_of_distribution"
@@ -75,7 +76,7 @@ class Decider:
         self._seen = Seen()
         names = [name for name in route.pipeline if name not in CONSULTING]
         built = [a_stage(name, route, settings, classifier, self._seen) for name in names] if stages is None else list(stages)
-        self.route, self.pipeline = route, Pipeline(built, now)
+        self.route, self.pipeline = route, Pipeline(built, now, STANDS_IN)
         self.target = target_of(route)
         self.prices = {tier: tier_usd(settings, tier) for tier in route.ladder}
         self.consulting = tuple(consulting)
@@ -93,7 +94,7 @@ class Decider:
         self._ordered: tuple[tuple[GateView, ...], Sequence[str]] = ((), ())
         self._terms = Terms(self.target)
         self._allowances = _allowances(route, settings, classifier, self.prices)
-        self._not_asked = {stage.name: StageView(stage.name, "skipped", NOT_ASKED, 0.0) for stage in self.consulting}
+        self._not_asked = {stage.name: StageView(stage.name, "skipped", stage.not_asked, 0.0) for stage in self.consulting}
 
     def decide(self, request: ChatRequest, quality: float | None = None, allowed: Collection[str] | None = None,
                terms: Terms | None = None) -> Decision:
@@ -110,7 +111,7 @@ class Decider:
         self._seen.forget()
         decision = self._settled(request, said, views, terms, started)
         if self.consulting and (unasked := [view for stage in self.consulting if (view := self._unasked(stage, decision)) is not None]):
-            decision = msgspec.structs.replace(decision, stages=(*decision.stages, *unasked))
+            decision = self._unheard(msgspec.structs.replace(decision, stages=(*decision.stages, *unasked)), unasked)
         return decision
 
     def terms(self, quality: float | None = None, allowed: Collection[str] | None = None) -> Terms:
@@ -138,10 +139,19 @@ class Decider:
         """The decision with what a consulting stage said of it; `None` only adds its view."""
         views = (*decision.stages, view)
         if said is None:
-            return msgspec.structs.replace(decision, stages=views, duration_s=decision.duration_s + view.duration_s)
+            return self._unheard(msgspec.structs.replace(decision, stages=views, duration_s=decision.duration_s + view.duration_s), (view,))
         refined = said if isinstance(said, Refine) else last_refined(decision)
         started = self._now() - decision.duration_s - view.duration_s
         return self._settled(request, Outcome(said, view.stage, views, refined), decision.gate, terms, started)
+
+    @staticmethod
+    def _unheard(decision: Decision, views: Sequence[StageView]) -> Decision:
+        """Of a decision by default, because the request looks unlike anything labelled, who might have said otherwise and did not."""
+        if not (decision.decided_by == "default" and decision.reason.startswith(FOREIGN)):
+            return decision
+        missing = "".join(f"; {view.stage} might have said otherwise, and did not ({view.outcome}: {view.reason})" for view in views
+                          if view.outcome in ("late", "failed", "abstained"))
+        return msgspec.structs.replace(decision, reason=decision.reason + missing) if missing else decision
 
     def candidates(self, request: ChatRequest, decision: Decision, terms: Terms | None = None) -> tuple[Candidate, ...]:
         """Every tier with its numbers, as the policy saw them. Not for the path."""
@@ -162,7 +172,8 @@ class Decider:
                 confidence = _score(said.refined, tier)
             case Refine(scores=scores) if scores.is_foreign:
                 tier, by, reason, pool = self._default(views, f"{FOREIGN}; unlike anything the classifier was trained on: the reference tier serves")
-                confidence, margin = _score(said.refined, tier), 0.0
+                # Another verdict would change nothing where only one tier fits.
+                confidence, margin = _score(said.refined, tier), 0.0 if sum(view.fits for view in views) > 1 else None
             case Refine(scores=scores):
                 offsets = self._offsets(scores, request)
                 scores = shifted(scores, offsets) if offsets else scores

@@ -6,7 +6,8 @@ with a sentence vector, which costs milliseconds on another thread and is asked 
 scores are.
 
 Why are answers remembered? A harness asks again with every tool's result, and the user's last words, which scores go by,
-stay the same over dozens of requests.
+stay the same over dozens of requests. Why only from the second time on? Most words are said once, and a hundred answers that nobody asks for
+again would push out of the core's memory what each new prompt needs.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
     Vector: TypeAlias = NDArray[np.float32]
 
 REMEMBERED = 256
-"""Answers kept, about a kilobyte each: conversations that go on at once. More would push out of the core's memory what each new prompt
-needs."""
+"""Answers kept, about a kilobyte each: conversations that go on at once."""
+HEARD = 512
+"""Hashes kept of words that were said once."""
 NAME = "embedding"
 
 
@@ -67,7 +69,12 @@ class Embedding:
         trained on other people's traffic, so that its scores rank and promise nothing."""
         self._scorer, self._columns, self._is_generic = scorer, dict(columns), is_generic
         self._seen = Seen() if seen is None else seen
+        self._heard: set[int] = set()
         self._said: dict[tuple[bytes, tuple[float, ...]], Refine] = {}
+        # Where every tier has a model of its own: where that stands. None: some tier lies between two.
+        alone = all(len(column) == 1 for column in self._columns.values())
+        self._places = tuple((tier, column[0][0]) for tier, column in self._columns.items()) if alone else None
+        self._expects = ", ".join(f"{tier.replace('%', '%%')} %.2f" for tier in self._columns)
         # The kernel makes the shipped guess in the time that its key would take.
         self._remembers = not (is_generic and scorer.kernel.startswith("compiled"))
 
@@ -79,6 +86,12 @@ class Embedding:
         query = Query.of(request, about, features)
         if not self._remembers:
             return self._refined(query, None)
+        heard = hash(query.data)
+        if heard not in self._heard:
+            if len(self._heard) >= HEARD:
+                self._heard.clear()
+            self._heard.add(heard)
+            return self._refined(query, None)
         key = (blake2b(query.data, digest_size=16).digest(), query.structural)
         said = self._said.get(key)
         if said is None:
@@ -86,6 +99,11 @@ class Embedding:
                 self._said.clear()
             said = self._said[key] = self._refined(query, None)
         return said
+
+    @property
+    def kept(self) -> int:
+        """Answers that are remembered."""
+        return len(self._said)
 
     def query(self, request: ChatRequest) -> Query | None:
         """What would be looked at again, with a sentence vector (of its `text`); None when there is nothing to read."""
@@ -103,13 +121,21 @@ class Embedding:
 
     def _refined(self, query: Query, vector: Vector | None) -> Refine:
         said = self._scorer.row(query, vector)
-        p, lower, evidence = said.p, said.lower, int(said.evidence)
-        scores = {tier: TierScore(_at(column, p), _at(column, lower), evidence) for tier, column in self._columns.items()}
-        tokens = {} if said.tokens is None else {tier: _at(column, said.tokens) for tier, column in self._columns.items()}
+        p, lower, made = said.p, said.lower, said.tokens
+        evidence = int(said.evidence)
+        tokens: dict[str, float] = {}
+        if (places := self._places) is not None:
+            scores = {tier: TierScore(p[at], lower[at], evidence) for tier, at in places}
+            if made is not None:
+                tokens = {tier: made[at] for tier, at in places}
+        else:
+            scores = {tier: TierScore(_at(column, p), _at(column, lower), evidence) for tier, column in self._columns.items()}
+            if made is not None:
+                tokens = {tier: _at(column, made) for tier, column in self._columns.items()}
         return Refine(Scores(scores, not self._is_generic, said.is_foreign, tokens), self._reason(scores, evidence, said.is_foreign))
 
     def _reason(self, scores: dict[str, TierScore], evidence: int, is_foreign: bool) -> str:
-        expects = ", ".join([f"{tier} {score.p:.2f}" for tier, score in scores.items()])
+        expects = self._expects % tuple([score.p for score in scores.values()])
         if is_foreign:
             return f"unlike anything it was trained on, so that {expects} is worth little"
         if self._is_generic:
@@ -119,6 +145,4 @@ class Embedding:
 
 
 def _at(column: Column, row: Sequence[float]) -> float:
-    if len(column) == 1:
-        return row[column[0][0]]
     return sum(row[at] * share for at, share in column)

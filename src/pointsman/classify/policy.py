@@ -92,7 +92,7 @@ def choose(
     for tier in within:
         score = by_tier[tier]
         held = score.lower if absolute else score.p
-        if tier != bar.reference:
+        if tier != bar.reference and not is_only:
             off = abs(held - height)
             margin = off if off < margin else margin
         if held >= height or tier == bar.reference:

@@ -34,7 +34,7 @@ def calibrate(
     route: Annotated[str, typer.Option(help="Name of the route in the YAML that is printed.")] = "auto",
     embedder: Annotated[str, typer.Option(metavar="NAME", help="auto (the one it was trained with), static, or a folder.")] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Of folds and resamples.")] = 0,
-    cascade: Annotated[bool, typer.Option("--cascade", help="Calibrate verifiers instead: see below.")] = False,
+    cascade: Annotated[bool, typer.Option("--cascade", help="Calibrate verifiers instead: see above.")] = False,
     price_weight: Annotated[float, typer.Option(min=0, max=10, help="--cascade: what the dearest tier's price is worth in quality, as in the configuration.")] = 0.2,
     task: Annotated[str | None, typer.Option(metavar="NAME", help="--cascade: only rows of this task.")] = None,
     verifier: Annotated[str, typer.Option(metavar="NAME", help="--cascade: whose scores `verified` holds.")] = "model",
@@ -43,8 +43,8 @@ def calibrate(
 ) -> None:
     """Set a trained classifier right on your own labels.
 
-    Two things. Its scores are made true: where it says .8, eight in ten are good (Platt's curve up to 1,000 labels, an isotonic
-    one beyond where it does better); `--out` writes the artifact that has them. And one goal is turned into the setting to
+    Two things. Its scores are made true: where it says .8, eight in ten are good (Platt's curve, beyond 1,000 labels with
+    an isotonic one); each model's queries keep their order. `--out` writes the artifact that has them. And one goal is turned into the setting to
     write into the configuration, with an interval:
 
     \b
@@ -62,14 +62,18 @@ def calibrate(
     the threshold that pays, as YAML. DATA has a row per query and tier (JSON lines), with `features` as records keep them, or with
     `verified`, the score of one verifier:
 
+    \b
       {"query": "17", "task": "sql", "tier": "small", "quality": 1, "features": {"mean": -0.21, "min": -2.4, "q10": -0.9}}
 
+    \b
       pointsman calibrate judged.jsonl --cascade
       pointsman calibrate judged.jsonl --cascade --task sql
     """
     if cascade:
         from pointsman.cli.cascading import calibrate_cascade
-        from pointsman.learn.cascade_trial import Wishes
+
+        with one_sentence():
+            from pointsman.learn.cascade_trial import Wishes
 
         calibrate_cascade(data, Wishes(ladder=names(ladder), prices=prices, seed=seed), price_weight=price_weight, task=task, verifier=verifier, json=json)
         return

@@ -17,6 +17,7 @@ UNFIT = {"ttft": "slow", "unavailable": "unavailable"}
 DASH = "–"
 TENANTS_SHOWN = 3
 """Of those who wait to be read, the ones with most: where all come from one, its name says nothing."""
+HOUR_S, DAY_S = 3600, 86_400
 FEWEST_ENDPOINTS = 1
 """Shown however low the terminal is."""
 
@@ -50,13 +51,14 @@ def _tiers(state: dict[str, Any], width: int) -> list[Text]:
     for name, tier in state.get("tiers", {}).items():
         is_fit, scale = tier["is_fit"], state.get("scale", {}).get(name, {})
         sheet.add(
-            name, Text("fit", "green") if is_fit else Text(UNFIT.get(tier["reason"], "full"), "red"), _time(tier["for_s"]) if not is_fit else "",
+            name, Text("fit", "green") if is_fit else Text(UNFIT.get(tier["reason"], "full"), "red"), _time(tier["for_s"]),
             str(tier["waiting"]), _to_be_read(state, tier), _number(tier["answers_per_s"]), _number(tier.get("failures")), _time(tier["ttft_p95_s"]),
             _time(tier.get("ttft_p95_max_s")), _time(tier.get("inter_token_p95_s")), _machines(scale))
         share = tier.get("share", 1.0)
         if not is_fit:
             kept = f"; keeps {share:.0%} of its traffic" if share < 1 else ""
-            notes += _note(name, f"{tier['detail'] or tier['reason']}{kept}", "red", width)
+            opens = f"; the next is tried in {_time(tier['opens_in_s'])}" if tier.get("opens_in_s") is not None else ""
+            notes += _note(name, f"{tier['detail'] or tier['reason']}{kept}{opens}", "red", width)
         if scale.get("desired") not in (None, scale.get("ready")):
             notes += _note(name, f"wants {_machine_count(scale['desired'])}: {scale['reason']}", "", width)
     return [*sheet.lines(width), *notes]
@@ -87,10 +89,10 @@ def _to_be_read(state: dict[str, Any], tier: dict[str, Any]) -> str:
 
 def _endpoints(state: dict[str, Any], width: int, height: int | None) -> list[Text]:
     """Their lines, and the reasons below where there is no room for them beside."""
-    sheet = Sheet(Column("endpoint"), Column("state"), Column("until", is_number=True), Column("busy", is_number=True), Column("engine", 3),
+    sheet = Sheet(Column("endpoint"), Column("state"), Column("for", 3, is_number=True), Column("until", is_number=True), Column("busy", is_number=True), Column("engine", 3),
                   Column("version", 5), Column("runs", 2, is_number=True), Column("waits", 1, is_number=True), Column("KV", 2, is_number=True),
                   Column("TTFT p95", 1, is_number=True), Column("why", 6), Column("url", 7))
-    why_place, reasons, ids, troubled, busy = 10, [], [], [], []
+    why_place, reasons, ids, troubled, busy = 11, [], [], [], []
     leaving, watched = state.get("departures", {}).get("leaving", {}), state.get("watched", {})
     for pool in state["pools"].values():
         for endpoint in pool["endpoints"]:
@@ -99,7 +101,7 @@ def _endpoints(state: dict[str, Any], width: int, height: int | None) -> list[Te
             until, why = _until_and_why(endpoint, leaving.get(name), seen)
             flying, slots = endpoint["in_flight"] + endpoint.get("in_flight_elsewhere", 0), endpoint.get("slots")
             sheet.add(
-                name, Text(endpoint["state"], STYLES.get(endpoint["state"], "")), until, str(flying) if slots is None else f"{flying}/{slots}",
+                name, Text(endpoint["state"], STYLES.get(endpoint["state"], "")), _time(endpoint.get("for_s")), until, str(flying) if slots is None else f"{flying}/{slots}",
                 seen.get("engine") or DASH, seen.get("version") or DASH, _number(load.get("running")), _number(load.get("waiting")),
                 DASH if load.get("kv_usage") is None else f"{load['kv_usage']:.0%}", _time(endpoint["window"]["ttft_p95_s"]), why, endpoint["url"])
             reasons.append(why)
@@ -145,7 +147,9 @@ def _note(name: str, text: str, style: str, width: int) -> list[Text]:
 def _time(seconds: float | None) -> str:
     if seconds is None:
         return DASH
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
+    if seconds < 60:
+        return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 2 * HOUR_S else f"{seconds / HOUR_S:.0f} h" if seconds < 2 * DAY_S else f"{seconds / DAY_S:.0f} d"
 
 
 def _number(value: float | None) -> str:

@@ -14,7 +14,7 @@ from pointsman.errors import DataRefused, PointsmanError
 
 NOT_DONE = 2
 """Exit code of everything that the caller can mend."""
-EXTRAS = ("numpy", "scipy", "sklearn", "pyarrow")
+EXTRAS = ("numpy", "scipy", "sklearn", "threadpoolctl", "pyarrow")
 """What learning needs beyond serving."""
 
 Report = Callable[[str, float], None]

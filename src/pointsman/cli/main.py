@@ -72,7 +72,10 @@ class LazyGroup(TyperGroup):
             self.add_command(LazyCommand(name, callback=None, help=line, rich_markup_mode=None))
 
 
-app = typer.Typer(cls=LazyGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(
+    cls=LazyGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
 
 
 def _print_version(wanted: bool) -> None:
@@ -87,7 +90,11 @@ def root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Sends each query to the cheapest model that can answer it, and proves what it saved."""
+    """An OpenAI-compatible router: each request goes to the cheapest model that is expected to answer it well, and leaves a record of who
+    answered, why, and what it cost.
+
+    New here: `pointsman demo` needs no models; `pointsman serve` finds those that are there.
+    """
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 WIDE = 150
 """Columns that the table of routers takes with every interval; a narrower terminal gets the figures, and the interval of one."""
+ALL = "all models"
 PIPE_WIDTH = 160
 """Columns when the output is no terminal."""
 
@@ -37,10 +38,9 @@ def show(found: Evaluation, screen: Console, *, with_errors: bool = True) -> Non
             "APGR: share of the gap between the two models that is recovered, averaged over all shares of calls to the dearer one; .50 is random. "
             "CPT: share of calls to it that recovers 50 or 80 % of the gap. AIQ: mean quality over all budgets. "
             "Saved: of the reference's cost while keeping 95, 99, 100 % of its quality. [95 % bootstrap]", style="dim"))
-        if found.margin_length is not None:
-            gap = found.margin_length
-            verdict = "above" if gap.low > 0 else "below" if gap.high < 0 else "not to be told from"
-            screen.print(f"ours is {verdict} prompt length: {gap.value:+.3f} APGR [{gap.low:+.3f}, {gap.high:+.3f}], paired")
+        if found.margins:
+            screen.print()
+            screen.print(_margins(found))
         screen.print(Text(f"prices: {found.prices}", style="dim"))
     screen.print(_heads(found, with_errors=with_errors))
 
@@ -60,7 +60,7 @@ def _routers(found: Evaluation) -> Table:
     table = Table("router", "APGR", "CPT50", "CPT80", "AIQ", "saved at 95 %", "99 %", "100 %", title=_title(found), title_justify="left", box=None, pad_edge=False)
     for router in found.routers:
         style = "bold" if router.name.startswith("ours") else ""
-        table.add_row(router.name, _figure(router.apgr), _percent(router.cpt50), _percent(router.cpt80), _figure(router.aiq),
+        table.add_row(_name(router.name), _figure(router.apgr), _percent(router.cpt50), _percent(router.cpt80), _figure(router.aiq),
                       *(_saved(saved) for saved in router.savings), style=style)
     return table
 
@@ -71,9 +71,32 @@ def _narrow(found: Evaluation) -> Table:
     for router in found.routers:
         shares = ("-" if one is None else f"{one.value:.1%}" for one in (router.cpt50, router.cpt80))
         saved = ("never" if one is None else f"{one.value:.0%}" for one in router.savings)
-        table.add_row(router.name, _figure(router.apgr), *shares, "-" if router.aiq is None else f"{router.aiq.value:.3f}", *saved,
+        table.add_row(_name(router.name), _figure(router.apgr), *shares, "-" if router.aiq is None else f"{router.aiq.value:.3f}", *saved,
                       style="bold" if router.name.startswith("ours") else "")
     return table
+
+
+def _margins(found: Evaluation) -> Table:
+    """Ours beside each of the others: which it is above or below by more than chance."""
+    figures = [("APGR", [one.apgr for one in found.margins])] if any(one.apgr for one in found.margins) else []
+    figures.append(("AIQ" if len(found.heads) < 3 else "AIQ, all models", [one.aiq for one in found.margins]))
+    table = Table("ours beside", *(title for title, _ in figures), title="Paired on the same resamples; where neither is said, it may be chance",
+                  title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for place, margin in enumerate(found.margins):
+        table.add_row(margin.router, *(_gap(column[place]) for _, column in figures))
+    return table
+
+
+def _gap(gap: Interval | None) -> str:
+    if gap is None:
+        return "-"
+    verdict = " above" if gap.low > 0 else " below" if gap.high < 0 else ""
+    return f"{gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]{verdict}"
+
+
+def _name(name: str) -> str:
+    """Of a way to choose. With all models it stands below the same one with two."""
+    return f"  {ALL}" if name.endswith(f", {ALL}") and not name.startswith("ours, all") else name
 
 
 def _title(found: Evaluation) -> str:

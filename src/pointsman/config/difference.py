@@ -169,6 +169,7 @@ def plain(settings: Settings) -> dict[str, Any]:
         "classifier": {
             "artifact": settings.classifier.artifact, "sentence": settings.classifier.sentence,
             "sentence_deadline": _time(settings.classifier.sentence_deadline_s), "sentence_cpu": settings.classifier.sentence_cpu,
+            "sentence_share": settings.classifier.sentence_share,
             "remote": _remote_embedder(settings.classifier.remote), "models": dict(settings.classifier.models)},
         "tiers": {name: ({} if name in inline else {"pools": list(tier.pools)})
                   | _promises(tier)
@@ -284,6 +285,7 @@ def _route(route: RouteSettings) -> dict[str, Any]:
         "fallbacks": list(route.fallbacks), "deadline": _time(route.deadline_s),
         "ttft_timeout": _time(route.ttft_timeout_s), "stall_timeout": _time(route.stall_timeout_s),
         "answer_timeout": _time(route.answer_timeout_s), "open_after": _time(route.open_after_s),
+        "continue_streams": route.continue_streams,
         "pipeline": list(route.pipeline), "rules": [_rule(rule) for rule in route.rules],
         "judge": _judge(route.judge), "remote": _remote(route.remote), "priors": route.priors,
         "cascade": _cascade(route.cascade), "verify": plain_verifiers(route.verify, _digest),

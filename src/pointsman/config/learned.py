@@ -29,6 +29,10 @@ class Classifier(Section):
     """Share of one core that it may use in each process, averaged over some seconds and counted in time of the processor; what goes beyond
     is decided by the static scores, and so is everything while the router needs nine tenths of its core or more for requests. 0.05: ten
     or so vectors a second for ever and a hundred after a quiet time, which a router that is not full does not feel."""
+    sentence_share: float = Field(default=0.03, gt=0, le=1, allow_inf_nan=False)
+    """Share of a route's requests that it may be asked about, counted over the last hundred: those whose scores lie nearest to what they must
+    reach. 0.03: so few that waiting for it is in no 95th percentile, and what more of them gain was within noise on public outcomes
+    (docs/explanation/deciding.md). 1 asks wherever the decision may change at all."""
     remote: RemoteEmbedder = RemoteEmbedder()
     """The embedder elsewhere that `sentence: remote` means."""
     models: dict[Name, Annotated[str, Field(min_length=1, max_length=256)]] = {}

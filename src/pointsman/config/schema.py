@@ -289,6 +289,11 @@ class Route(Section):
     """Streamed: one attempt, to its first content-bearing event. 60s: a full queue with a long prompt still makes it."""
     stall_timeout: Duration = 30.0
     """Streamed: between two events. 30s: engines pause for seconds under preemption, not for half a minute."""
+    continue_streams: Literal["always", "spot", "never"] = "always"
+    """Which streams go on on another endpoint of the pool when theirs breaks after its first words. `always`: those of every endpoint
+    known as vLLM, SGLang or llama.cpp, since an answer that goes on beats one that ends in an error, and costs the reading of what was
+    said; `spot`: only those of endpoints that say `spot`; `never`: none, for who must have each answer from one engine. Plain text with
+    one choice alone."""
     answer_timeout: Duration = 120.0
     """Plain: one attempt, to the last byte. 120s: some 4,000 tokens at the speed of a busy 70B."""
     open_after: Duration = 15.0

@@ -75,7 +75,7 @@ def settings_of(root: Root, source: str) -> Settings:
 def _classifier(classifier: Classifier) -> ClassifierSettings:
     return ClassifierSettings(
         artifact=classifier.artifact, sentence=classifier.sentence, sentence_deadline_s=classifier.sentence_deadline,
-        sentence_cpu=classifier.sentence_cpu, models=dict(classifier.models), remote=_remote_embedder(classifier.remote))
+        sentence_cpu=classifier.sentence_cpu, sentence_share=classifier.sentence_share, models=dict(classifier.models), remote=_remote_embedder(classifier.remote))
 
 
 def _remote_embedder(remote: RemoteEmbedder) -> RemoteEmbedderSettings:
@@ -175,6 +175,7 @@ def _route(name: str, route: Route, all_tiers: tuple[str, ...]) -> RouteSettings
         quality_of=route.quality_of, max_usd_per_request=route.max_usd_per_request, usd_per_second=route.usd_per_second,
         session=route.session, fallbacks=tuple(route.fallbacks), deadline_s=route.deadline, ttft_timeout_s=route.ttft_timeout,
         stall_timeout_s=route.stall_timeout, answer_timeout_s=route.answer_timeout, open_after_s=route.open_after,
+        continue_streams=route.continue_streams,
         pipeline=tuple(route.pipeline), rules=tuple(_rule(i, rule) for i, rule in enumerate(route.rules, start=1)),
         judge=_judge(route.judge), remote=_remote(route.remote), priors=route.priors,
         cascade=_cascade(route.cascade), verify=verifiers_of(route.verify),

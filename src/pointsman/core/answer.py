@@ -75,13 +75,6 @@ def answer_of(reply: Reply) -> Answer:
     return Answer(tuple(_choice(choice) for choice in _in_order(_objects(body.get("choices")))))
 
 
-def answer_of_events(events: Iterable[bytes], dialect: str = "chat", *, is_whole: bool = True) -> Answer:
-    """The view of a stream's event data so far. Never raises."""
-    listener = Listener(dialect)
-    listener.hear(events)
-    return listener.answer(is_whole=is_whole)
-
-
 class Listener:
     """Collects the events of one stream into an answer."""
 

@@ -37,6 +37,8 @@ class ConsultingStage(Protocol):
     name: str
     deadline_s: float
     """How long a decision waits for it: later counts as `late`, and what was decided before stands."""
+    not_asked: str
+    """What is said of a decision that it does not want to be asked about."""
 
     def saw(self) -> None:
         """One more request of its route has been decided, by whomever: what it takes its share of."""

@@ -25,7 +25,8 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     model: str
     """The name the endpoint knows the model by."""
     reason: str
-    """`chosen`, `retry`, or an escalation's reason: `saturated`, `sla`, `verifier`, `failed`, `session`; `fallback`, `last_resort`."""
+    """`chosen`, `retry`, `continued` (it went on with a stream that broke off), or an escalation's reason: `saturated`, `sla`, `verifier`,
+    `failed`, `session`; `fallback`, `last_resort`."""
     started_s: float
     """Seconds after the request arrived."""
     duration_s: float

@@ -313,6 +313,8 @@ class RouteSettings(msgspec.Struct, frozen=True):
     deadline_s: float = 600.0
     ttft_timeout_s: float = 60.0
     stall_timeout_s: float = 30.0
+    continue_streams: Literal["always", "spot", "never"] = "always"
+    """Which broken streams another endpoint may go on with."""
     answer_timeout_s: float = 120.0
     open_after_s: float = 15.0
     pipeline: tuple[str, ...] = ("rules", "heuristic")
@@ -354,6 +356,8 @@ class ClassifierSettings(msgspec.Struct, frozen=True):
     sentence_deadline_s: float = 0.010
     sentence_cpu: float = 0.05
     """Share of one core, averaged over a few seconds."""
+    sentence_share: float = 0.03
+    """Of a route's requests, those that may be asked about."""
     remote: RemoteEmbedderSettings = RemoteEmbedderSettings()
     """Read where `sentence` is `remote`."""
     models: dict[str, str] = {}

@@ -36,6 +36,14 @@ class Share:
     def has_some(self) -> bool:
         return self._taken < ceil(self.share * len(self._last) - 1e-9)
 
+    @property
+    def has_some_for_next(self) -> bool:
+        """What `has_some` will be when one more request was seen."""
+        last = self._last
+        if len(last) < REQUESTS:
+            return self._taken < ceil(self.share * (len(last) + 1) - 1e-9)
+        return self._taken - last[0] < ceil(self.share * REQUESTS - 1e-9)
+
     def take(self) -> bool:
         """It is done for one of the requests seen, and counts from now; False = the share is used up."""
         last = self._last

@@ -71,6 +71,20 @@ class Departures:
         notice = self.notices[endpoint] = _notice(known, now, leaves_at, reason)
         return notice
 
+    def resume(self, endpoint: EndpointId, announced_at: float, leaves_at: float, reason: str) -> Notice:
+        """What the operator had asked for before this process began, or by another name of the endpoint. Not counted again."""
+        margin = min(MARGIN_S, max(0.0, leaves_at - announced_at) / 2)
+        notice = Notice(reason, announced_at, leaves_at, leaves_at - margin)
+        self._asked.setdefault(endpoint, {})["operator"] = notice
+        known = self.notices.get(endpoint)
+        if known is None or leaves_at < known.leaves_at:
+            self.notices[endpoint] = notice
+        return notice
+
+    def wanted_by_operator(self, endpoint: EndpointId) -> Notice | None:
+        """None = the operator has not asked for it."""
+        return self._asked.get(endpoint, {}).get("operator")
+
     def withdraw(self, endpoint: EndpointId, by: By = "operator") -> bool:
         """It stays, or has come back: as far as an agent may say so, where the operator has asked for it. False: nobody had said otherwise."""
         asked = self._asked.get(endpoint, {})
@@ -112,7 +126,8 @@ class Departures:
 
     def status(self, now: float) -> dict[str, Any]:
         """For the operator: who leaves, when and why, and what became of the answers."""
-        leaving = {endpoint: {"reason": notice.reason, "leaves_in_s": round(notice.leaves_at - now, 3), "asked_by": self.asked_by(endpoint)}
+        leaving = {endpoint: {"reason": notice.reason, "for_s": round(now - notice.announced_at, 3),
+                              "leaves_in_s": round(notice.leaves_at - now, 3), "asked_by": self.asked_by(endpoint)}
                    for endpoint, notice in self.notices.items()}
         return {"leaving": leaving, "announced": self.announced, "outcomes": dict(self.outcomes)}
 

@@ -34,7 +34,7 @@ from pointsman.gateway.continuation import ENGINES, Told, may_continue
 from pointsman.gateway.departures import Departures
 from pointsman.gateway.holding import Holding, logprobs_of
 from pointsman.gateway.port import Port
-from pointsman.gateway.succession import Succession
+from pointsman.gateway.succession import Succession, is_of_endpoint
 from pointsman.gateway.trip import Trip
 from pointsman.money.ledger import cost_of, estimated_usage
 from pointsman.pools.fleet import Fleet
@@ -134,14 +134,33 @@ class Dispatch:
                     return self._replied(journey, stream.reply)
                 events = batch.events if told is None or not told.turns else told.adapted(batch.events)
         except UpstreamError as error:
-            heard = self._succession.or_leaving(journey.lease.endpoint, journey.call.tier, trip, error)
-            return self._failed(journey, trip, heard)
+            return await self._broken_off(journey, trip, port, error)
         except BaseException:  # cancelled: the client left
             self.close(journey, trip, "cancelled")
             raise
 
-    def close(self, journey: Journey, trip: Trip, how: How, error: UpstreamError | None = None) -> None:
-        """Ends an attempt in every book: socket, lease, record. Idempotent."""
+    async def _broken_off(self, journey: Journey, trip: Trip, port: Port, error: UpstreamError) -> Event:
+        """The answer is with the client in part: it had said all that it may, or somebody can go on with it, or that is the end."""
+        endpoint, told, now = journey.lease.endpoint, trip.told, self._clock.now()
+        is_announced = isinstance(error, EndpointLeaving)
+        if not is_announced and error.retryable:
+            self._budget.broke(endpoint.id, now)
+        counted = journey.stream.reply.usage if journey.stream is not None else None
+        if told is not None and is_of_endpoint(error) and told.is_of(trip.request) and told.is_used_up(trip.request, counted):
+            cost = self._usage_cost(journey, trip) if trip.request.include_usage else None
+            self._failed(journey, trip, error, goes_on=True)
+            last_words = told.last_words(trip.request, counted)
+            if trip.keeps_content:
+                trip.heard += last_words
+            await port.events(last_words, cost)
+            return self._replied(journey, Reply(b"", counted, "", ("length",), journey.output_chars))
+        goes_on = is_announced or self._succession.goes_on(endpoint, journey.call.tier, trip, error)
+        if told is not None and goes_on:
+            told.hand_over(counted, is_departure=is_announced or endpoint.spot)
+        return self._failed(journey, trip, error, goes_on=goes_on)
+
+    def close(self, journey: Journey, trip: Trip, how: How, error: UpstreamError | None = None, *, goes_on: bool = False) -> None:
+        """Ends an attempt in every book: socket, lease, record. Idempotent. `goes_on`: its answer does not end with it."""
         if journey.is_closed:
             return
         journey.is_closed = True
@@ -160,10 +179,12 @@ class Dispatch:
         else:
             give_back()
         trip.attempts.append(attempt)
+        if how == "answered":
+            self._budget.completed(journey.lease.endpoint.id)
         if self._departures.notices and journey.lease.endpoint.id in self._departures.notices:
             if how == "answered":
                 self._departures.count("drained")
-            elif how == "failed" and not isinstance(error, EndpointLeaving):
+            elif how == "failed" and not goes_on:
                 self._departures.count("failed")
 
     def _lease(self, command: Call, trip: Trip, now: float, *, desperate: bool) -> Lease:
@@ -202,10 +223,13 @@ class Dispatch:
         is_continuing = told is not None and told.turns > 0
         if told is not None and is_continuing:
             engine = journey.lease.engine
-            body = told.counting(trip.request, told.body(trip.request, body, engine), engine)
-        elif endpoint.spot and may_continue(trip.request, endpoint, journey.lease.engine):
+            body = told.body(body, engine)
+            if endpoint.spot:
+                body = told.counting(trip.request, body, engine)
+        elif may_continue(trip.request, endpoint, journey.lease.engine, trip.route.continue_streams):
             journey.told = Told(endpoint.pool)
-            body = journey.told.counting(trip.request, body, journey.lease.engine)
+            if endpoint.spot:
+                body = journey.told.counting(trip.request, body, journey.lease.engine)
         stream = await (self._put if not trip.verifications else self._put_asking)(self._upstream.stream, journey, trip, body)
         journey.stream = stream
         if journey.call.hold is not None:
@@ -335,15 +359,13 @@ class Dispatch:
         journey.reply = reply
         return Replied(journey.call.attempt, reply, self._clock.now())
 
-    def _failed(self, journey: Journey, trip: Trip, error: UpstreamError) -> Failed:
+    def _failed(self, journey: Journey, trip: Trip, error: UpstreamError, *, goes_on: bool = False) -> Failed:
         error.endpoint = endpoint = journey.lease.endpoint.id
         untraced(error)  # the machine keeps it
-        if trip.told is not None and isinstance(error, EndpointLeaving):
-            trip.told.hand_over(journey.stream.reply.usage if journey.stream is not None else None)
         if error.sent and error.retryable and not isinstance(error, EndpointLeaving):
             self._budget.failed(endpoint, self._clock.now())
-        self.close(journey, trip, "failed" if error.sent else "rejected", error)
-        return Failed(journey.call.attempt, error, error.sent, self._clock.now())
+        self.close(journey, trip, "failed" if error.sent else "rejected", error, goes_on=goes_on)
+        return Failed(journey.call.attempt, error, error.sent, self._clock.now(), goes_on)
 
     def expected_cost(self, journey: Journey, trip: Trip) -> int | None:
         """What a stream that has just begun will cost with earlier attempts, if its answer is of typical length."""

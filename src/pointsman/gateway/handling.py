@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from pointsman.cascade.budget import RetryBudget
+from pointsman.cascade.deadline import TIMER_SLACK_S
 from pointsman.cascade.deferral import BENEFIT, Deferral
 from pointsman.cascade.events import (
     Accept,
@@ -30,7 +31,7 @@ from pointsman.cascade.events import (
     Wake,
 )
 from pointsman.cascade.ladder import FAILED, Plan
-from pointsman.cascade.machine import TIMER_SLACK_S, Machine
+from pointsman.cascade.machine import Machine
 from pointsman.cascade.trail import SATURATED
 from pointsman.core.clock import Clock
 from pointsman.core.logprobs import stripped
@@ -319,7 +320,8 @@ class Handling:
         if current.holding is not None:
             trip.hold = held_as(current.call.hold)
         if is_going_on:
-            self._departures.count("continued")
+            if trip.told is not None and trip.told.is_departure:
+                self._departures.count("continued")
         else:
             trip.told = current.told
             await self._opening.stop()
@@ -442,7 +444,7 @@ class Handling:
             self._dispatch.close(self._current, trip, "cancelled" if error else "answered")
         for journey in self._journeys.values():
             self._dispatch.close(journey, trip, "cancelled")
-        if error is not None and trip.told is not None and trip.told.turns and not isinstance(error, ClientGoneError):
+        if error is not None and trip.told is not None and trip.told.is_departure and not isinstance(error, ClientGoneError):
             self._departures.count("failed")
         if trip.checks:
             self._graph.heard(trip.request, trip.decision, trip.checks)

@@ -47,6 +47,7 @@ class JudgeStage:
     """The judge of one route, as all its requests in this process use it."""
 
     name = NAME
+    not_asked = "no score near the bar"
 
     def __init__(self, route: RouteSettings, pool: str, fleet: Fleet, rng: Random, standing: Standing | None = None) -> None:
         """`pool`: who is asked."""

@@ -70,7 +70,7 @@ class Meter:
         """For autoscalers (KEDA's metrics API reads `tiers.<name>.desired`) and people."""
         idle = self._idle_usd_per_hour()
         return {"tiers": {
-            tier: {"desired": wish.replicas, "ready": wish.ready, "leaving": wish.leaving, "on_demand": wish.on_demand, "reason": wish.reason,
+            tier: {"desired": wish.desired, "ready": wish.ready, "leaving": wish.leaving, "on_demand": wish.on_demand, "reason": wish.reason,
                    "load": round(wish.load, 3), "expected_load": round(wish.expected, 3), "usd_per_hour": self._usd_per_hour(tier, wish),
                    "idle_usd_per_hour": idle.get(tier)}
             for tier, wish in self.wishes.items()}}
@@ -80,9 +80,9 @@ class Meter:
         settings = self._settings()
         specs = [spec for pool in settings.tiers[tier].pools for spec in settings.pools[pool].endpoints if spec.is_ours] if tier in settings.tiers else []
         offers = [Offer(spec.price.usd_per_hour * spec.price.count, spec.spot) for spec in specs if isinstance(spec.price, GpuPrice)]
-        if wish.replicas is None or len(offers) < len(specs):
+        if wish.desired is None or len(offers) < len(specs):
             return None
-        cost = hourly(offers, wish.replicas, wish.on_demand)
+        cost = hourly(offers, wish.desired, wish.on_demand)
         return None if cost is None else round(cost, 6)
 
     def machines(self) -> list[MachineBill]:

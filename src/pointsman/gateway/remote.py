@@ -50,6 +50,7 @@ class RemoteStage:
     """The outside classifier of one route, as all its requests in this process use it."""
 
     name = NAME
+    not_asked = "no score near the bar"
 
     def __init__(self, route: RouteSettings, settings: Settings, posts: Posts | None, standing: Standing | None = None) -> None:
         """`posts` None: nobody is asked here (a check of the configuration, `explain`)."""

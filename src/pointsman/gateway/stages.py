@@ -13,7 +13,10 @@ from pointsman.classify.columns import columns_of
 from pointsman.classify.decider import Decider
 from pointsman.classify.embedders.remote import Elsewhere
 from pointsman.classify.embedding import Embedding
+from pointsman.classify.policy import by_price
+from pointsman.classify.prices import tier_usd
 from pointsman.classify.priors import Priors
+from pointsman.classify.targets import target_of
 from pointsman.core.clock import SystemClock
 from pointsman.core.protocols import ConsultingStage, Posts
 from pointsman.core.settings import Settings
@@ -55,10 +58,11 @@ def _second_opinion(settings: Settings, route: str, learned: Learned) -> tuple[C
         return ()
     columns = columns_of(settings, settings.routes[route].ladder, classifier.models)
     embedding = Embedding(classifier.scorer, columns, is_generic=classifier.is_generic)
-    moves = classifier.scorer.provenance.get("sentence_moves")
-    band = float(moves) if isinstance(moves, int | float) else BAND
+    target, share = target_of(settings.routes[route]), settings.classifier.sentence_share
+    order = by_price(list(columns), {tier: tier_usd(settings, tier) for tier in columns})
+    band = classifier.band(columns, order, settings.routes[route].default_tier, target, share)
     deadline_s = sentences.deadline_s if isinstance(sentences, RemoteSentences) else settings.classifier.sentence_deadline_s
-    return (SentenceStage(embedding, sentences, deadline_s, band),)
+    return (SentenceStage(embedding, sentences, deadline_s, BAND if band is None else band, share),)
 
 
 def priors_of(settings: Settings, name: str, learned: Learned, old: Graph | None) -> Priors | None:

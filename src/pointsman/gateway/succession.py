@@ -9,7 +9,15 @@ from __future__ import annotations
 from pointsman.cascade.ladder import MAX_SENT
 from pointsman.core.clock import Clock
 from pointsman.core.fleet import EndpointSpec
-from pointsman.errors import ConnectionLost, EndpointLeaving, StreamStalled, UpstreamError, UpstreamFailed
+from pointsman.errors import (
+    BadAnswer,
+    ConnectionLost,
+    EndpointLeaving,
+    StreamStalled,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamOverloaded,
+)
 from pointsman.gateway.continuation import ENGINES
 from pointsman.gateway.departures import Departures
 from pointsman.gateway.trip import Trip
@@ -36,20 +44,14 @@ class Succession:
             raise EndpointLeaving(f"{endpoint.id} is going away; the answer goes on elsewhere")
         return leaves_at
 
-    def or_leaving(self, endpoint: EndpointSpec, tier: str, trip: Trip, error: UpstreamError) -> UpstreamError:
-        """A broken stream that another endpoint can go on with is no end: spot machines vanish without a word, too."""
-        if not isinstance(error, ConnectionLost | StreamStalled | UpstreamFailed):
-            return error
-        if not self._has_heir(endpoint, tier, trip, self._clock.now(), desperate=True):
-            return error
-        leaving = EndpointLeaving(f"{endpoint.id} went away: {error}")
-        leaving.sick, leaving.__cause__ = error.sick, error
-        return leaving
+    def goes_on(self, endpoint: EndpointSpec, tier: str, trip: Trip, error: UpstreamError) -> bool:
+        """A stream that broke off is no end where another endpoint can go on with it."""
+        return is_of_endpoint(error) and self._has_heir(endpoint, tier, trip, self._clock.now(), desperate=True)
 
     def _has_heir(self, endpoint: EndpointSpec, tier: str, trip: Trip, now: float, *, desperate: bool) -> bool:
         """`desperate`: one that is out of service would do."""
         told = trip.told
-        if told is None or not told.is_sound or not told.pieces:
+        if told is None or not told.is_of(trip.request):
             return False
         reached = sum(attempt.sent for attempt in trip.attempts) + 1
         if reached >= min(MAX_SENT, trip.request.limits.max_sent or MAX_SENT):
@@ -58,3 +60,10 @@ class Succession:
         pool = self._fleet.pools[told.pool]
         passed_over.update(pool.of_other_engines(ENGINES))
         return pool.may_be_asked(now, passed_over) if desperate else pool.is_fit(now, passed_over)
+
+
+def is_of_endpoint(error: UpstreamError) -> bool:
+    """It was the endpoint that broke off, and not the request that broke it: what an engine says against a request, others would say too."""
+    if isinstance(error, UpstreamFailed):
+        return error.sick
+    return isinstance(error, ConnectionLost | StreamStalled | BadAnswer | UpstreamOverloaded | EndpointLeaving)

@@ -1,12 +1,18 @@
 """Scores made true on the owner's own labels: one rising curve per model, from what was said to what came.
 
-With fewer than 1,000 outcomes Platt's two numbers, with more an isotonic curve where it does better on rows that were left
-out. What is reported is always measured on rows that the curve had not seen.
+With fewer than 1,000 outcomes Platt's two numbers, with more an isotonic curve beside them, which counts the more the more outcomes there are. What is
+reported is always measured on rows that the curve had not seen.
+
+Why not the isotonic curve alone? Where it is flat it all but forgets which query was the better one, and where it leaps a hair's breadth decides. A model's own
+ranking survives that; differences between models, by which a tier is chosen, do not always. Calls to the reference that 98 % of its quality needs, on five
+development sources, in the worst of 45 draws of 1,000 labels (36 of 2,000): .092 (.057) more than before calibrating, with both curves .056 (.029), with
+Platt's .047 (.030). Whichever does better on rows that are left out, as it was once, bends one model's curve and not its neighbour's, by chance: .078 (.067). In the
+mean nothing is lost (.729 and .741, before .728 and .748), and calibration errors are the same (.057 and .059; isotonic .056 and .058, before .064 and .070).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -25,7 +31,9 @@ from pointsman.learn.table import OutcomeTable
 FEWEST = 20
 """Outcomes of a model below which its scores are left as they are."""
 ENOUGH_FOR_ISOTONIC = 1000
-LEAST_STEP = 25
+BELIEVED = 1000.0
+"""Outcomes that Platt's curve weighs as much as beside an isotonic one."""
+LEAST_STEP = 50
 """Rows that a step of an isotonic curve rests on at least."""
 FOLDS = 5
 
@@ -37,7 +45,7 @@ class Curve:
     said: Floats
     came: Floats
     way: str
-    """`platt`, `isotonic`, or `left` as it is."""
+    """`platt`, `both` with an isotonic one, or `left` as it is."""
 
     def __call__(self, p: Floats) -> Floats:
         return np.clip(np.interp(p, self.said, self.came), 0.0, 1.0)
@@ -57,15 +65,18 @@ class Calibrated(msgspec.Struct, frozen=True):
     ece_floor: float
 
 
-def curve_of(p: Floats, outcome: Floats, weight: Floats, groups: NDArray[np.intp], seed: int = 0) -> Curve:
+def curve_of(p: Floats, outcome: Floats, weight: Floats) -> Curve:
     """The curve of one model, from rows with an outcome."""
     if len(p) < FEWEST:
         return AS_IT_IS
     platt = platt_of(p, outcome, weight)
-    if len(p) < ENOUGH_FOR_ISOTONIC:
-        return platt
-    worse = _left_out(p, outcome, weight, groups, platt_of, seed) - _left_out(p, outcome, weight, groups, isotonic_of, seed)
-    return isotonic_of(p, outcome, weight) if worse > 0 else platt
+    return platt if len(p) < ENOUGH_FOR_ISOTONIC else _both(platt, isotonic_of(p, outcome, weight), len(p) / (len(p) + BELIEVED))
+
+
+def _both(platt: Curve, isotonic: Curve, share: float) -> Curve:
+    """`share` of the second: it rises wherever the first does, so that no two scores become one."""
+    said = np.union1d(platt.said, isotonic.said)
+    return Curve(said, (1.0 - share) * platt(said) + share * isotonic(said), "both")
 
 
 def platt_of(p: Floats, outcome: Floats, weight: Floats) -> Curve:
@@ -87,7 +98,7 @@ def isotonic_of(p: Floats, outcome: Floats, weight: Floats) -> Curve:
             blocks[-1] = [one + other for one, other in zip(blocks[-1], last, strict=True)]
     said = np.array([block[1] / block[0] for block in blocks])
     came = np.array([block[2] / block[0] for block in blocks])
-    # Never quite 0 or 1, and rising a little everywhere: order is kept.
+    # Never quite 0 or 1.
     return Curve(np.concatenate([[0.0], said, [1.0]]), np.concatenate([[came[0] * 0.98], came, [1 - (1 - came[-1]) * 0.98]]), "isotonic")
 
 
@@ -96,30 +107,29 @@ def cross_fitted(table: OutcomeTable, p: Floats, seed: int = 0) -> Floats:
     groups = groups_of(table.prompts, table.group)
     found = p.copy()
     for fold in _folds(groups, seed):
-        for place, made in enumerate(curves_of(table, p, groups, ~fold, seed)):
+        for place, made in enumerate(curves_of(table, p, ~fold)):
             found[fold, place] = made(p[fold, place])
     return found
 
 
-def curves_of(table: OutcomeTable, p: Floats, groups: NDArray[np.intp], rows: NDArray[np.bool_], seed: int = 0) -> list[Curve]:
+def curves_of(table: OutcomeTable, p: Floats, rows: NDArray[np.bool_]) -> list[Curve]:
     """A curve for each model, from some rows."""
     weight = np.ones(len(table)) if table.weight is None else table.weight
     found = []
     for place in range(len(table.models)):
         known = rows & np.isfinite(table.quality[:, place]) & (weight > 0)
-        found.append(curve_of(p[known, place], table.quality[known, place], weight[known], groups[known], seed))
+        found.append(curve_of(p[known, place], table.quality[known, place], weight[known]))
     return found
 
 
 def recalibrated(artifact: Artifact, table: OutcomeTable, stacks: dict[str, Floats], places: Sequence[int], seed: int = 0) -> ArtifactDraft:
     """The artifact with new curves. `stacks`: name -> (n, m) its scores for the table's models, which stand at `places` among
     the artifact's. Stacks that are not given stay as they are."""
-    groups = groups_of(table.prompts, table.group)
     arrays = dict(artifact.arrays)
     ways = {}
     for name, p in stacks.items():
         knots = np.array(artifact.array(f"{name}.curves"), dtype=np.float64)
-        found = curves_of(table, p, groups, np.ones(len(table), dtype=np.bool_), seed)
+        found = curves_of(table, p, np.ones(len(table), dtype=np.bool_))
         for place, made in zip(places, found, strict=True):
             knots[:, place] = made(knots[:, place])
         arrays[f"{name}.curves"] = knots
@@ -140,8 +150,7 @@ def _rehearsed(old: NDArray[np.float32], table: OutcomeTable, p: Floats, places:
 
 def report(table: OutcomeTable, p: Floats, after: Floats, seed: int = 0) -> list[Calibrated]:
     """Errors before and after; `after` as `cross_fitted` gives it."""
-    groups = groups_of(table.prompts, table.group)
-    ways = [made.way for made in curves_of(table, p, groups, np.ones(len(table), dtype=np.bool_), seed)]
+    ways = [made.way for made in curves_of(table, p, np.ones(len(table), dtype=np.bool_))]
     found = []
     for place, model in enumerate(table.models):
         outcome = table.quality[:, place]
@@ -154,13 +163,3 @@ def _folds(groups: NDArray[np.intp], seed: int) -> list[NDArray[np.bool_]]:
     fold = np.random.default_rng(seed).integers(0, FOLDS, int(groups.max()) + 1 if len(groups) else 0)[groups]
     return [fold == one for one in range(FOLDS)]
 
-
-def _left_out(p: Floats, outcome: Floats, weight: Floats, groups: NDArray[np.intp], way: Callable[[Floats, Floats, Floats], Curve], seed: int) -> float:
-    """Mean squared error of a way on rows that it had not seen."""
-    total = 0.0
-    _, dense = np.unique(groups, return_inverse=True)
-    for fold in _folds(dense, seed):
-        if fold.any() and not fold.all():
-            made = way(p[~fold], outcome[~fold], weight[~fold])
-            total += float((weight[fold] * (made(p[fold]) - outcome[fold]) ** 2).sum())
-    return total / float(weight.sum())

@@ -16,10 +16,10 @@ from pointsman.classify.heads.rehearsal import Rehearsal, array
 from pointsman.errors import DataRefused
 from pointsman.learn.calibrate import Calibrated, cross_fitted, recalibrated, report
 from pointsman.learn.embedders import STATIC
-from pointsman.learn.evaluate import Scores
 from pointsman.learn.measured import Measured, measured, of_places
 from pointsman.learn.metrics import Floats
 from pointsman.learn.prices import Prices, prices_of
+from pointsman.learn.scores import Scores
 from pointsman.learn.scoring import score
 from pointsman.learn.setting import Found, setting
 

@@ -19,7 +19,7 @@ from pointsman.classify.heads import rehearsal, surface
 from pointsman.classify.heads.calibration import Curves
 from pointsman.classify.heads.core import core
 from pointsman.classify.heads.query import Query
-from pointsman.classify.heads.reading import CLIP, Reader, Reading, points
+from pointsman.classify.heads.reading import CLIP, Reader, Reading, gridded, points
 from pointsman.classify.heads.scorer import Static, trained_features
 from pointsman.learn.appended import appended
 from pointsman.learn.differences import believed
@@ -181,7 +181,7 @@ class Fit:
         self.arrays["surface.spread"] = np.maximum(counts.std(axis=0), _FLOOR).astype(np.float32)
         standard = np.clip((counts - self.arrays["surface.centre"]) / self.arrays["surface.spread"], -CLIP, CLIP).astype(np.float32)
         found, divisions = centres(points(standard, static[self.train]), np.random.default_rng(self.seed))
-        self.arrays["kinds.centres"], self.arrays["kinds.divisions"] = found.astype(np.float16), np.array(divisions, dtype=np.int32)
+        self.arrays["kinds.centres"], self.arrays["kinds.divisions"] = gridded(found), np.array(divisions, dtype=np.int32)
         self.seen = seen(chosen)
         self.arrays["ngrams.idf"] = rarity(self.seen, len(chosen))
         for kind, vectors in (("static", static), ("sentence", sentence)):

@@ -33,6 +33,11 @@ class Points:
         total = counts.sum()
         return self.cost @ counts / total, self.quality @ counts / total
 
+    def drawn(self, counts: Floats) -> list[tuple[Floats, Floats]]:
+        """`at` for every resample of `counts` (draws, rows), in one pass."""
+        total = counts.sum(axis=1)
+        return list(zip((self.cost @ counts.T / total).T, (self.quality @ counts.T / total).T, strict=True))
+
 
 def hull(cost: Floats, quality: Floats) -> tuple[Floats, Floats]:
     """The upper hull of the points, never falling: costs and qualities, both rising."""

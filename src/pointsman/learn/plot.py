@@ -14,7 +14,9 @@ from pointsman.learn.frontier import hull
 WIDTH, HEIGHT = 720, 460
 BOLD = ("ours", "routing + cascade")
 COST, QUALITY = "cost, as a share of the reference's", "mean quality"
-_COLOURS = ("#888888", "#c77c2a", "#2a6fc7", "#1a9850", "#b2182b", "#762a83", "#111111", "#e7298a")
+_COLOURS = ("#888888", "#c77c2a", "#2a6fc7", "#1a9850", "#b2182b", "#762a83", "#111111", "#e7298a", "#66a61e", "#17becf", "#a6761d", "#5e4fa2", "#f46d43",
+            "#3288bd", "#999900", "#666666", "#d53e4f")
+"""As many as an evaluation of several models has rows."""
 
 Line: TypeAlias = Sequence[tuple[float, float]]
 

@@ -27,14 +27,7 @@ class Reliability:
     ece: float
     floor: float
     """Mean error of perfectly calibrated scores with as many rows."""
-    floor_high: float
-    """What 95 % of such scores stay below."""
     rows: int
-
-    @property
-    def excess(self) -> float:
-        """What chance does not explain, on average; never below 0."""
-        return max(0.0, self.ece - self.floor)
 
 
 def reliability(p: Floats, outcome: Floats, seed: int = 0, draws: int = DRAWS) -> Reliability:
@@ -42,10 +35,10 @@ def reliability(p: Floats, outcome: Floats, seed: int = 0, draws: int = DRAWS) -
     known = np.isfinite(outcome) & np.isfinite(p)
     p, outcome = p[known], outcome[known]
     if not len(p):
-        return Reliability(float("nan"), float("nan"), float("nan"), 0)
+        return Reliability(float("nan"), float("nan"), 0)
     rng = np.random.default_rng(seed)
     drawn = np.array([ece(p, _as_if_true(p, outcome, rng)) for _ in range(draws)])
-    return Reliability(ece(p, outcome), float(drawn.mean()), float(np.percentile(drawn, 95)), len(p))
+    return Reliability(ece(p, outcome), float(drawn.mean()), len(p))
 
 
 def ece(p: Floats, outcome: Floats, bins: int = BINS) -> float:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pointsman.artifact import Artifact
 from pointsman.classify.embedders.embedder import Embedder
 from pointsman.classify.embedders.remote import PROBES, Elsewhere, elsewhere_of
+from pointsman.classify.embedders.static import shipped_static
+from pointsman.classify.heads.core import core
 from pointsman.classify.heads.ladder import Ladder, is_ladder
 from pointsman.classify.heads.predicted import Predicted
 from pointsman.classify.heads.query import Query
@@ -20,6 +23,7 @@ from pointsman.learn.embedders import STATIC, sentence_of
 from pointsman.learn.remote_embedder import RemoteEmbedder, is_remote
 
 Progress: TypeAlias = Callable[[str, float], None]
+Vectors: TypeAlias = NDArray[np.float32]
 
 BATCH = 512
 """Prompts scored at once: few enough for memory, enough for numpy."""
@@ -35,6 +39,8 @@ class Scored:
     """Which stack answered: `static`, or the sentence embedder's name."""
     note: str = ""
     """Said when the artifact could have done better than what is installed here."""
+    vectors: Vectors | None = None
+    """The sentence vectors that were read; None = static ones."""
 
 
 def score(artifact: Artifact, prompts: Sequence[str], *, embedder: str = "auto", progress: Progress | None = None) -> Scored:
@@ -43,19 +49,39 @@ def score(artifact: Artifact, prompts: Sequence[str], *, embedder: str = "auto",
 
     Raises `ArtifactOfAnotherVersion` when the artifact was made for other features than run here.
     """
-    scorer = Ladder.load(artifact) if is_ladder(artifact) else Scorer.load(artifact)
-    if scorer.sentence is None:
-        sentence, note = None, "" if embedder in (STATIC, "auto") else f"the artifact has static scores only, so --embedder {embedder} changes nothing"
-    else:
-        sentence, note = (None, "") if embedder == STATIC else _sentence(artifact, scorer.sentence, embedder)
-    parts = []
+    scorer, sentence, note = _ready(artifact, embedder)
+    parts, seen = [], []
     for at in range(0, max(1, len(prompts)), BATCH):
         queries = [Query.of_prompt(prompt) for prompt in prompts[at: at + BATCH]]
         vectors = None if sentence is None else sentence.embed([scorer.text(query) for query in queries])
         parts.append(scorer.score(queries, vectors) if queries else _nothing(len(scorer.models)))
+        if vectors is not None:
+            seen.append(vectors)
         if progress is not None:
             progress("scoring", min(1.0, (at + BATCH) / max(1, len(prompts))))
-    return Scored(scorer.models, joined(parts), "static" if sentence is None else sentence.name, note)
+    return Scored(scorer.models, joined(parts), "static" if sentence is None else sentence.name, note, np.concatenate(seen) if seen else None)
+
+
+def vectors_of(artifact: Artifact, prompts: Sequence[str], *, embedder: str = "auto", progress: Progress | None = None) -> Vectors:
+    """What scores of these prompts would be read from: sentence vectors where `score` reads any, else static ones."""
+    scorer, sentence, _ = _ready(artifact, embedder)
+    parts = []
+    for at in range(0, max(1, len(prompts)), BATCH):
+        queries = [Query.of_prompt(prompt) for prompt in prompts[at: at + BATCH]]
+        parts.append(shipped_static().embed([core(query).text for query in queries]) if sentence is None
+                     else sentence.embed([scorer.text(query) for query in queries]))
+        if progress is not None:
+            progress("embedding", min(1.0, (at + BATCH) / max(1, len(prompts))))
+    return np.concatenate(parts)
+
+
+def _ready(artifact: Artifact, embedder: str) -> tuple[Ladder | Scorer, Embedder | None, str]:
+    """The scorer, the sentence embedder that it reads, and what to say about that."""
+    scorer = Ladder.load(artifact) if is_ladder(artifact) else Scorer.load(artifact)
+    if scorer.sentence is None:
+        return scorer, None, "" if embedder in (STATIC, "auto") else f"the artifact has static scores only, so --embedder {embedder} changes nothing"
+    sentence, note = (None, "") if embedder == STATIC else _sentence(artifact, scorer.sentence, embedder)
+    return scorer, sentence, note
 
 
 def joined(parts: Sequence[Predicted]) -> Predicted:

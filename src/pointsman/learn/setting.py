@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from pointsman.classify.heads.rehearsal import together
 from pointsman.learn.choosing import chosen
-from pointsman.learn.evaluate import Scores
 from pointsman.learn.metrics import Floats, Interval
+from pointsman.learn.scores import Scores
 from pointsman.learn.table import OutcomeTable
 
 FEWEST = 20

@@ -31,6 +31,8 @@ class OutcomeTable:
     """(n, m) output tokens; NaN = unknown."""
     at: Floats | None = None
     """(n,) wall-clock seconds, when known: folds by time."""
+    task: list[str] | None = None
+    """What kind of work each row is, in its owner's words. No classifier reads it: it is for the table of tasks that ours is compared with."""
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -39,7 +41,7 @@ class OutcomeTable:
         rows, columns = len(self.prompts), len(self.models)
         if self.quality.shape != (rows, columns):
             raise ValueError(f"quality is {self.quality.shape}, but there are {rows} prompts and {columns} models")
-        for name in ("query_id", "split", "group", "weight", "tokens", "at"):
+        for name in ("query_id", "split", "group", "weight", "tokens", "at", "task"):
             if (column := getattr(self, name)) is not None and len(column) != rows:
                 raise ValueError(f"{name} has {len(column)} rows, the prompts are {rows}")
 

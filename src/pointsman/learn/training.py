@@ -25,10 +25,11 @@ from pointsman.learn import checks, near_duplicate, rivals
 from pointsman.learn.checks import Finding
 from pointsman.learn.dataset import Dataset, read_dataset
 from pointsman.learn.embedders import STATIC, in_manifest, sentence_of
-from pointsman.learn.evaluate import Evaluation, Scores, evaluate
+from pointsman.learn.evaluate import Evaluation, evaluate
 from pointsman.learn.fit import Fit
 from pointsman.learn.prices import Prices, prices_of
 from pointsman.learn.remote_embedder import RemoteEmbedder
+from pointsman.learn.scores import Scores
 from pointsman.learn.table import OutcomeTable
 
 Progress: TypeAlias = Callable[[str, float], None]

@@ -84,7 +84,7 @@ class Demand(msgspec.Struct, frozen=True, gc=False):
 class Wish(msgspec.Struct, frozen=True, gc=False):
     """What a tier wants."""
 
-    replicas: int | None
+    desired: int | None
     """None = its machines' slots are unknown, so nothing can be said."""
     reason: str
     load: float = 0.0

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Engine, Select, create_engine, delete, event, func, insert, select, update
 from sqlalchemy.dialects import postgresql
 
@@ -30,30 +29,9 @@ four times as much, records take 2.8 KB instead of 4.2, and putting them in seve
 WAL_PAGES = 256
 """Pages of the log after which they move into the file: 4 MB, as SQLite's own thousand of the smaller pages; of a file that has these, 1 MB."""
 
-GROUPS = ("routing_tier", "route", "tenant", "key", "model_id", "endpoint", "decided_by", "outcome", "cost_basis")
-"""What `totals` can be split by."""
-
-
-class Totals(msgspec.Struct, frozen=True):
-    """What a group of records adds up to."""
-
-    group: str
-    """The value they share; "" when there is one group."""
-    requests: int
-    answered: int
-    escalated: int
-    input_tokens: int
-    output_tokens: int
-    cost_nano_usd: int
-    """Of those whose cost is known."""
-    unknown_costs: int
-    """How many are missing from `cost_nano_usd`."""
-    unknown_usage: int
-    """How many are missing from the token sums."""
-
 
 class Store:
-    """Records by id, by time, in sums. Safe to use from several threads; every call may wait for the disk.
+    """Records by id and by time. Safe to use from several threads; every call may wait for the disk.
 
     Raises SQLAlchemy's errors when the database does not answer.
     """
@@ -142,30 +120,6 @@ class Store:
                 yield record_of(*whole)
             if len(rows) < batch:
                 return
-
-    def totals(self, *, since: float | None = None, until: float | None = None, by: str | None = None) -> list[Totals]:
-        """Sums over [since, until), split `by` one of `GROUPS`, the largest group first. No records: an empty list."""
-        if by is not None and by not in GROUPS:
-            raise ValueError(f"records can be split by {', '.join(GROUPS)}; not by {by!r}")
-        c = RECORDS.c
-        group = c[by] if by else None
-        query: Select[Any] = select(
-            *([group] if group is not None else []),
-            func.count(), func.count().filter(c.outcome == "answered"), func.count().filter(c.original_tier != ""),
-            func.coalesce(func.sum(c.input_tokens), 0), func.coalesce(func.sum(c.output_tokens), 0),
-            func.coalesce(func.sum(c.cost_nano_usd), 0), func.count().filter(c.cost_nano_usd.is_(None)),
-            func.count().filter(c.input_tokens.is_(None)),
-        )
-        if since is not None:
-            query = query.where(c.at >= since)
-        if until is not None:
-            query = query.where(c.at < until)
-        if group is not None:
-            query = query.group_by(group).order_by(func.count().desc(), group)
-        self.open()
-        with self._engine.connect() as db:
-            rows = [tuple(row) if by else ("", *row) for row in db.execute(query)]
-        return [Totals(str(row[0]), *map(int, row[1:])) for row in rows if row[1]]
 
     def _records(self, query: Select[Any]) -> list[Record]:
         self.open()

@@ -70,10 +70,12 @@ class Guard:
 
         async def page(request: Request) -> Response:
             header, key = request.headers.get(signature.HEADER), self._notice_key()
-            if header is None or key is None:
+            if header is None or (key is None and "authorization" in request.headers):
                 return await otherwise(request)
             try:
                 self._check_host(request)
+                if key is None:
+                    raise Unauthorized("this notice is signed, and the router has no key to check that: set `admin.notice_key` to the agent's key")
                 signature.check(key, header, request.method, request.scope["path"], await small_body(request), self._wall())
                 request.state.is_signed = True
                 return as_response(await answer(request))

@@ -119,7 +119,7 @@ class DirectExchange(Exchange):
         self._parts, self._size = [body], len(body)
         # Set while somebody waits for more of the body.
         self._waiter: asyncio.Future[None] | None = None
-        self._is_attended = self._is_chunked = False
+        self._is_attended = False
 
     # -- the connection's side -----------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class DirectExchange(Exchange):
     async def start(self, status: int, headers: Headers, lines: bytes = b"") -> None:
         if self._server.flow.write_paused:
             await self._drained()
-        self.is_started = self._is_chunked = True
+        self.is_started = True
         if not self.is_gone:
             self._server.transport.write(self._head(status, headers, lines) + b"transfer-encoding: chunked\r\n\r\n")
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import asyncio
 import time
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from operator import add
 from typing import Any
 
@@ -29,20 +29,13 @@ from pointsman.core.record import Attempt, Question, Record
 from pointsman.core.request import Caller
 from pointsman.core.settings import Settings
 from pointsman.money.gpu import MachineBill
+from pointsman.telemetry.gauges import READERS, Labels, Rows, Sight
 from pointsman.telemetry.series import SERIES, VOCABULARY, Series
 
 OTHER = "other"
 STEP_S = 0.01
 """How long a page is written before whoever else waits for the event loop gets a turn: with a thousand endpoints it takes a tenth of
 a second, and a stream must not stand still for that."""
-_LOAD = {
-    "pointsman_endpoint_waiting": "waiting", "pointsman_endpoint_running": "running",
-    "pointsman_endpoint_kv_usage_ratio": "kv_usage", "pointsman_endpoint_report_age_seconds": "age_s",
-}
-"""Gauges that are an endpoint's own word, by their key in its status."""
-
-Labels = tuple[str, ...]
-Rows = Iterator[tuple[Labels, float]]
 
 
 class Known(dict[str, str]):
@@ -77,6 +70,17 @@ def known(settings: Settings) -> dict[str, Known]:
 
 def _error_codes(family: type[errors.PointsmanError] = errors.PointsmanError) -> tuple[str, ...]:
     return (family.code, *(code for child in family.__subclasses__() for code in _error_codes(child)))
+
+
+def _end_of_break(record: Record) -> str | None:
+    """What became of a stream that broke off, unannounced, after its first words; None = it did not."""
+    attempts = record.attempts
+    for before, attempt in pairwise(attempts):
+        if attempt.reason == "continued" and before.error != errors.EndpointLeaving.code:
+            return "continued" if record.outcome == "answered" else record.outcome
+    if not attempts or attempts[-1].outcome != "failed" or attempts[-1].ttft_s is None or record.ttft_s is None:
+        return None
+    return None if record.error == errors.DeadlineExceeded.code else record.outcome
 
 
 class Histogram(dict[Labels, list[float]]):
@@ -147,6 +151,8 @@ class Metrics:
             self._decision(record.decision, route)
         for attempt in record.attempts:
             self._attempt(attempt, is_stream=record.stream)
+        if record.stream and (end := _end_of_break(record)) is not None:
+            self._add("pointsman_broken_streams_total", (names["outcome"][end],))
         for question in record.questions:
             self._question(question)
         for check in record.checks:
@@ -289,78 +295,35 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """The families of `SERIES`, in its order, as they stand now."""
-        fleet = list(self._fleet_status())
+        sight = Sight(self._version, self._fleet_status(), self._tier_status(), self._anterooms(), self._machines(), self._known["tenant"])
         for series in SERIES:
             if series.kind == "histogram":
                 yield self._histogram(series)
             elif series.kind == "counter":
                 counter = CounterMetricFamily(series.name, series.help, labels=series.labels)
-                for labels, value in self._counted(series.name):
+                for labels, value in self._counted(series.name, sight):
                     counter.add_metric(labels, value)
                 yield counter
             else:
                 gauge = GaugeMetricFamily(series.name, series.help, labels=series.labels)
-                for labels, value in self._gauge(series.name, fleet):
+                for labels, value in self._gauge(series.name, sight):
                     gauge.add_metric(labels, value)
                 yield gauge
 
-    def _counted(self, name: str) -> Rows:
+    def _counted(self, name: str, sight: Sight) -> Rows:
         reading = self._readings.get(name)
-        if name in _OF_MACHINES:
-            yield from _of_machines(name, self._machines())
+        if (read := READERS.get(name)) is not None:
+            yield from read(sight)
             return
         scale = NANO if name in _IN_NANO else 1
         for labels, value in list(self._counters[name].items()):
             yield labels, (value + reading() if reading else value) / scale
 
-    def _gauge(self, name: str, fleet: list[Mapping[str, Any]]) -> Rows:
-        if name == "pointsman_build_info":
-            yield (self._version,), 1
-        elif name == "pointsman_endpoint_in_flight":
-            for endpoint in fleet:
-                yield (endpoint["pool"], endpoint["id"]), endpoint["in_flight"]
-        elif name in _LOAD:
-            for endpoint in fleet:
-                load = endpoint.get("load")
-                if load is not None and (value := load.get(_LOAD[name])) is not None:
-                    yield (endpoint["pool"], endpoint["id"]), value
-        elif name == "pointsman_endpoint_state":
-            for endpoint in fleet:
-                for state in VOCABULARY["state"]:
-                    yield (endpoint["pool"], endpoint["id"], state), float(endpoint["state"] == state)
-        elif name in _OF_MACHINES:
-            yield from _of_machines(name, self._machines())
-        elif name == "pointsman_desired_replicas":
-            for tier in self._tier_status():
-                if tier.get("desired") is not None:
-                    yield (tier["tier"],), tier["desired"]
-        elif name == "pointsman_idle_usd_per_hour":
-            for tier in self._tier_status():
-                if tier.get("idle_usd_per_hour") is not None:
-                    yield (tier["tier"],), tier["idle_usd_per_hour"]
-        elif name in _OF_ANTEROOMS:
-            yield from self._of_anterooms(name)
-        elif name == "pointsman_queue_waiting":
-            for tier in self._tier_status():
-                yield (tier["tier"],), tier["waiting"]
-        elif name == "pointsman_tier_saturated":
-            for tier in self._tier_status():
-                for signal in VOCABULARY["signal"]:
-                    yield (tier["tier"], signal), float(tier["unfit"] == signal)
-        elif name in self._readings:
-            yield (), self._readings[name]()
-
-    def _of_anterooms(self, name: str) -> Rows:
-        for pool, crowd in self._anterooms().items():
-            if name == "pointsman_anteroom_waiting":
-                yield (pool,), crowd["waiting"]
-            elif name == "pointsman_anteroom_oldest_seconds":
-                yield (pool,), crowd["oldest_s"] or 0.0
-            else:
-                tenants = Counter[str]()
-                for tenant, waiting in crowd["tenants"].items():
-                    tenants[self._known["tenant"][tenant]] += waiting
-                yield from (((pool, tenant), waiting) for tenant, waiting in tenants.items())
+    def _gauge(self, name: str, sight: Sight) -> Rows:
+        if (read := READERS.get(name)) is not None:
+            yield from read(sight)
+        elif (reading := self._readings.get(name)) is not None:
+            yield (), reading()
 
     def _histogram(self, series: Series) -> HistogramMetricFamily:
         family = HistogramMetricFamily(series.name, series.help, labels=series.labels)
@@ -378,21 +341,6 @@ class Metrics:
 
 
 _IN_NANO = frozenset(("pointsman_cost_usd_total", "pointsman_question_usd_total"))
-_OF_ANTEROOMS = frozenset(("pointsman_anteroom_waiting", "pointsman_anteroom_oldest_seconds", "pointsman_anteroom_tenant_waiting"))
-_OF_MACHINES = frozenset(("pointsman_gpu_usd_total", "pointsman_gpu_usd_per_1k_tokens"))
-
-
-def _of_machines(name: str, machines: Sequence[MachineBill]) -> Rows:
-    for machine in machines:
-        labels = (machine.endpoint.rpartition("/")[0], machine.endpoint)
-        if name == "pointsman_gpu_usd_total":
-            yield (*labels, "busy"), machine.busy_nano_usd / NANO
-            yield (*labels, "idle"), machine.idle_nano_usd / NANO
-            continue
-        for kind, value in (("achieved", machine.achieved_usd_per_1k), ("nominal", machine.nominal_usd_per_1k)):
-            if value is not None:
-                yield (*labels, kind), value
-
 
 class _Family:
     """A registry of one family."""

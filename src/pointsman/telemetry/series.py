@@ -45,8 +45,8 @@ SERIES: tuple[Series, ...] = (
     Series("pointsman_decision_duration_seconds", "histogram", ("route",), "Choosing the tier, all stages.", DECISION),
     Series("pointsman_stage_duration_seconds", "histogram", ("stage",), "One stage of a pipeline.", DECISION),
     Series("pointsman_stage_results_total", "counter", ("route", "stage", "outcome"),
-           "What a stage said: decided, refined, abstained, failed, skipped, late. The share of `sentence` that is not skipped is the "
-           "share of requests that asked for a sentence vector."),
+           "What a stage said: decided, refined, abstained, failed, skipped, late. The share of `sentence` that is refined, "
+           "late or failed is that of requests that asked for a sentence vector; abstained ones would have, and might not."),
     Series("pointsman_stage_questions_total", "counter", ("route", "stage", "result"),
            "What came of it when a stage such as `judge`, `remote` or `sentence` wanted to ask somebody: answered, garbage (not what was asked for), "
            "slow, down, crashed, refused (an embedder that the artifact was not trained beside); or not asked: remembered (its answer is "
@@ -103,6 +103,9 @@ SERIES: tuple[Series, ...] = (
            "Load reports that what we saw ourselves speaks against: frozen, understated, contradicted. Taken as unknown."),
     Series("pointsman_spot_interruptions_total", "counter", ("outcome",),
            "Answers that were under way on an endpoint that went away: drained (ended in time), continued elsewhere, failed."),
+    Series("pointsman_broken_streams_total", "counter", ("outcome",),
+           "Streams that broke off unannounced after their first words: continued elsewhere, answered (all was said but the end), failed (the client "
+           "got an error), cancelled (it left meanwhile)."),
     Series("pointsman_endpoints_leaving", "gauge", (), "Endpoints that have said that they will be gone."),
     Series("pointsman_queue_seconds", "histogram", ("tier",),
            "How long requests stood in the line of a full tier and in an anteroom, let in or not; those that did not wait are not counted.", FIRST_TOKEN),

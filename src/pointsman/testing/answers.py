@@ -101,6 +101,19 @@ def plan(asked: shapes.Asked, max_tokens: int, prompt: str, choice: int = 0) -> 
     return _cut(text, max_tokens, asked)
 
 
+def continued(asked: shapes.Asked, max_tokens: int, prompt: str, choice: int = 0) -> Plan:
+    """The rest of an answer of which the last message is the beginning (`continue_final_message`): the same text as if one had said it all."""
+    messages = asked.body.get("messages", [])
+    told = asked.texts[-1]
+    before = msgspec.structs.replace(asked, body=asked.body | {"messages": messages[:-1]}, texts=asked.texts[:-1])
+    first = "\n".join(asked.texts[:-1])
+    whole = plan(before, max_tokens + shapes.count_tokens(told), first, choice)
+    if not whole.text.startswith(told):
+        return plan(asked, max_tokens, prompt, choice)
+    tokens = shapes.tokens_of(whole.text[len(told):])
+    return Plan(tokens[:max_tokens], "length") if len(tokens) > max_tokens else Plan(tokens or [""], whole.finish, whole.stop_reason)
+
+
 def kind_of(prompt: str) -> PromptKind:
     """What sort of answer a prompt asks for; a coarse look, of the simulator's own."""
     if _CODE.search(prompt):

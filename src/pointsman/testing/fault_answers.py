@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from itertools import accumulate
 from random import Random
 from typing import Any, Final
 
@@ -38,6 +39,19 @@ def text_of(id: str) -> str:
     return "".join(pieces_of(id))
 
 
+def rest_of(asked: Asked) -> list[str]:
+    """The pieces that are still to be said. White space at the end of what was told belongs to the first of them, as in any template
+    that trims. An answer that does not begin as told is begun anew: whoever joins the two finds out."""
+    pieces, told = pieces_of(asked.id), asked.told
+    if not told or not "".join(pieces).startswith(told):
+        return pieces
+    text, ends = "".join(pieces), list(accumulate(map(len, pieces)))
+    over = sum(end - 1 <= len(told) for end in ends)  # each ends in a space, which may be missing
+    if over == len(pieces):
+        return [text[len(told):]]
+    return [text[len(told):ends[over]], *pieces[over + 1:]]
+
+
 def asked_of(body: bytes, nth: int, nth_on_connection: int) -> Asked:
     """What the scenario may know of a request's body. A body that is no JSON object asks for nothing."""
     found = _ID.search(body)
@@ -45,8 +59,9 @@ def asked_of(body: bytes, nth: int, nth_on_connection: int) -> Asked:
     try:
         fields = json.loads(body)
         options = fields.get("stream_options") or {}
-        return Asked(named, fields.get("stream") is True, bool(options.get("include_usage")), nth, nth_on_connection)
-    except (ValueError, AttributeError):
+        told = fields["messages"][-1]["content"] if fields.get("continue_final_message") is True else ""
+        return Asked(named, fields.get("stream") is True, bool(options.get("include_usage")), nth, nth_on_connection, told)
+    except (ValueError, AttributeError, LookupError, TypeError):
         return Asked(named, nth=nth, nth_on_connection=nth_on_connection)
 
 
@@ -74,9 +89,10 @@ def plain(status: str, body: bytes, *headers: str, content_type: str | None = JS
     return head(status, *headers, content_type=content_type, length=len(body)) + body
 
 
-def usage_of(id: str) -> dict[str, int]:
-    output = len(pieces_of(id))
-    return {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": output, "total_tokens": PROMPT_TOKENS + output}
+def usage_of(id: str, said: Sequence[str] | None = None) -> dict[str, int]:
+    whole = len(pieces_of(id))
+    output = whole if said is None else len(said)  # what was told before is a part of the prompt
+    return {"prompt_tokens": PROMPT_TOKENS + whole - output, "completion_tokens": output, "total_tokens": PROMPT_TOKENS + whole}
 
 
 def completion(id: str, **changes: Any) -> bytes:
@@ -98,24 +114,25 @@ def role_event(id: str) -> bytes:
     return event(id, {"role": "assistant", "content": ""})
 
 
-def text_events(id: str) -> list[bytes]:
-    return [event(id, {"content": piece}) for piece in pieces_of(id)]
+def text_events(id: str, pieces: Sequence[str] | None = None) -> list[bytes]:
+    """An event for each piece; None = all of them."""
+    return [event(id, {"content": piece}) for piece in (pieces_of(id) if pieces is None else pieces)]
 
 
 def finish_events(asked: Asked) -> list[bytes]:
     """The finish, the usage where it was asked for, and `[DONE]`."""
-    usage = [event(asked.id, None, usage=usage_of(asked.id))] if asked.include_usage else []
+    usage = [event(asked.id, None, usage=usage_of(asked.id, rest_of(asked)))] if asked.include_usage else []
     return [event(asked.id, {}, "stop"), *usage, DONE]
 
 
 def events(asked: Asked) -> list[bytes]:
-    return [role_event(asked.id), *text_events(asked.id), *finish_events(asked)]
+    return [role_event(asked.id), *text_events(asked.id, rest_of(asked)), *finish_events(asked)]
 
 
 def sends(asked: Asked, texts: int | None = None) -> list[Step]:
     """The head, the role and the first `texts` pieces of a streamed answer (None = all), one send each."""
     made: list[Step] = [Send(stream_head()), Send(chunk(role_event(asked.id)))]
-    return made + [Send(chunk(data), 1) for data in text_events(asked.id)[:texts]]
+    return made + [Send(chunk(data), 1) for data in text_events(asked.id, rest_of(asked))[:texts]]
 
 
 def right(asked: Asked) -> Sequence[Step]:

@@ -67,6 +67,8 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     nth: int = 1
     """Which request this is on its endpoint, from 1."""
     nth_on_connection: int = 1
+    told: str = ""
+    """How the answer begins that is to be continued (vLLM's `continue_final_message`); "" = it is not begun."""
 
 
 Plan = Callable[[Asked], Sequence[Step]]

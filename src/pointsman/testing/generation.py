@@ -131,7 +131,7 @@ def _planned(asked: shapes.Asked, max_tokens: int) -> tuple[list[answers.Plan], 
         tokens = asked.prompt_tokens if asked.kind == "chat" else shapes.count_tokens(prompt)
         prefix = prefix_of(prompt.encode("utf-8", "replace"))
         for n in range(asked.choices):
-            plan = answers.plan(asked, max_tokens, prompt, n)
+            plan = (answers.continued if asked.is_continuing else answers.plan)(asked, max_tokens, prompt, n)
             plans.append(plan)
             sequences.append(Sequence(max(tokens, 1), len(plan.tokens), prefix))
     return plans, sequences

@@ -61,6 +61,14 @@ class Asked(msgspec.Struct, frozen=True):
     def json_wanted(self) -> bool:
         return isinstance(f := self.body.get("response_format"), dict) and f.get("type") in ("json_object", "json_schema")
 
+    @property
+    def is_continuing(self) -> bool:
+        """The last message is the beginning of the answer."""
+        messages = self.body.get("messages")
+        last = messages[-1] if isinstance(messages, list) and messages else None
+        return (self.kind == "chat" and self.body.get("continue_final_message") is True and isinstance(last, dict)
+                and last.get("role") == "assistant")
+
 
 def read(path: str, body: bytes) -> Asked:
     """Reads a request body. Raises msgspec.DecodeError when it is not JSON, TypeError when not an object."""

@@ -62,6 +62,10 @@ class OpenBudget:
         self.in_flight += 1
         return "any"
 
+    def open_continuation(self, endpoints: Iterable[EndpointId], now: float) -> str | None:
+        self.in_flight += 1
+        return "any"
+
     def close_retry(self, pool: str, now: float, *, sent: bool) -> None:
         self.in_flight -= 1
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Self
 
 from pointsman.core.fleet import EndpointSpec
 from pointsman.core.protocols import ReplyStream
@@ -63,59 +64,44 @@ class HttpUpstream:
 
     async def ask(self, endpoint: EndpointSpec, request: ChatRequest, body: Sequence[bytes], *, until: float) -> Reply:
         """A plain call; see the protocol."""
-        exchange: Exchange | None = None
-        form = form_of(endpoint, request)
-        if form.is_native:
-            self._check_spoken(endpoint, form)
+        form = self._form(endpoint, request)
         try:
-            body = form.written(endpoint, body)
-            exchange = await self._send(endpoint, b"POST", form.path(request), JSON, body, True, until, _betas(request))
-            answer = await _whole(endpoint, exchange, until)
-            reply = form.read(endpoint.id, request, answer)
+            with _Call(lambda: AnswerTimeout(f"endpoint {endpoint.id} did not answer in time")) as call:
+                written = form.written(endpoint, body)
+                call.exchange = exchange = await self._send(endpoint, b"POST", form.path(request), JSON, written, True, until, _betas(request))
+                return form.read(endpoint.id, request, await _whole(endpoint, exchange, until))
         except Misconfigured as exc:
-            _abort(exchange)
             raise self._unless_spoken(endpoint, form, exc) from exc
-        except OutOfTime as exc:
-            _abort(exchange)
-            raise AnswerTimeout(f"endpoint {endpoint.id} did not answer in time") from exc
-        except BaseException:  # cancelled, failed or no answer: the connection is not kept
-            _abort(exchange)
-            raise
-        exchange.finish()
-        return reply
 
     async def stream(
         self, endpoint: EndpointSpec, request: ChatRequest, body: Sequence[bytes], *, until: float
     ) -> ReplyStream:
         """A streamed call; see the protocol."""
-        exchange: Exchange | None = None
+        form = self._form(endpoint, request)
+        try:
+            with _Call(lambda: FirstTokenTimeout(f"endpoint {endpoint.id} sent no headers in time")) as call:
+                written = form.written(endpoint, body)
+                call.exchange = exchange = await self._send(endpoint, b"POST", form.path(request), EVENTS, written, False, until, _betas(request))
+                kind = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+                if exchange.status == 200 and kind == EVENTS:
+                    check_encoding(endpoint.id, exchange.headers)
+                    stream = HttpReplyStream(endpoint, form.reader(endpoint.id, request), exchange)
+                    call.exchange = None  # the stream's from here on
+                    return stream
+                if 200 <= exchange.status < 300 and kind != JSON:
+                    raise BadAnswer(f"endpoint {endpoint.id} answered a streamed request with {kind[:60].decode('latin-1')!r}",
+                                    upstream_status=exchange.status)
+                answer = await _whole(endpoint, exchange, until)
+                return WholeReplyStream(form.read(endpoint.id, request, answer), form.events(endpoint.id, request, answer))
+        except Misconfigured as exc:
+            raise self._unless_spoken(endpoint, form, exc) from exc
+
+    def _form(self, endpoint: EndpointSpec, request: ChatRequest) -> Form:
+        """The API to speak. Raises NotSpoken."""
         form = form_of(endpoint, request)
         if form.is_native:
             self._check_spoken(endpoint, form)
-        try:
-            body = form.written(endpoint, body)
-            exchange = await self._send(endpoint, b"POST", form.path(request), EVENTS, body, False, until, _betas(request))
-            kind = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-            if exchange.status == 200 and kind == EVENTS:
-                check_encoding(endpoint.id, exchange.headers)
-                return HttpReplyStream(endpoint, form.reader(endpoint.id, request), exchange)
-            if 200 <= exchange.status < 300 and kind != JSON:
-                raise BadAnswer(f"endpoint {endpoint.id} answered a streamed request with {kind[:60].decode('latin-1')!r}",
-                                upstream_status=exchange.status)
-            answer = await _whole(endpoint, exchange, until)
-            reply = form.read(endpoint.id, request, answer)
-            events = form.events(endpoint.id, request, answer)
-        except Misconfigured as exc:
-            _abort(exchange)
-            raise self._unless_spoken(endpoint, form, exc) from exc
-        except OutOfTime as exc:
-            _abort(exchange)
-            raise FirstTokenTimeout(f"endpoint {endpoint.id} sent no headers in time") from exc
-        except BaseException:  # cancelled, failed or no answer: the connection is not kept
-            _abort(exchange)
-            raise
-        exchange.finish()
-        return WholeReplyStream(reply, events)
+        return form
 
     def _check_spoken(self, endpoint: EndpointSpec, form: Form) -> None:
         """Raises NotSpoken when the endpoint said lately that it has no such path."""
@@ -136,35 +122,17 @@ class HttpUpstream:
 
     async def get(self, endpoint: EndpointSpec, suffix: str, *, until: float) -> bytes:
         """The JSON body of a GET below the endpoint's URL (`/models`)."""
-        exchange: Exchange | None = None
-        try:
-            exchange = await self._send(endpoint, b"GET", suffix, JSON, (), True, until)
-            answer = await _whole(endpoint, exchange, until)
-        except OutOfTime as exc:
-            _abort(exchange)
-            raise AnswerTimeout(f"endpoint {endpoint.id} did not answer {suffix} in time") from exc
-        except BaseException:  # cancelled or failed: the connection is not kept
-            _abort(exchange)
-            raise
-        exchange.finish()
-        return answer
+        with _Call(lambda: AnswerTimeout(f"endpoint {endpoint.id} did not answer {suffix} in time")) as call:
+            call.exchange = exchange = await self._send(endpoint, b"GET", suffix, JSON, (), True, until)
+            return await _whole(endpoint, exchange, until)
 
     async def post(self, endpoint: EndpointSpec, suffix: str, body: bytes, *, until: float, most: int = MAX_BODY_BYTES) -> bytes:
         """The body of the 2xx answer to JSON posted to the endpoint's URL: for services of the operator's that are no models.
 
         `most`: bytes of an answer that is read; a longer one is BadAnswer, and its connection is closed there."""
-        exchange: Exchange | None = None
-        try:
-            exchange = await self._send(endpoint, b"POST", suffix, JSON, (body,), most == MAX_BODY_BYTES, until)
-            answer = await _whole(endpoint, exchange, until, most)
-        except OutOfTime as exc:
-            _abort(exchange)
-            raise AnswerTimeout(f"{endpoint.id} did not answer in time") from exc
-        except BaseException:  # cancelled or failed: the connection is not kept
-            _abort(exchange)
-            raise
-        exchange.finish()
-        return answer
+        with _Call(lambda: AnswerTimeout(f"{endpoint.id} did not answer in time")) as call:
+            call.exchange = exchange = await self._send(endpoint, b"POST", suffix, JSON, (body,), most == MAX_BODY_BYTES, until)
+            return await _whole(endpoint, exchange, until, most)
 
     def __repr__(self) -> str:
         return f"<HttpUpstream {self._plain!r}>"
@@ -188,6 +156,31 @@ class HttpUpstream:
             target = Target(endpoint, betas)
         transport = self._tls if target.tls else self._plain
         return transport.send(endpoint, target, method, suffix, accept, body, whole=whole, until=until)
+
+
+class _Call:
+    """One exchange to its end: the connection is given back when all went well, and closed whatever else has come of it."""
+
+    __slots__ = ("_late", "exchange")
+
+    def __init__(self, late: Callable[[], UpstreamError]) -> None:
+        """`late`: what it is called that `until` passed."""
+        self._late = late
+        # None until it has begun, and once it is somebody else's.
+        self.exchange: Exchange | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        exchange = self.exchange
+        if exchange is not None:
+            if error is None:
+                exchange.finish()
+            else:  # cancelled, failed or no answer: the connection is not kept
+                exchange.abort()
+        if isinstance(error, OutOfTime):
+            raise self._late() from error
 
 
 class HttpReplyStream:
@@ -224,7 +217,11 @@ class HttpReplyStream:
         reader = self._reader
         while True:
             if reader.failure is not None:
-                raise reader.failure
+                if not reader.finished:
+                    raise reader.failure
+                self._end(reusable=False)  # what it says behind a whole answer changes nothing of it
+                reader.done = True
+                return None
             if reader.done:
                 self._end(reusable=True)
                 return None
@@ -298,8 +295,3 @@ async def _whole(endpoint: EndpointSpec, exchange: Exchange, until: float, most:
 
 def _betas(request: ChatRequest) -> str:
     return "" if request.native is None else request.native.betas
-
-
-def _abort(exchange: Exchange | None) -> None:
-    if exchange is not None:
-        exchange.abort()

@@ -37,6 +37,7 @@ KEEPALIVE_S = 15
 LATE_S = 0.1
 """A timer that rings this late tells of a process that stood still: too few processors, a suspended machine."""
 GRACE_S = 0.05
+"""What a wait whose time was up meanwhile gets on top, once: whatever had arrived by then is read within it."""
 NO_LINGER = struct.pack("ii", 1, 0)
 USER_TIMEOUT_MS = 20_000
 """A peer that vanished without a FIN is noticed after 20 s, also while nothing is being sent (keep-alive probes)."""
@@ -46,8 +47,8 @@ class Connection(asyncio.Protocol):
     """Satisfies `Exchange`. `idle` is called when it may carry another request, `gone` when its socket closed."""
 
     __slots__ = (
-        "_chunks", "_ended", "_extra", "_failure", "_fields", "_framing", "_gone", "_head_bytes", "_idle",
-        "_informational", "_keep", "_left", "_limit", "_lingering", "_loop", "_name", "_parser", "_paused", "_size",
+        "_chunks", "_ended", "_extra", "_failure", "_fields", "_framing", "_gone", "_grace_until", "_head_bytes", "_idle",
+        "_informational", "_keep", "_late_until", "_left", "_limit", "_lingering", "_loop", "_name", "_parser", "_paused", "_size",
         "_skipping", "_timer", "_timer_at", "_transport", "_until", "_waiter", "_whole", "busy", "headers", "heard",
         "idle_since", "key", "status",
     )
@@ -61,6 +62,8 @@ class Connection(asyncio.Protocol):
         self._parser: httptools.HttpResponseParser | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = self._until = 0.0
+        # A limit that passed while the process stood still, and what it became.
+        self._late_until = self._grace_until = -1.0
         self._waiter: asyncio.Future[None] | None = None
         self.idle_since = 0.0
         self._chunks: list[bytes] = []
@@ -211,6 +214,11 @@ class Connection(asyncio.Protocol):
     def _arm(self, until: float) -> None:
         # Lazy: a timer that fires early only re-arms itself, so that a deadline that moves on with every event
         # or request costs one timer per timeout and connection.
+        if until == self._late_until:  # asked again after a piece that said nothing
+            until = self._grace_until
+            if until <= self._loop.time():
+                self._waiter = None
+                raise OutOfTime
         self._until = until
         if self._timer is None or until < self._timer_at:
             self._disarm()
@@ -226,16 +234,26 @@ class Connection(asyncio.Protocol):
         self._timer = None
         waiting = self._waiter is not None and not self._waiter.done()
         if not waiting and not self._lingering:
+            # Whoever was woken a moment ago may ask again by the same limit: in a busy process each ring might find a piece come before it.
+            if self._loop.time() + 0.002 >= self._until != self._grace_until:
+                self._be_late()
             return
         if self._loop.time() + 0.002 < self._until:  # uvloop's clock and timers count milliseconds
             self._arm(self._until)
         elif self._lingering:
             self.close()
-        elif self._loop.time() - self._timer_at > LATE_S:
-            # We were late, not the peer: timers ring before sockets are read, and its answer may be waiting in ours.
-            self._arm(self._loop.time() + GRACE_S)
+        elif self._loop.time() - self._timer_at > LATE_S and self._until != self._grace_until:
+            # We were late, not the peer: timers ring before sockets are read, and its answer may be waiting in ours. Late again
+            # afterwards says nothing for it: sockets are read between two rings.
+            self._be_late()
+            self._arm(self._grace_until)
         elif self._waiter is not None:
             self._waiter.set_exception(OutOfTime())
+
+    def _be_late(self) -> None:
+        """The limit of this wait has passed: what it becomes for whoever asks by it again."""
+        now = self._loop.time()
+        self._late_until, self._grace_until = self._until, now + (GRACE_S if now - self._timer_at > LATE_S else 0.0)
 
     def _wake(self) -> None:
         waiter = self._waiter

@@ -152,3 +152,37 @@ def test_repr_tells_what_is_in_flight():
 
 def test_pool_names_may_contain_a_slash():
     assert pool_of("acme/small/12") == "acme/small"
+
+
+def test_going_on_is_free_onto_an_endpoint_where_no_stream_has_broken():
+    budget = RetryBudget()
+    budget.broke("small/0", 100.0)
+
+    assert [budget.open_continuation(("small/1",), 100.0) for _ in range(50)] == ["small"] * 50
+
+
+def test_going_on_where_streams_break_too_is_paid_for_until_one_is_answered_whole():
+    budget = RetryBudget()
+    budget.broke("small/1", 100.0)
+    budget.answered("small/1", 101.0)  # a first token proves nothing
+
+    assert [budget.open_continuation(("small/1",), 101.0) for _ in range(4)] == ["small", "small", "small", None]
+    budget.completed("small/1")
+    assert budget.open_continuation(("small/1",), 101.0) == "small"
+
+
+def test_a_break_is_forgotten_after_ten_seconds():
+    budget = RetryBudget()
+    budget.broke("small/1", 100.0)
+    for _ in range(3):
+        budget.open_continuation(("small/1",), 100.0)
+
+    assert budget.open_continuation(("small/1",), 110.0) is None
+    assert budget.open_continuation(("small/1",), 110.1) == "small"
+
+
+def test_going_on_is_not_free_where_requests_fail():
+    budget = RetryBudget()
+    budget.failed("small/1", 100.0)
+
+    assert [budget.open_continuation(("small/1",), 101.0) for _ in range(4)][-1] is None

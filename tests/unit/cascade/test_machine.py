@@ -16,6 +16,7 @@ from pointsman.cascade.events import (
     Cancel,
     ClientGone,
     Commit,
+    Failed,
     GiveUp,
     Held,
     Replied,
@@ -26,6 +27,7 @@ from pointsman.cascade.events import (
 )
 from pointsman.cascade.hedge import HedgePlan
 from pointsman.cascade.ladder import Rung
+from pointsman.cascade.machine import Machine
 from pointsman.core.record import Escalation
 from pointsman.errors import (
     AnswerTimeout,
@@ -911,3 +913,59 @@ def test_a_request_that_one_rung_refuses_may_still_be_answered_by_the_other():
     assert machine.on(failed(2, RequestRefused("too long"), "large/0", now=0.9)) == ()
     machine.on(Held(1, "Hello", None, 1.0))
     assert machine.on(Verified(1, 0.9, 1.0)) == (Commit(1),)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# A stream that breaks off
+
+
+def broken_off(machine, endpoint, *, at=1.0, error=None, goes_on=True):
+    """The running attempt has begun and breaks off."""
+    attempt = machine._pair.attempt
+    machine.on(Began(attempt, 1.0))
+    error = error or ConnectionLost("gone")
+    error.endpoint = endpoint
+    return machine.on(Failed(attempt, error, True, at, goes_on))
+
+
+def a_stream(endpoints=3, **plan):
+    machine = Machine(a_plan("small", "large", endpoints=endpoints, stream=True, **plan), OpenBudget(), Half())
+    machine.start()
+    return machine
+
+
+def test_a_stream_that_broke_off_goes_on_on_its_own_rung():
+    (call,) = broken_off(a_stream(), "small/0")
+    assert (call.attempt, call.tier, call.exclude) == (2, "small", frozenset({"small/0"}))
+
+
+@pytest.mark.parametrize("case", [{"endpoints": 1}, {"max_sent": 1}])
+def test_a_stream_that_nobody_may_go_on_with_ends_in_what_broke_it(case):
+    (give_up,) = broken_off(a_stream(**case), "small/0")
+    assert isinstance(give_up.error, ConnectionLost)
+
+
+def test_a_stream_that_nobody_could_go_on_with_ends_in_what_broke_it():
+    (give_up,) = broken_off(a_stream(), "small/0", goes_on=False)
+    assert isinstance(give_up.error, ConnectionLost)
+
+
+def test_a_stream_that_breaks_off_again_ends_in_what_broke_it_last():
+    machine = a_stream()
+    broken_off(machine, "small/0")
+    (give_up,) = broken_off(machine, "small/1", error=errors.StreamStalled("silence"))
+    assert isinstance(give_up.error, errors.StreamStalled)
+
+
+def test_nobody_goes_on_past_the_deadline():
+    (give_up,) = broken_off(a_stream(deadline=10.0), "small/0", at=10.0, error=errors.StreamStalled("silence"))
+    assert isinstance(give_up.error, DeadlineExceeded)
+
+
+def test_who_cannot_go_on_hides_nothing_of_what_broke_the_stream():
+    machine = a_stream()
+    broken_off(machine, "small/0")
+    no = errors.RequestRefused("no prefill here")
+    no.endpoint = "small/1"
+    (give_up,) = machine.on(Failed(2, no, True, 2.0))
+    assert isinstance(give_up.error, ConnectionLost)

@@ -231,6 +231,8 @@ def test_the_duration_is_measured_with_the_clock_it_was_given():
 class Open:
     """A consulting stage, as far as a decider looks at it."""
 
+    not_asked = "no score near the bar"
+
     def __init__(self, name="sentence", band=0.05):
         self.name, self.band, self.deadline_s = name, band, 0.01
         self.refused = None
@@ -267,6 +269,33 @@ def test_what_is_unlike_all_labels_goes_to_the_reference_and_leaves_the_decision
     decision = deciding(refined(is_foreign=True, small=0.99, medium=0.99, large=0.99)).decide(a_request())
 
     assert (decision.tier, decision.decided_by, decision.margin, decision.confidence) == ("large", "default", 0.0, 0.99)
+    assert decision.reason == "out_of_distribution; unlike anything the classifier was trained on: the reference tier serves"
+
+
+def test_another_verdict_changes_nothing_where_only_one_tier_fits():
+    decision = deciding(refined(is_foreign=True, small=0.99, medium=0.99, large=0.99)).decide(a_request(), allowed=("large",))
+
+    assert (decision.tier, decision.margin) == ("large", None)
+
+
+def test_who_might_have_said_otherwise_of_what_is_unlike_all_labels_and_did_not_is_in_the_reason():
+    foreign, request = refined(is_foreign=True, small=0.99, medium=0.99, large=0.99), a_request()
+    stage = Open()
+    decider = deciding(foreign, consulting=[stage])
+    late = decider.reconsidered(request, decider.decide(request), None, StageView("sentence", "late", "no answer within 10 ms", 0.01), decider.terms())
+
+    assert late.reason.endswith("the reference tier serves; sentence might have said otherwise, and did not (late: no answer within 10 ms)")
+    stage.refused = StageView("sentence", "abstained", "no room", 0.0, result="busy")
+    assert decider.decide(request).reason.endswith("; sentence might have said otherwise, and did not (abstained: no room)")
+    near = deciding(refined(False, small=0.78, medium=0.9, large=0.9), consulting=[stage]).decide(request)
+    assert "otherwise" not in near.reason
+
+
+def test_a_second_opinion_that_came_is_not_missed():
+    decider, request = deciding(refined(is_foreign=True, small=0.99, medium=0.99, large=0.99), consulting=[Open()]), a_request()
+    again = refined(is_foreign=True, small=0.9, medium=0.9, large=0.9)
+    decision = decider.reconsidered(request, decider.decide(request), again, StageView("sentence", "refined", "so", 0.0, again.scores), decider.terms())
+
     assert decision.reason == "out_of_distribution; unlike anything the classifier was trained on: the reference tier serves"
 
 

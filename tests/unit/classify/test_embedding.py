@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pointsman.classify import features
-from pointsman.classify.embedding import Embedding
+from pointsman.classify.embedding import HEARD, REMEMBERED, Embedding
 from pointsman.classify.heads.predicted import Row
 from pointsman.classify.heuristic import Heuristic
 from pointsman.classify.seen import Seen
@@ -74,14 +74,38 @@ def test_nobodys_words_are_nothing_to_score():
     assert stage(columns={}).classify(a_request("hi"), None) is None
 
 
-def test_the_same_words_are_scored_once_unless_something_else_differs():
+def test_words_said_again_are_scored_no_more_unless_something_else_differs():
     scorer = FakeScorer()
     asking = stage(scorer)
-    for tools in (0, 0, 3):
+    for tools in (0, 0, 0, 0, 3):
         asking.classify(a_request("rename x", tools=tools), None)
     asking.classify(a_request("rename y"), None)
 
-    assert [text for text, _ in scorer.asked] == ["rename x", "rename x", "rename y"]
+    assert [text for text, _ in scorer.asked] == ["rename x", "rename x", "rename x", "rename y"]
+
+
+def test_nothing_is_kept_of_words_that_are_said_once():
+    asking = stage()
+    for number in range(3 * HEARD):
+        asking.classify(a_request(f"rename {number}"), None)
+
+    assert asking.kept == 0
+
+
+def test_what_is_kept_of_words_said_again_is_bounded():
+    asking = stage()
+    for number in range(3 * REMEMBERED):
+        for _ in range(3):
+            asking.classify(a_request(f"rename {number}"), None)
+
+    assert 0 < asking.kept <= REMEMBERED
+
+
+def test_a_sign_in_a_tiers_name_is_no_format():
+    said = stage(columns={"50%": ((0, 1.0),), "large": ((1, 1.0),)}).classify(a_request("hi"), None)
+
+    assert said.reason.startswith("expects 50% 0.60, large 0.90")
+    assert said.scores.by_tier["50%"].p == 0.6
 
 
 def test_a_sentence_vector_is_handed_on():
@@ -106,11 +130,11 @@ def test_stages_of_one_pipeline_read_a_request_once(monkeypatch):
     assert len(times) == 1
 
 
-@pytest.mark.parametrize(("kernel", "is_generic", "asked"), [("compiled (avx2)", True, 2), ("compiled (avx2)", False, 1), ("numpy, because", True, 1)])
+@pytest.mark.parametrize(("kernel", "is_generic", "asked"), [("compiled (avx2)", True, 3), ("compiled (avx2)", False, 2), ("numpy, because", True, 2)])
 def test_what_is_guessed_in_no_time_is_not_kept(kernel, is_generic, asked):
     scorer = FakeScorer()
     scorer.kernel = kernel
     made = stage(scorer, is_generic=is_generic)
 
-    assert made.classify(a_request("hi"), None) == made.classify(a_request("hi"), None)
+    assert made.classify(a_request("hi"), None) == made.classify(a_request("hi"), None) == made.classify(a_request("hi"), None)
     assert len(scorer.asked) == asked

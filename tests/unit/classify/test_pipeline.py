@@ -1,5 +1,7 @@
 """Stages in order, measured, and no stage may take a request down."""
 
+import pytest
+
 from pointsman.classify.pipeline import Pipeline
 from pointsman.core.decision import Decide, Refine, Scores, Target, TierScore
 from pointsman.testing.factories import a_request
@@ -67,3 +69,27 @@ def test_every_stage_is_measured_with_the_clock_it_was_given():
     said = Pipeline([Says("a", None), Says("b", REFINE)], a_clock()).run(a_request())
 
     assert [view.duration_s for view in said.views] == [1.0, 1.0]
+
+
+def test_who_only_stands_in_is_not_asked_where_the_one_behind_speaks():
+    guess = Says("guess", Refine(Scores({"small": TierScore(0.1, 0.1)}, calibrated=False), "looks hard"))
+    said = Pipeline([Says("rules", None), guess, Says("trained", REFINE)], a_clock(), {"guess": "trained"}).run(a_request())
+
+    assert (said.result, said.by, said.refined) == (REFINE, "trained", REFINE)
+    assert [(view.stage, view.outcome) for view in said.views] == [("rules", "abstained"), ("guess", "skipped"), ("trained", "refined")]
+    assert guess.heard == []
+
+
+@pytest.mark.parametrize(("trained", "outcome"), [(None, "abstained"), (ValueError("no such weight"), "failed")])
+def test_who_stands_in_speaks_where_the_one_behind_does_not(trained, outcome):
+    said = Pipeline([Says("guess", REFINE), Says("trained", trained), Says("late", None)], a_clock(), {"guess": "trained"}).run(a_request())
+
+    assert (said.result, said.by, said.refined) == (REFINE, "guess", REFINE)
+    assert [(view.stage, view.outcome) for view in said.views] == [("guess", "refined"), ("trained", outcome), ("late", "abstained")]
+    assert all(view.duration_s == 1 for view in said.views)
+
+
+def test_who_stands_in_for_somebody_that_is_not_right_behind_is_asked():
+    said = Pipeline([Says("guess", REFINE), Says("rules", None), Says("trained", None)], a_clock(), {"guess": "trained"}).run(a_request())
+
+    assert [(view.stage, view.outcome) for view in said.views] == [("guess", "refined"), ("rules", "abstained"), ("trained", "abstained")]

@@ -105,8 +105,23 @@ def test_trouble_that_has_no_room_is_counted():
     assert any("of them not well" in line for line in lines)
 
 
+@pytest.mark.parametrize(("seconds", "shown"), [(0.2, "200 ms"), (14.1, "14.1 s"), (90, "2 min"), (7100, "118 min"), (7300, "2 h"), (200_000, "2 d")])
+def test_every_endpoint_says_for_how_long_it_is_what_it_is(seconds, shown):
+    line = next(line for line in drawn(a_state(an_endpoint("small/0", for_s=seconds))) if line.startswith("small/0"))
+
+    assert f"healthy  {shown}" in " ".join(line.split("   "))
+
+
+def test_a_tier_that_nobody_serves_says_since_when_until_when_and_why():
+    tier = {"is_fit": False, "reason": "unavailable", "detail": "no endpoint in service: 2 ejected", "for_s": 12.0, "opens_in_s": 4.0}
+    lines = drawn(a_state(EJECTED, tier=tier))
+
+    assert any(line.split()[:4] == ["small", "unavailable", "12.0", "s"] for line in lines)
+    assert "  small: no endpoint in service: 2 ejected; the next is tried in 4.0 s" in lines
+
+
 def test_unknown_figures_are_dashes():
     state = a_state(an_endpoint("small/0", load=None, slots=None, window={"ttft_p95_s": None}))
 
     line = next(line for line in drawn(state, 80) if line.startswith("small/0"))
-    assert line.split() == ["small/0", "healthy", "–", "0", "vllm", "0.32.0", "–", "–", "–", "–"]
+    assert line.split() == ["small/0", "healthy", "–", "–", "0", "vllm", "0.32.0", "–", "–", "–", "–"]

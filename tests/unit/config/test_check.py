@@ -200,8 +200,9 @@ def test_the_classifiers_tiers_exist_and_its_embedder_is_named(problems, warning
 
     assert any("classifier.models.smal: tier 'smal' does not exist; did you mean 'small'?" in line for line in said("models: {smal: x}"))
     assert any("classifier.sentence: does not say which embedder" in line for line in said("sentence: on"))
+    assert any("classifier.sentence_share" in line for line in said("sentence_share: 0"))
     assert any("did you mean 'artifact'?" in line for line in said("artefact: x"))
-    assert said("sentence: off, sentence_deadline: 5ms, sentence_cpu: 0.2, models: {small: x}") == []
+    assert said("sentence: off, sentence_deadline: 5ms, sentence_cpu: 0.2, sentence_share: 0.1, models: {small: x}") == []
 
 
 def test_a_classifier_that_no_route_asks_is_said(warnings, valid):

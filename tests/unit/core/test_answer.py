@@ -5,12 +5,18 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pointsman.core.answer import Answer, Choice, Token, ToolCall, answer_of, answer_of_events
+from pointsman.core.answer import Answer, Choice, Listener, Token, ToolCall, answer_of
 from pointsman.core.reply import Reply
 
 
 def said(body: object, dialect: str = "chat") -> Answer:
     return answer_of(Reply(msgspec.json.encode(body), dialect=dialect))
+
+
+def heard(events: list[bytes], dialect: str = "chat", *, is_whole: bool = True) -> Answer:
+    listener = Listener(dialect)
+    listener.hear(events)
+    return listener.answer(is_whole=is_whole)
 
 
 def test_a_chat_with_several_choices_is_read_in_order_of_their_index():
@@ -97,9 +103,9 @@ def test_a_stream_becomes_the_answer_that_it_was():
         b'{"choices":[],"usage":{}}',
     ]
 
-    assert answer_of_events(events).choices == (
+    assert heard(events).choices == (
         Choice("yes", "hm", "", (ToolCall("get", '{"a":1}'),), "tool_calls", (Token("ye", -0.1),)),)
-    beginning = answer_of_events(events[:3], is_whole=False)
+    beginning = heard(events[:3], is_whole=False)
     assert (beginning.text, beginning.is_whole, beginning.choices[0].finish_reason) == ("ye", False, "")
 
 
@@ -112,7 +118,7 @@ def test_a_stream_of_messages_becomes_the_answer_that_it_was():
         b'{"type":"message_delta","delta":{"stop_reason":"max_tokens"}}',
     ]
 
-    assert answer_of_events(events, "messages").choices == (
+    assert heard(events, "messages").choices == (
         Choice("yes", tool_calls=(ToolCall("get", '{"a":1}'),), finish_reason="length"),)
 
 
@@ -120,8 +126,8 @@ def test_a_stream_of_responses_is_what_its_last_event_says():
     events = [b'{"type":"response.output_text.delta","delta":"ye"}',
               b'{"type":"response.completed","response":{"status":"completed","output":[{"type":"message","content":[{"text":"yes"}]}]}}']
 
-    assert answer_of_events(events[:1], "responses").text == "ye"
-    assert answer_of_events(events, "responses").choices == (Choice("yes", finish_reason="stop"),)
+    assert heard(events[:1], "responses").text == "ye"
+    assert heard(events, "responses").choices == (Choice("yes", finish_reason="stop"),)
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{", b'{"choices":{}}', b'{"choices":[1,null]}', b"[" * 5000, b"\xff\xfe"])

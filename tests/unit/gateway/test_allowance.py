@@ -35,6 +35,17 @@ def test_requests_that_want_nothing_leave_it_to_those_that_do():
     assert sum(taken(share, 30)) == 20
 
 
+@pytest.mark.parametrize("share", [0.03, 0.2, 1.0])
+def test_before_a_request_is_seen_it_is_known_whether_it_may_be_asked_about(share):
+    asked = Share(share)
+    for number in range(500):
+        may = asked.has_some_for_next
+        asked.saw()
+        assert asked.has_some is may
+        if number % 7:
+            asked.take()
+
+
 def test_nobody_asked_before_a_request_was_seen():
     assert not Share(1.0).take()
 

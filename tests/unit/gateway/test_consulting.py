@@ -29,6 +29,7 @@ class Asked:
     """A consulting stage that says what it was told to."""
 
     deadline_s = 5.0
+    not_asked = "no score near the bar"
 
     def __init__(self, said, name="sentence", band=0.05, deadline_s=5.0):
         self.name, self.band, self.deadline_s, self.said = name, band, deadline_s, said

@@ -14,10 +14,10 @@ from pointsman import errors
 from pointsman.core.clock import SystemClock
 from pointsman.core.fleet import EndpointSpec, LoadReport
 from pointsman.core.reply import Batch, Reply, Usage
-from pointsman.core.request import ChatRequest, Limits, Native, Span
+from pointsman.core.request import ChatRequest, Limits, Message, Native, Span
 from pointsman.core.scan import members
-from pointsman.core.settings import RouteSettings
-from pointsman.gateway.continuation import Told, may_continue
+from pointsman.core.settings import HealthSettings, RouteSettings
+from pointsman.gateway.continuation import MAX_BYTES, Told, is_plain, may_continue
 from pointsman.gateway.gateway import Gateway
 from pointsman.testing.factories import a_pool, a_request, a_settings, an_endpoint
 from pointsman.testing.ports import HeardPort, ListSink
@@ -149,7 +149,7 @@ def test_the_answer_goes_on_where_it_broke_off_under_the_same_id():
     assert len(ids) == 1
     assert port.said.count("begin") == 1
     assert [(a.reason, a.outcome, a.error) for a in record.attempts] == [
-        ("chosen", "failed", "endpoint_leaving"), ("continued", "answered", None)]
+        ("chosen", "failed", "upstream_connection_lost"), ("continued", "answered", None)]
     assert {a.pool for a in record.attempts} == {"small"}
     assert gateway.departures.outcomes["continued"] == 1
 
@@ -300,11 +300,14 @@ def test_hidden_reasoning_and_tool_calls_end_what_could_be_continued():
         assert not heard.is_sound
 
 
-def test_only_spot_endpoints_of_engines_that_can_go_on_keep_the_text():
-    request = a_request(stream=True)
+def test_only_engines_that_can_go_on_and_only_where_the_route_wants_it_keep_the_text():
+    request, steady = a_request(stream=True), an_endpoint(engine="vllm")
 
     assert may_continue(request, spot("small/0"), "vllm")
-    assert not may_continue(request, an_endpoint(engine="vllm"), "vllm")
+    assert may_continue(request, steady, "vllm")
+    assert may_continue(request, spot("small/0"), "vllm", "spot")
+    assert not may_continue(request, steady, "vllm", "spot")
+    assert not may_continue(request, spot("small/0"), "vllm", "never")
     assert not may_continue(request, an_endpoint(engine="openai", spot=True), "openai")
     assert not may_continue(a_request(stream=False), spot("small/0"), "vllm")
     assert not may_continue(a_request(stream=True, native=Native("messages", b"{}", Span(0, 0), 1)), spot("small/0"), "vllm")
@@ -351,17 +354,17 @@ def test_an_event_of_several_tokens_counts_as_several():
     heard.hand_over(Usage(10, 3))
     body = msgspec.json.encode({"model": "m", "messages": [{"role": "user", "content": "count"}], "max_tokens": 9})
 
-    assert msgspec.json.decode(heard.body(a_request(stream=True, max_tokens=9), body, "vllm"))["max_tokens"] == 6
+    assert msgspec.json.decode(heard.body(body, "vllm"))["max_tokens"] == 6
     heard.hear([word(" four five", "y")])
     heard.hand_over(Usage(13, 2))
-    assert msgspec.json.decode(heard.body(a_request(stream=True, max_tokens=9), body, "vllm"))["max_tokens"] == 4
+    assert msgspec.json.decode(heard.body(body, "vllm"))["max_tokens"] == 4
     (last,) = heard.adapted([event(choices=[], usage={"prompt_tokens": 16, "completion_tokens": 4, "total_tokens": 20})])
     assert msgspec.json.decode(last)["usage"] == {"prompt_tokens": 10, "completion_tokens": 9, "total_tokens": 19}
     assert heard.usage(Usage(16, 4)) == Usage(10, 9)
 
 
-def test_an_answer_of_an_endpoint_that_is_not_spot_does_not_go_on_in_the_pool_of_the_attempt_before_it():
-    """The first attempt was on a spot machine and failed; the second one, of another model, is not kept for going on."""
+def test_an_answer_does_not_go_on_in_the_pool_of_the_attempt_before_it():
+    """The first attempt failed; the second one is of another model, of which there is only one endpoint."""
     settings = a_settings(a_pool("small", endpoints=(spot("small/0"),)),
                           a_pool("large", endpoints=(an_endpoint("large/0", engine="vllm"),)), route=ROUTE)
     teller = Teller(lost(-1, "small/0") | lost(3, "large/0"))
@@ -417,3 +420,244 @@ def test_who_would_begin_anew_is_not_asked_to_go_on():
         teller, port = found_as(dict(zip(("small/0", "small/1"), engines, strict=True)))
         assert isinstance(port.error, errors.ConnectionLost)
         assert len(teller.bodies) == 1
+
+
+# ---------------------------------------------------------------------------------------------------------
+# A break that nobody announced, of endpoints that are not spot
+
+
+def steady(id: str) -> EndpointSpec:
+    return an_endpoint(id, f"http://127.0.0.1:{id[-1]}/v1", engine="vllm")
+
+
+def settings_of(count: int, route: RouteSettings = ROUTE):
+    return a_settings(a_pool("small", endpoints=tuple(steady(f"small/{n}") for n in range(count))),
+                      a_pool("large", endpoints=(steady("large/0"),)), route=route)
+
+
+def after_three(how: Exception, *, count: int = 2, breaks: int = 1, route: RouteSettings = ROUTE, **request):
+    """The first `breaks` endpoints that talk break off, each after two events of its own."""
+    teller, dead = Teller({}), list[str]()
+
+    def on_word(endpoint, nth):
+        if nth == 2 and len(dead) < breaks and endpoint not in dead:
+            dead.append(endpoint)
+            teller.dies |= {endpoint: (2, how)}
+
+    teller.on_word = on_word
+    return teller, told(teller, settings_of(count, route), **request)
+
+
+LOST = errors.ConnectionLost("reset by peer")
+
+
+@pytest.mark.parametrize("how", [
+    LOST, errors.StreamStalled("silence"), errors.BadAnswer("it ended without finish_reason"), errors.UpstreamFailed("EngineDeadError")])
+def test_an_endpoint_that_breaks_off_without_a_word_is_followed_by_another(how):
+    _, (gateway, port, record) = after_three(how)
+
+    assert (port.error, text_of(port)) == (None, "One two three four five six")
+    assert [(a.reason, a.outcome, a.error) for a in record.attempts] == [("chosen", "failed", how.code), ("continued", "answered", None)]
+    assert (record.outcome, record.usage) == ("answered", Usage(10, 6))
+    assert record.attempts[0].usage is None, "what it had counted nobody knows"
+    assert gateway.departures.outcomes["continued"] == 0, "nobody departed"
+
+
+@pytest.mark.parametrize("how", [errors.RequestRefused("too long"), errors.CredentialRefused("401"), errors.RateLimited("429")])
+def test_what_an_engine_says_against_the_request_is_not_taken_to_another(how):
+    _, (_, port, record) = after_three(how)
+
+    assert type(port.error) is type(how)
+    assert len(record.attempts) == 1
+
+
+def test_an_error_about_the_requests_own_pictures_is_not_taken_to_another():
+    theirs = errors.UpstreamFailed("image input is not supported")
+    theirs.sick = False
+    _, (_, _, record) = after_three(theirs)
+
+    assert len(record.attempts) == 1
+
+
+def test_a_prompt_that_breaks_every_engine_is_taken_to_one_more_and_no_further():
+    _, (_, port, record) = after_three(LOST, count=4, breaks=4)
+
+    assert [a.reason for a in record.attempts] == ["chosen", "continued"]
+    assert isinstance(port.error, errors.ConnectionLost)
+    assert (port.endings, record.outcome) == (1, "failed")
+
+
+def test_the_endpoint_that_broke_off_is_blamed():
+    _, (gateway, _, record) = after_three(LOST)
+    (broken,) = (e for e in gateway.graph.fleet.pools["small"].endpoints if e.id == record.attempts[0].endpoint)
+
+    assert broken.vitals.health.in_a_row == 1
+
+
+def test_who_refuses_to_go_on_does_not_hide_what_broke_the_answer():
+    class Refusing(Teller):
+        async def stream(self, endpoint, request, body, *, until):
+            if self.bodies:
+                raise errors.RequestRefused("prefill is incompatible with thinking")
+            return await super().stream(endpoint, request, body, until=until)
+
+    teller = Refusing(lost(2, "small/0", "small/1"))
+    _, port, record = told(teller, settings_of(2))
+
+    assert isinstance(port.error, errors.ConnectionLost)
+    assert [a.error for a in record.attempts] == ["upstream_connection_lost", "invalid_request"]
+
+
+def test_a_refused_connection_is_followed_by_the_next_endpoint():
+    class OneIsDown(Teller):
+        async def stream(self, endpoint, request, body, *, until):
+            if len(self.bodies) == 1 and not down:
+                down.append(endpoint.id)
+                raise errors.ConnectFailed("refused", sent=False)
+            return await super().stream(endpoint, request, body, until=until)
+
+    down: list[str] = []
+    teller = OneIsDown({})
+    teller.on_word = lambda endpoint, nth: teller.dies.update(lost(2, endpoint)) if nth == 2 and not teller.dies else None
+    _, port, record = told(teller, settings_of(3))
+
+    assert (port.error, text_of(port)) == (None, "One two three four five six")
+    assert [a.outcome for a in record.attempts] == ["failed", "rejected", "answered"]
+
+
+@pytest.mark.parametrize(("which", "attempts"), [("always", 2), ("spot", 1), ("never", 1)])
+def test_the_route_says_which_streams_go_on(which, attempts):
+    _, (_, _, record) = after_three(LOST, route=msgspec.structs.replace(ROUTE, continue_streams=which))
+
+    assert len(record.attempts) == attempts
+
+
+def limited(max_tokens: int) -> dict[str, Any]:
+    body = msgspec.json.encode({"model": "auto", "max_tokens": max_tokens, "messages": [{"role": "user", "content": "count"}]})
+    fields, end = members(body)
+    return {"body": body, "max_tokens": max_tokens, "fields_end": end, "spans": {f.key: Span(f.start, f.end) for f in fields}}
+
+
+def test_an_answer_that_was_as_long_as_it_may_be_lacks_only_its_end():
+    teller, (_, port, record) = after_three(LOST, **limited(2))
+    last = msgspec.json.decode(port.events_heard[-1])
+
+    assert len(teller.bodies) == 1
+    assert (port.error, text_of(port)) == (None, "One two")
+    assert (last["id"], last["choices"]) == ("chatcmpl-" + record.attempts[0].endpoint, [{"index": 0, "delta": {}, "finish_reason": "length"}])
+    assert (record.outcome, [a.outcome for a in record.attempts]) == ("answered", ["failed"])
+    assert record.usage is None, "nobody has counted the prompt"
+
+
+def test_the_last_words_tell_the_usage_where_the_engine_has_counted():
+    heard = Told("small")
+    heard.hear([word("One", "x"), word(" two", "x")])
+    request, counted = a_request(stream=True, include_usage=True, max_tokens=2), Usage(10, 2)
+
+    assert heard.is_used_up(request, counted)
+    assert msgspec.json.decode(heard.last_words(request, counted)[1])["usage"] == {
+        "prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12}
+
+
+def continued_from(text: str, *, engine: str = "vllm", **fields: Any) -> tuple[Told, dict[str, Any]]:
+    heard = Told("small")
+    heard.hear([word(text, "x")])
+    heard.hand_over(None)
+    body = msgspec.json.encode({"model": "m", "messages": [{"role": "user", "content": "count"}]} | fields)
+    return heard, msgspec.json.decode(heard.body(body, engine))
+
+
+def said_next(heard: Told, *texts: str) -> str:
+    events = heard.adapted([word(text, "y") for text in texts])
+    return "".join(msgspec.json.decode(data)["choices"][0]["delta"]["content"] for data in events)
+
+
+def test_white_space_at_the_end_is_said_again_and_not_told_twice():
+    heard, asked = continued_from("One.\n\n")
+    assert asked["messages"][-1] == {"role": "assistant", "content": "One."}
+    assert said_next(heard, "\n", "\n", "Two.", "\n") == "Two.\n"
+
+    heard, _ = continued_from("One.\n")
+    assert said_next(heard, "\n\nTwo.") == "\nTwo."
+    heard, _ = continued_from("One.\n")
+    assert said_next(heard, " Two.", "\n") == " Two.\n"
+
+
+def test_an_answer_of_white_space_only_begins_anew():
+    heard, asked = continued_from("\n")
+    assert (len(asked["messages"]), "continue_final_message" in asked) == (1, False)
+    assert said_next(heard, "\n", "One") == "One"
+
+
+def test_what_must_at_least_be_said_counts_what_was_told():
+    assert continued_from("One", min_tokens=5)[1]["min_tokens"] == 4
+    assert continued_from("One", min_tokens=1, max_tokens=None)[1]["min_tokens"] == 0
+
+
+def test_later_events_look_like_the_first_one():
+    heard = Told("small")
+    heard.hear([event(created=7, choices=[{"index": 0, "delta": {"content": "One"}}])])
+    heard.hand_over(None)
+    heard.body(msgspec.json.encode({"messages": []}), "vllm")
+    (data,) = heard.adapted([event(id="other", model="other", created=9, choices=[{"index": 0, "delta": {"role": "assistant", "content": " two"}}])])
+
+    assert msgspec.json.decode(data) == {"id": "chatcmpl-first", "object": "chat.completion.chunk", "created": 7, "model": "m",
+                                         "choices": [{"index": 0, "delta": {"content": " two"}}]}
+
+
+@pytest.mark.parametrize("text", ["<think>hm", "so be it</think> One"])
+def test_thoughts_that_are_told_as_text_are_not_gone_on_with(text):
+    heard = Told("small")
+    heard.hear([word(text, "x")])
+    assert not heard.is_of(a_request(stream=True))
+
+
+def test_a_conversation_that_ends_in_words_of_the_assistant_is_not_gone_on_with():
+    body = msgspec.json.encode({"model": "auto", "messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "One"}]})
+    request = a_request(stream=True, body=body, messages=(Message("user", "x"), Message("assistant", "One")))
+    assert not is_plain(request)
+
+
+def test_an_answer_of_unheard_of_length_is_not_kept():
+    heard = Told("small")
+    heard.hear([word("x" * MAX_BYTES, "x")])
+    assert heard.is_sound
+    heard.hear([word("x", "x")])
+    assert (heard.is_sound, heard.text) == (False, "")
+
+
+@pytest.mark.parametrize("texts", [
+    ("One", " two", " three"), ("One", ' "two"', " three"), ("One", "\\", "n"), ("Zürich", " 東京", "🙂"), ("One", "", " two"), ("\n", "\n", "One"),
+    ('","x":"', '"}', "x"), ('"content":"', "x", "y")])
+def test_what_was_said_is_read_as_the_client_reads_it(texts):
+    heard = Told("small")
+    heard.hear([word(text, "x") for text in texts])
+
+    assert (heard.text, heard.said(None)) == ("".join(texts), sum(map(bool, texts)))
+
+
+def test_an_event_with_more_than_text_is_seen_behind_many_that_were_alike():
+    for delta, finish in (({"content": "x", "tool_calls": [{}]}, None), ({"content": "x"}, "stop"), ({"reasoning": "x"}, None)):
+        heard = Told("small")
+        heard.hear([word("One", "x"), word(" two", "x"), word(" three", "x")])
+        heard.hear([event(id="x", choices=[{"index": 0, "delta": delta, "finish_reason": finish}])])
+        assert not heard.is_sound
+
+
+def test_an_answer_that_is_finished_is_not_gone_on_with():
+    heard = Told("small")
+    heard.hear([word("One", "x"), event(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}])])
+    assert not heard.is_of(a_request(stream=True))
+
+
+def test_when_every_stream_breaks_the_budget_keeps_the_continuations_few():
+    async def story():
+        teller = Teller(lost(2, "small/0", "small/1", "small/2"))
+        settings = a_settings(a_pool("small", endpoints=tuple(steady(f"small/{n}") for n in range(3)), health=HealthSettings(eject_after=100_000)),
+                              route=msgspec.structs.replace(ROUTE, ladder=("small",)))
+        gateway = Gateway(build_graph(settings), teller, ListSink(), SystemClock(), Random(1))
+        for _ in range(200):
+            await gateway.handle(a_request(stream=True), HeardPort())
+        return len(teller.bodies)
+
+    assert asyncio.run(story()) <= 200 * 1.2 + 3

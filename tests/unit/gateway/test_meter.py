@@ -58,13 +58,13 @@ def test_what_was_turned_away_between_two_looks_raises_the_wish():
                         waiting=lambda tier: 0, refused=refused.__getitem__)
     house.lease(20)
     house.meter.look()
-    assert house.meter.wishes["small"].replicas == 2  # what was turned away before the first look is history
+    assert house.meter.wishes["small"].desired == 2  # what was turned away before the first look is history
     refused["small"] = 8
     house.clock.advance(5.0)
     house.meter.look()
     house.clock.advance(0.1)
     house.meter.look()  # another look in between does not forget it
-    assert (house.meter.wishes["small"].replicas, house.meter.wishes["small"].reason) == (3, "requests are turned away")
+    assert (house.meter.wishes["small"].desired, house.meter.wishes["small"].reason) == (3, "requests are turned away")
     house.clock.advance(5.0)
     house.meter.look()
     assert house.meter.wishes["small"].reason == "wanted within the last 300 s"

@@ -11,7 +11,7 @@ from pointsman.classify.heads.predicted import Row
 from pointsman.core.decision import Decision, Refine, Scores, StageView, TierScore
 from pointsman.core.request import Message
 from pointsman.gateway.consulting import StageBusy
-from pointsman.gateway.sentences import AGAIN_S, TOO_SLOW, USUAL_S, WAITING, Sentences, SentenceStage
+from pointsman.gateway.sentences import AGAIN_S, TOO_OFTEN, TOO_SLOW, USUAL_S, WAITING, Sentences, SentenceStage
 from pointsman.gateway.spare import IS_BUSY, USED_UP
 from pointsman.testing.clock import ManualClock
 from pointsman.testing.factories import a_request
@@ -214,8 +214,12 @@ class Scorer:
         return Row([p], [p], 1.0, False, None)
 
 
-def a_stage(embedder, purse=None):
-    return SentenceStage(Embedding(Scorer(), {"small": ((0, 1.0),)}, is_generic=False), sentences(embedder, purse), 0.01)
+def a_stage(embedder, purse=None, share=1.0):
+    """One that has seen three requests."""
+    stage = SentenceStage(Embedding(Scorer(), {"small": ((0, 1.0),)}, is_generic=False), sentences(embedder, purse), 0.01, 0.02, share)
+    for _ in range(3):
+        stage.saw()
+    return stage
 
 
 def scored(p=0.5):
@@ -258,6 +262,42 @@ def test_what_is_remembered_needs_no_room():
     assert stage.refusal(a_decision(said)) is None
     assert asyncio.run(stage.consult(a_request("seven ch"), said, None)) is first
     assert stage.refusal(a_decision(scored())).reason == IS_BUSY
+
+
+@pytest.mark.parametrize(("margin", "wants"), [(None, False), (0.0, True), (0.019, True), (0.02, False)])
+def test_only_a_score_within_the_band_is_asked_about(margin, wants):
+    stage = a_stage(Embedder())
+
+    assert stage.wants(a_decision(scored(), margin)) is wants
+    assert stage.not_asked == "no score within 0.02 of its bar, where a sentence vector may move it across"
+
+
+def test_what_is_unlike_anything_labelled_is_asked_about_where_no_score_is():
+    stage = a_stage(Embedder())
+    stage.band = 0.0
+
+    assert stage.wants(a_decision(scored(), 0.0))
+
+
+def test_when_its_share_of_requests_is_used_up_nobody_is_asked_but_what_is_known_is_said():
+    stage, said = a_stage(Embedder(), share=0.03), scored()
+    first = asyncio.run(stage.consult(a_request("seven ch"), said, None))
+
+    refused = stage.refusal(a_decision(scored()))
+    assert (refused.outcome, refused.reason, refused.result) == ("abstained", TOO_OFTEN, "share")
+    with pytest.raises(StageBusy, match="as many of the last hundred"):
+        asyncio.run(stage.consult(a_request("another"), scored(), None))
+    assert stage.refusal(a_decision(said)) is None
+    assert asyncio.run(stage.consult(a_request("seven ch"), said, None)) is first
+    for _ in range(40):
+        stage.saw()
+    assert stage.refusal(a_decision(scored())) is None
+
+
+def test_the_very_first_request_may_be_asked_about():
+    stage = SentenceStage(Embedding(Scorer(), {"small": ((0, 1.0),)}, is_generic=False), sentences(Embedder()), 0.01)
+
+    assert stage.refusal(a_decision(scored())) is None
 
 
 def test_the_stage_has_nothing_to_say_where_nobody_spoke():

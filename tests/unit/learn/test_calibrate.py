@@ -40,25 +40,44 @@ def test_false_scores_become_true_on_rows_not_seen(rows):
     after = cross_fitted(table(p, outcome), p[:, None])[:, 0]
 
     before, now = reliability(p, outcome), reliability(after, outcome)
-    assert before.excess > 0.05
-    assert now.excess <= 0.03
+    assert before.ece - before.floor > 0.05
+    assert now.ece - now.floor <= 0.03
 
 
 def test_few_labels_leave_scores_as_they_are():
     p, outcome = biased(19)
 
-    assert curve_of(p, outcome, np.ones(19), np.arange(19)) is AS_IT_IS
+    assert curve_of(p, outcome, np.ones(19)) is AS_IT_IS
     assert AS_IT_IS(np.array([0.0, 0.3, 1.0])).tolist() == [0.0, 0.3, 1.0]
 
 
-def test_platt_up_to_a_thousand_and_the_better_one_beyond():
-    p, outcome = biased(999)
-    assert curve_of(p, outcome, np.ones(999), np.arange(999)).way == "platt"
+def stepped(rows, seed=1):
+    """Scores that mean little: few in ten below a half, many above, whatever they say."""
+    draw = np.random.default_rng(seed)
+    p = draw.random(rows)
+    return p, (draw.random(rows) < np.where(p < 0.5, 0.2, 0.7)).astype(float)
 
-    draw = np.random.default_rng(1)
-    p = draw.random(6000)
-    stepped = (draw.random(6000) < np.where(p < 0.5, 0.2, np.where(p < 0.55, 0.5, 0.6))).astype(float)
-    assert curve_of(p, stepped, np.ones(6000), np.arange(6000)).way == "isotonic"
+
+def test_platt_up_to_a_thousand_and_both_beyond():
+    assert curve_of(*stepped(999), np.ones(999)).way == "platt"
+    assert curve_of(*stepped(1000), np.ones(1000)).way == "both"
+
+
+def test_the_more_labels_the_more_the_freer_curve_counts():
+    p, outcome = stepped(20_000)
+    few, many = (curve_of(p[:rows], outcome[:rows], np.ones(rows)) for rows in (1000, 20_000))
+
+    assert abs(many(np.array([0.3]))[0] - 0.2) < 0.03
+    assert abs(many(np.array([0.3]))[0] - 0.2) < abs(few(np.array([0.3]))[0] - 0.2)
+
+
+@pytest.mark.parametrize("rows", [20, 300, 1000, 5000])
+@pytest.mark.parametrize("kind", [biased, stepped, lambda rows: (np.random.default_rng(2).random(rows), np.zeros(rows)), lambda rows: (np.full(rows, 0.5), np.ones(rows))])
+def test_no_two_scores_become_one(kind, rows):
+    p, outcome = kind(rows)
+    made = curve_of(p, outcome, np.ones(rows))(np.linspace(0, 1, 2001))
+
+    assert (np.diff(made) > 0).all()
 
 
 @pytest.mark.parametrize("way", [platt_of, isotonic_of])
@@ -96,6 +115,17 @@ def test_an_artifact_gets_the_curves_of_the_models_that_were_labelled(tmp_path):
     assert moved[1] == pytest.approx(0.5)
     assert again.manifest["recalibration"]["before"] == made.version
     assert again.version != made.version
+
+
+def test_each_model_keeps_the_order_of_its_queries(tmp_path):
+    knots = np.column_stack([np.clip(GRID, 0.001, 0.999)])
+    made = artifact.write(ArtifactDraft({"models": ["a"]}, {"static.curves": knots}), tmp_path / "a")
+    raw = np.sort(np.random.default_rng(3).uniform(0.01, 0.99, (500, 1)), axis=0)
+    for rows in (300, 2000):
+        p, outcome = stepped(rows)
+        moved = Curves(recalibrated(made, table(p, outcome), {"static": p[:, None]}, [0]).arrays["static.curves"])(raw)
+
+        assert (np.diff(moved[:, 0]) > 0).all()
 
 
 def test_an_artifact_is_rehearsed_anew_on_the_rows_it_is_given(tmp_path):

@@ -6,9 +6,10 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
-from pointsman.learn.evaluate import Scores, auroc, evaluate  # noqa: E402
+from pointsman.learn.evaluate import auroc, evaluate  # noqa: E402
 from pointsman.learn.plot import svg  # noqa: E402
 from pointsman.learn.prices import Prices  # noqa: E402
+from pointsman.learn.scores import Scores  # noqa: E402
 from pointsman.learn.table import OutcomeTable  # noqa: E402
 
 

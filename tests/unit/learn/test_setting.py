@@ -5,7 +5,7 @@ import pytest
 np = pytest.importorskip("numpy")
 
 from pointsman.classify.heads.rehearsal import Rehearsal, array  # noqa: E402
-from pointsman.learn.evaluate import Scores  # noqa: E402
+from pointsman.learn.scores import Scores  # noqa: E402
 from pointsman.learn.setting import setting  # noqa: E402
 from pointsman.learn.table import OutcomeTable  # noqa: E402
 

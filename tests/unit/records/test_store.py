@@ -14,7 +14,7 @@ from pointsman.core.record import Attempt, Escalation, Record
 from pointsman.core.reply import Usage
 from pointsman.errors import ConfigError
 from pointsman.records.rows import RECORDS, row_of
-from pointsman.records.store import Store, Totals
+from pointsman.records.store import Store
 
 
 def a_record(id: str, at: float = 1_800_000_000.0, **overrides: Any) -> Record:
@@ -88,26 +88,6 @@ def test_the_newest_come_first_and_can_be_narrowed(store: Store) -> None:
     assert [r.id for r in store.recent(2)] == ["d", "c"]
     assert [r.id for r in store.recent(before=3.0)] == ["b", "a"]
     assert [r.id for r in store.recent(route="auto", before=4.0)] == ["c", "a"]
-
-
-def test_totals_add_up_and_tell_what_is_missing(store: Store) -> None:
-    keep(store, a_record("a", 1.0), a_record("b", 2.0, routing_tier="large", original_tier="small", cost_nano_usd=1000),
-         a_record("c", 3.0, cost_nano_usd=None, usage=None, outcome="failed"), a_record("later", 9.0))
-
-    assert store.totals(until=9.0, by="routing_tier") == [
-        Totals("small", requests=2, answered=1, escalated=0, input_tokens=100, output_tokens=20, cost_nano_usd=17,
-               unknown_costs=1, unknown_usage=1),
-        Totals("large", requests=1, answered=1, escalated=1, input_tokens=100, output_tokens=20, cost_nano_usd=1000,
-               unknown_costs=0, unknown_usage=0),
-    ]
-    (all_,) = store.totals(since=1.0)
-    assert (all_.group, all_.requests, all_.cost_nano_usd) == ("", 4, 1034)
-    assert store.totals(since=99.0) == []
-
-
-def test_totals_are_split_by_known_columns_only(store: Store) -> None:
-    with pytest.raises(ValueError, match="split by"):
-        store.totals(by="prompt")
 
 
 def test_only_the_owner_may_read_the_database(store: Store, tmp_path: Path) -> None:

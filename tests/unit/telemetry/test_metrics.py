@@ -349,3 +349,19 @@ def test_tiers_that_buy_nothing_or_that_nobody_scored_are_counted() -> None:
     assert value(metrics, "pointsman_unscored_total", route="auto", tier="large") == 1
     assert value(metrics, "pointsman_unscored_total", route="auto", tier="small") is None
     assert value(metrics, "pointsman_stage_results_total", route="auto", stage="sentence", outcome="late") == 1
+
+
+def test_streams_that_broke_off_are_counted_by_what_became_of_them() -> None:
+    metrics = Metrics(SETTINGS)
+    broke = an_attempt(outcome="failed", error="upstream_connection_lost")
+    left = an_attempt(outcome="failed", error="endpoint_leaving")
+    more = an_attempt(number=2, reason="continued")
+    for outcome, attempts in (("answered", (broke, more)), ("failed", (broke, an_attempt(number=2, reason="continued", outcome="failed"))),
+                              ("answered", (broke,)), ("failed", (broke,)), ("cancelled", (broke, more)), ("answered", (left, more)), ("answered", (more,))):
+        metrics.write(a_record(outcome=outcome, attempts=attempts))
+    metrics.write(a_record(outcome="failed", ttft_s=None, attempts=(an_attempt(outcome="failed", ttft_s=None),)))
+    metrics.write(a_record(outcome="failed", error="deadline_exceeded", attempts=(broke,)))
+    metrics.write(a_record(outcome="failed", stream=False, attempts=(broke,)))
+
+    assert {outcome: metrics.total("pointsman_broken_streams_total", outcome) for outcome in ("continued", "answered", "failed", "cancelled")} == {
+        "continued": 1, "answered": 1, "failed": 2, "cancelled": 1}

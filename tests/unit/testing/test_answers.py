@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from pointsman.testing import openai_shapes as shapes
-from pointsman.testing.answers import LENGTHS, kind_of, language_of, plan
+from pointsman.testing.answers import LENGTHS, continued, kind_of, language_of, plan
 
 
 def asked(prompt: str = "What is the capital of France?", **fields: Any) -> shapes.Asked:
@@ -98,3 +98,15 @@ def test_tools_are_left_alone_otherwise() -> None:
 
 def test_a_judge_gets_one_of_the_choices() -> None:
     assert planned("Rate this", structured_outputs={"choice": ["1", "2", "3"]}).text in ("1", "2", "3")
+
+
+def test_an_answer_that_is_continued_is_the_rest_of_the_same_answer():
+    messages = [{"role": "user", "content": "Explain how rivers form."}]
+    whole = plan(shapes.read("/v1/chat/completions", msgspec.json.encode({"model": "m", "messages": messages})), 1000, "Explain how rivers form.")
+    for told in ("".join(whole.tokens[:5]).rstrip(), whole.text):
+        body = {"model": "m", "messages": [*messages, {"role": "assistant", "content": told}], "continue_final_message": True}
+        asked = shapes.read("/v1/chat/completions", msgspec.json.encode(body))
+        assert asked.is_continuing
+        rest = continued(asked, 1000, "\n".join(asked.texts))
+        assert (told + rest.text, rest.finish) == (whole.text, "stop")
+        assert continued(asked, 2, "\n".join(asked.texts)).tokens == rest.tokens[:2]

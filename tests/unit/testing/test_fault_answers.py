@@ -40,3 +40,10 @@ def test_a_right_answer_bills_as_many_tokens_as_its_usage_says():
         steps = answers.right(Asked("a", stream=stream))
         assert sum(getattr(step, "tokens", 0) for step in steps) == answers.usage_of("a")["completion_tokens"]
         assert isinstance(steps[-1], Complete)
+
+
+def test_an_answer_that_is_continued_is_the_same_text_in_two_parts():
+    whole = answers.text_of("r1")
+    for cut in range(1, len(answers.pieces_of("r1"))):
+        told = "".join(answers.pieces_of("r1")[:cut]).rstrip()
+        assert told + "".join(answers.rest_of(Asked("r1", stream=True, told=told))) == whole

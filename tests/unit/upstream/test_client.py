@@ -156,3 +156,18 @@ def test_a_plain_answer_that_is_none_aborts_its_exchange() -> None:
 def test_a_page_in_answer_to_a_streamed_request_is_refused_unread() -> None:
     with pytest.raises(errors.BadAnswer):
         play(Wire(AssertionError("read"), kind=b"text/html"), streamed)
+
+
+def test_what_an_engine_says_behind_a_whole_answer_changes_nothing_of_it() -> None:
+    died = b'data: {"error":{"message":"EngineDeadError","code":500}}\n\n'
+    whole = b'data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\n'
+    wire = Wire(whole, died, kind=EVENTS)
+
+    async def scene(upstream: Upstream) -> None:
+        stream = await streamed(upstream)
+        assert (await stream.next(1e9)) is not None
+        assert (await stream.next(1e9)) is None
+
+    play(wire, scene)
+
+    assert wire.end == "aborted "

@@ -7,7 +7,7 @@ import pytest
 from pointsman.errors import BadAnswer, ConnectionLost
 from pointsman.upstream import http1
 from pointsman.upstream.exchange import OutOfTime
-from pointsman.upstream.http1 import HIGH_WATER, Connection
+from pointsman.upstream.http1 import GRACE_S, HIGH_WATER, Connection
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
@@ -246,6 +246,124 @@ def test_an_answer_that_waited_while_we_stood_still_is_no_timeout(monkeypatch: p
         scene.loop.call_later(0.02, scene.hear, OK)
         await scene.connection.answered(scene.loop.time() + 0.01)
         assert scene.connection.status == 200
+
+    asyncio.run(story())
+
+
+class Clock:
+    """As much of a loop as a connection asks for; time stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.timers: list[Timer] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.get_running_loop().create_future()
+
+    def call_at(self, when: float, action: Callable[[], object]) -> Any:
+        timer = Timer(when, action)
+        self.timers.append(timer)
+        return timer
+
+    async def move(self, to: float, turns: int = 3) -> None:
+        """Timers that are due ring, late when it is far; then whoever was woken goes on, and may set one that is due already."""
+        self.now = to
+        for _ in range(turns):
+            for timer in [timer for timer in self.timers if timer.when <= to]:
+                self.timers.remove(timer)
+                timer.ring()
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+
+class Timer:
+    def __init__(self, when: float, action: Callable[[], object]) -> None:
+        self.when, self.action, self.is_off = when, action, False
+
+    def cancel(self) -> None:
+        self.is_off = True
+
+    def ring(self) -> None:
+        if not self.is_off:
+            self.action()
+
+
+def test_a_peer_that_only_pings_gets_one_grace_after_we_stood_still() -> None:
+    """Pings come quicker than a grace ends, and each has the reader ask again by the limit that has passed."""
+    async def story() -> None:
+        clock = Clock()
+        connection = Connection(clock, ("h", 80), lambda _: None, lambda _: None)  # type: ignore[arg-type]  # as much as it needs
+        connection.connection_made(Wire())
+        connection.request("small/0", (b"a",), whole=False)
+        connection.data_received(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+
+        async def first_token(until: float) -> None:
+            while await connection.read(until):
+                pass
+
+        waiting = asyncio.create_task(first_token(1.0))
+        await clock.move(0.5)
+        await clock.move(2.0)  # the process stood still: the timer rings a second late
+        assert not waiting.done()
+        for ping in range(1, 20):
+            connection.data_received(b"8\r\n: ping\n\n\r\n")
+            await clock.move(2.0 + ping * 0.02)
+            if waiting.done():
+                break
+        assert clock.now <= 2.0 + GRACE_S + 0.02
+        with pytest.raises(OutOfTime):
+            await waiting
+        connection.close()
+
+    asyncio.run(story())
+
+
+def test_a_ping_just_before_every_ring_does_not_put_off_the_end() -> None:
+    """Where a turn of the loop takes as long as a ping, each ring finds the reader woken already."""
+    async def story() -> None:
+        clock = Clock()
+        connection = Connection(clock, ("h", 80), lambda _: None, lambda _: None)  # type: ignore[arg-type]  # as much as it needs
+        connection.connection_made(Wire())
+        connection.request("small/0", (b"a",), whole=False)
+        connection.data_received(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+
+        async def first_token(until: float) -> None:
+            while await connection.read(until):
+                pass
+
+        waiting = asyncio.create_task(first_token(1.0))
+        await clock.move(0.9)
+        for ping in range(1, 50):
+            connection.data_received(b"8\r\n: ping\n\n\r\n")
+            await clock.move(0.9 + ping * 0.02, turns=1)
+            if waiting.done():
+                break
+        assert clock.now < 1.05
+        with pytest.raises(OutOfTime):
+            await waiting
+        connection.close()
+
+    asyncio.run(story())
+
+
+def test_who_is_late_again_and_again_still_ends_a_wait() -> None:
+    """A loop that is busy for long at every turn must not wait for ever: what had arrived was read after the first late ring."""
+    async def story() -> None:
+        clock = Clock()
+        connection = Connection(clock, ("h", 80), lambda _: None, lambda _: None)  # type: ignore[arg-type]  # as much as it needs
+        connection.connection_made(Wire())
+        connection.request("small/0", (b"a",), whole=False)
+        waiting = asyncio.create_task(connection.answered(1.0))
+        await clock.move(0.5)
+        await clock.move(2.0)
+        assert not waiting.done()
+        await clock.move(3.0)
+        with pytest.raises(OutOfTime):
+            await waiting
+        connection.close()
 
     asyncio.run(story())
 

@@ -29,6 +29,21 @@ LOOKS_CLIP = 3.0
 """Standard deviations after which a surface feature says no more about the kind."""
 
 
+GRID = 128
+"""Rows that queries are compared with are stored in so many parts of one: a byte a number. A thousand labels take 128 KB of a core's memory then,
+and the rest of a request finds more of its own there. A landmark moves by one or two degrees, before anything is learned of it."""
+FINE = 1 << 15
+"""Vectors are compared with such rows in so many parts of one: sums of whole numbers, the same however they are added."""
+LONGEST = 512
+"""Numbers of a row up to which the compiled kernel adds up bytes: 2^15 * 127 * 512 is less than 2^31."""
+
+
+def gridded(rows: Vectors) -> NDArray[np.float16]:
+    """Rows as they are stored: multiples of one 128th, less than one, which half precision holds exactly."""
+    parts: NDArray[np.float16] = (np.clip(np.rint(rows * np.float32(GRID)), 1 - GRID, GRID - 1) / GRID).astype(np.float16)
+    return parts
+
+
 def points(surface_: Vectors, static: Vectors) -> Vectors:
     """What a query is about and what it looks like, as kinds of task are told apart by."""
     return np.concatenate((static, np.minimum(np.maximum(surface_, -LOOKS_CLIP), LOOKS_CLIP) * np.float32(LOOKS)), axis=1)
@@ -37,7 +52,7 @@ def points(surface_: Vectors, static: Vectors) -> Vectors:
 class Reader:
     """What was learned about the features. Arrays by name, as they lie in an artifact."""
 
-    __slots__ = ("arrays", "centre", "centres", "divisions", "halves", "idf", "inverse", "landmarks", "limits", "masses")
+    __slots__ = ("arrays", "centre", "centres", "divisions", "halves", "idf", "inverse", "landmarks", "limits", "masses", "small")
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], limits: Mapping[str, Mapping[str, float]]) -> None:
         self.arrays = arrays
@@ -45,10 +60,12 @@ class Reader:
         self.centre = np.asarray(arrays["surface.centre"], dtype=np.float32)
         self.inverse = (1.0 / np.asarray(arrays["surface.spread"], dtype=np.float64)).astype(np.float32)
         self.idf = np.asarray(arrays["ngrams.idf"], dtype=np.float32)
-        self.landmarks = {kind: lined_up(arrays[f"{kind}.landmarks"], np.float32)
+        self.landmarks = {kind: np.asarray(arrays[f"{kind}.landmarks"], dtype=np.float32)
                            for kind in ("static", "sentence") if f"{kind}.landmarks" in arrays}
         self.masses = {kind: np.asarray(arrays[f"{kind}.masses"], dtype=np.float32) for kind in self.landmarks}
         self.centres = np.asarray(arrays["kinds.centres"], dtype=np.float32)
+        self.small = {kind: _small(rows) for kind, rows in (*self.landmarks.items(), ("kinds", self.centres))}
+        """Those rows as bytes, which are 128ths; None where they are something else."""
         self.halves = 0.5 * np.sum(self.centres * self.centres, axis=1)
         ends = np.cumsum(arrays["kinds.divisions"]).tolist()
         self.divisions = list(zip([0, *ends[:-1]], ends, strict=True))
@@ -75,7 +92,7 @@ class Reader:
 
     def kinds(self, surface_: Vectors, static: Vectors) -> Vectors:
         """One of each division is 1: the kind of task that the query is most like."""
-        likeness: Vectors = points(surface_, static) @ self.centres.T - self.halves
+        likeness: Vectors = self._compared("kinds", points(surface_, static)) @ self.centres.T - self.halves
         made = np.zeros_like(likeness)
         if len(made) == 1:
             one, found = likeness[0], made[0]
@@ -89,11 +106,18 @@ class Reader:
 
     def near(self, kind: str, vectors: Vectors) -> Vectors:
         """Nearness of each vector to each labelled neighbour: 1 for the same, falling with the angle."""
-        cosine: Vectors = vectors @ self.landmarks[kind].T
+        cosine: Vectors = self._compared(kind, vectors) @ self.landmarks[kind].T
         cosine -= np.float32(1.0)
         cosine *= np.float32(1.0 / WIDTH)
         np.exp(cosine, out=cosine)
         return cosine
+
+    def _compared(self, kind: str, vectors: Vectors) -> Vectors:
+        """Vectors as they are compared with rows of that kind."""
+        if self.small[kind] is None:
+            return vectors
+        parts: Vectors = np.clip(np.rint(vectors * np.float32(FINE)), -FINE, FINE - 1) / np.float32(FINE)
+        return parts
 
     def evidence(self, kind: str, near: Vectors) -> tuple[Floats, Floats]:
         """How many labelled queries stand really close, and the nearness of the closest."""
@@ -101,13 +125,15 @@ class Reader:
         return ((near * near * near) @ self.masses[kind]).astype(np.float64), near.max(axis=1).astype(np.float64)
 
 
-def lined_up(array: NDArray[Any], kind: type[np.floating[Any]]) -> NDArray[Any]:
-    """A copy that begins where a line of the processor's cache does: the compiled kernel reads it a quarter faster."""
-    size = np.dtype(kind).itemsize
-    room = np.empty(array.size + 64 // size, dtype=kind)
-    first = -room.__array_interface__["data"][0] % 64 // size
-    made = room[first: first + array.size].reshape(array.shape)
-    made[...] = array
+def _small(rows: Vectors) -> NDArray[np.int8] | None:
+    """Rows on the grid as bytes, beginning where a line of the processor's cache does."""
+    parts = np.rint(rows * np.float32(GRID))
+    if rows.shape[1] > LONGEST or not np.array_equal(parts / np.float32(GRID), rows) or np.abs(parts).max(initial=0) >= GRID:
+        return None
+    room = np.empty(rows.size + 64, dtype=np.int8)
+    first = -room.__array_interface__["data"][0] % 64
+    made = room[first: first + rows.size].reshape(rows.shape)
+    made[...] = parts
     return made
 
 

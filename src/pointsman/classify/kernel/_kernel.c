@@ -23,7 +23,6 @@
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(KERNEL_PLAIN) /* -DKERNEL_PLAIN: to test the plain sums */
 #define WITH_AVX2 1
-#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -61,7 +60,8 @@ static int kernel_exec(PyObject *module)
     for (int i = 1; i < COMMON; i++)
         loudness[i] = (float)(1.0 + log((double)i));
 #ifdef WITH_AVX2
-    if (has_avx2())
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         sums = &WIDE;
 #endif
     *state = (PyTypeObject *)PyType_FromModuleAndSpec(module, &Table_spec, NULL);
@@ -78,7 +78,7 @@ static int kernel_exec(PyObject *module)
     }
     if (result < 0 || PyModule_AddStringConstant(module, "source", KERNEL_SOURCE) < 0
         || PyModule_AddStringConstant(module, "instructions", sums->name) < 0 || PyModule_AddIntMacro(module, MOST_PLACES) < 0
-        || PyModule_AddIntConstant(module, "READS_HALVES", sums->dots_of_halves != NULL) < 0)
+        || PyModule_AddIntMacro(module, LONGEST) < 0)
         return -1;
     return 0;
 }

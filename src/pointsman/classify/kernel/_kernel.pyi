@@ -6,7 +6,7 @@ instructions: str
 signals: tuple[str, ...]
 features: tuple[str, ...]
 MOST_PLACES: int
-READS_HALVES: int
+LONGEST: int
 
 def ids(data: bytes, kinds: bytes, codes: bytes, /) -> tuple[list[int], list[int]]: ...
 def surface(data: bytes, chars: int, /) -> list[float]: ...

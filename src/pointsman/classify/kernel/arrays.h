@@ -1,9 +1,9 @@
 /* Arrays: borrowed from numpy for as long as the object lives, checked when it is made. */
 
-/* Borrows `source` as a C-contiguous array of `format` ('f', 'd', 'e' = half precision, or 'b') with `dimensions` sides. -1 with ValueError or TypeError. */
+/* Borrows `source` as a C-contiguous array of `format` ('f', 'd' or 'b') with `dimensions` sides. -1 with ValueError or TypeError. */
 static int borrow(PyObject *source, Py_buffer *view, char format, int dimensions, const char *name)
 {
-    Py_ssize_t size = format == 'd' ? 8 : format == 'f' ? 4 : format == 'e' ? 2 : 1;
+    Py_ssize_t size = format == 'd' ? 8 : format == 'f' ? 4 : 1;
 
     if (PyObject_GetBuffer(source, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0)
         return -1;
@@ -16,21 +16,29 @@ static int borrow(PyObject *source, Py_buffer *view, char format, int dimensions
     return 0;
 }
 
-/* The same of rows that may be of half precision, where this processor reads those. */
+/* The same of rows that vectors are compared with: bytes, which are 128ths, or floats. */
 static int borrow_rows(PyObject *source, Py_buffer *view, const char *name)
 {
-    if (sums->dots_of_halves != NULL && borrow(source, view, 'e', 2, name) == 0)
+    if (borrow(source, view, 'b', 2, name) < 0) {
+        PyErr_Clear();
+        return borrow(source, view, 'f', 2, name);
+    }
+    if (view->shape[1] <= LONGEST)
         return 0;
-    PyErr_Clear();
-    return borrow(source, view, 'f', 2, name);
+    PyErr_Format(PyExc_ValueError, "%s has rows of %zd bytes; at most %d are read", name, view->shape[1], LONGEST);
+    PyBuffer_Release(view);
+    return -1;
 }
 
 /* `out[i]` becomes the product of `a` and row i. */
 static void dots_of(const Py_buffer *rows, const float *a, float *out)
 {
-    if (rows->itemsize == 2)
-        sums->dots_of_halves(out, a, rows->buf, rows->shape[0], rows->shape[1]);
-    else
+    int16_t steps[LONGEST];
+
+    if (rows->itemsize == 1) {
+        steps_of(steps, a, rows->shape[1]);
+        sums->dots_of_bytes(out, steps, rows->buf, rows->shape[0], rows->shape[1]);
+    } else
         sums->dots(out, a, rows->buf, rows->shape[0], rows->shape[1]);
 }
 

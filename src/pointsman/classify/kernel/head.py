@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pointsman.classify.heads import ngrams
 from pointsman.classify.heads.calibration import FIRST, PER_UNIT, Curves
 from pointsman.classify.heads.predicted import Row
-from pointsman.classify.heads.reading import CLIP, LOOKS, LOOKS_CLIP, WIDTH, Reader, lined_up
+from pointsman.classify.heads.reading import CLIP, LOOKS, LOOKS_CLIP, WIDTH, Reader
 from pointsman.classify.kernel.build import found
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def head_of(table: _kernel.Table, reader: Reader, stack: Weighs, one_sided: floa
         spelling=(ngrams.KIND_OF.tobytes(), ngrams.CODE_OF.tobytes()),
         surface=(_floats(reader.centre), _floats(reader.inverse)),
         idf=_floats(reader.idf),
-        kinds=(rows_for(reader.centres), _floats(reader.halves), tuple(last - first for first, last in reader.divisions)),
+        kinds=(_rows(reader, "kinds", reader.centres), _floats(reader.halves), tuple(last - first for first, last in reader.divisions)),
         static=_landmarks(reader, "static", kinds),
         sentence=_landmarks(reader, "sentence", kinds),
         stack=(_floats(stack.weights.T), _floats(stack.words), _doubles(stack.bias), _doubles(stack.error), _doubles(stack.curves.knots)),
@@ -98,18 +98,13 @@ def _landmarks(reader: Reader, kind: str, wanted: set[str]) -> tuple[Vector, Vec
     """Labelled neighbours in that kind of vector, if the stack asks for them."""
     if not any(name.startswith(kind) for name in wanted):
         return None
-    return rows_for(reader.landmarks[kind]), _floats(reader.masses[kind])
+    return _rows(reader, kind, reader.landmarks[kind]), _floats(reader.masses[kind])
 
 
-def rows_for(array: NDArray[Any]) -> NDArray[Any]:
-    """Rows that every query is compared with: in half precision where nothing is lost by it and the processor reads that. A thousand labels
-    are 256 KB then, and push half as much of everything else out of the core's memory."""
-    if found().module.READS_HALVES:
-        with np.errstate(over="ignore"):  # what is too large for it becomes infinite, and so stays as it is
-            halves = array.astype(np.float16)
-        if np.array_equal(halves, array):
-            return lined_up(halves, np.float16)
-    return _floats(array)
+def _rows(reader: Reader, kind: str, array: Vector) -> NDArray[Any]:
+    """Rows that every query is compared with: bytes where they lie on the grid."""
+    small = reader.small[kind]
+    return _floats(array) if small is None else small
 
 
 def _floats(array: NDArray[Any]) -> NDArray[np.float32]:

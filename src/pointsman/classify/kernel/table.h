@@ -67,6 +67,8 @@ struct heard {
 
 struct spoken { /* a distinct word */
     uint32_t start, size, hash;
+    uint16_t chars;
+    uint8_t kind, is_surrogate;
 };
 
 /* The last part of a spelling: pieces of the unknown words, and the numbers by their count of digits. */
@@ -216,21 +218,33 @@ static int hear(const Table *table, PyObject *text, struct heard *heard)
             written = start;
             continue;
         }
-        distinct[words] = (struct spoken){start, size, sum};
+        PREFETCH(table->slots + (sum & table->mask));
+        distinct[words] = (struct spoken){start, size, sum, (uint16_t)(at - first), (uint8_t)kind, (uint8_t)is_surrogate};
         set[place] = (uint16_t)++words;
-        const int32_t row = row_of(table, (const char *)bytes + start, size, sum);
+    }
+    for (uint32_t i = 0; i < words + AHEAD; i++) { /* each word is looked for in three places, one naming the next */
+        uint32_t number;
+
+        if (i < words && (number = table->slots[distinct[i].hash & table->mask]) != 0)
+            PREFETCH(table->ends + number);
+        if (i >= AHEAD / 2 && i - AHEAD / 2 < words && (number = table->slots[distinct[i - AHEAD / 2].hash & table->mask]) != 0)
+            PREFETCH(table->text + table->ends[number - 1]);
+        if (i < AHEAD)
+            continue;
+        const struct spoken *word = &distinct[i - AHEAD];
+        const int32_t row = row_of(table, (const char *)bytes + word->start, word->size, word->hash);
         if (row >= 0) {
             heard->rows[heard->known++] = (uint32_t)row;
-        } else if (kind == DIGIT) {
-            lengths |= 1u << (at - first < NUMBER_DIGITS ? at - first : NUMBER_DIGITS);
+        } else if (word->kind == DIGIT) {
+            lengths |= 1u << (word->chars < NUMBER_DIGITS ? word->chars : NUMBER_DIGITS);
         } else if (raw_size < UNKNOWN_BYTES) {
             raw[raw_size++] = ' ';
-            if (is_surrogate) {
+            if (word->is_surrogate) {
                 if (raw_size < UNKNOWN_BYTES)
                     raw[raw_size++] = '?';
             } else {
-                const uint32_t room = (uint32_t)(UNKNOWN_BYTES - raw_size), taken = size < room ? size : room;
-                memcpy(raw + raw_size, bytes + start, taken);
+                const uint32_t room = (uint32_t)(UNKNOWN_BYTES - raw_size), taken = word->size < room ? word->size : room;
+                memcpy(raw + raw_size, bytes + word->start, taken);
                 raw_size += taken;
             }
         }

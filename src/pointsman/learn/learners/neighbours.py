@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pointsman.classify.heads.reading import WIDTH
+from pointsman.classify.heads.reading import WIDTH, gridded
 
 Floats: TypeAlias = NDArray[np.float64]
 Vectors: TypeAlias = NDArray[np.float32]
@@ -26,7 +26,7 @@ a template's next number must not be."""
 def landmarks(vectors: Vectors, rng: np.random.Generator) -> tuple[NDArray[np.float16], Vectors]:
     """At most `MOST` rows, and how many rows each stands for (its own included)."""
     chosen = np.sort(rng.choice(len(vectors), min(len(vectors), MOST), replace=False))
-    kept = vectors[chosen].astype(np.float16)
+    kept = gridded(vectors[chosen])
     if len(chosen) == len(vectors):
         return kept, np.ones(len(chosen), dtype=np.float32)
     owner = np.concatenate([np.argmax(part @ kept.astype(np.float32).T, axis=1) for part in np.array_split(vectors, len(vectors) // 2048 + 1)])

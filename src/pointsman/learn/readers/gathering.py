@@ -20,6 +20,8 @@ from pointsman.learn.table import OutcomeTable
 _GROUPS = ("group", "session", "session_id", "conversation_id")
 _TIMES = ("at", "timestamp", "created_at", "created")
 _IDS = ("query_id", "id", "question_id")
+_TASKS = ("task", "benchmark", "domain", "subject")
+"""As in a matrix, but for `category`, which is a label in rows."""
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Query:
     group: str = ""
     weight: float = nan
     at: float = nan
+    task: str = ""
     outcomes: dict[str, list[float]] = field(default_factory=dict)
     tokens: dict[str, float] = field(default_factory=dict)
 
@@ -84,6 +87,7 @@ class Gathering:
             weight=np.nan_to_num(weight, nan=1.0) / np.nan_to_num(weight, nan=1.0).mean() if np.isfinite(weight).any() else None,
             tokens=tokens if np.isfinite(tokens).any() else None,
             at=at if len(at) and np.isfinite(at).all() else None,
+            task=[row.task for row in rows] if len({row.task for row in rows}) > 1 else None,
         )
 
     def _again(self, query: Query, line: Line) -> Query:
@@ -99,6 +103,7 @@ class Gathering:
         query.split = _split(line)
         query.group = next((f"= {row[name]}" for name in _GROUPS if row.get(name) not in (None, "")), "")
         query.at = next((_seconds(row[name]) for name in _TIMES if row.get(name) is not None), nan)
+        query.task = next((row[name] for name in _TASKS if isinstance(row.get(name), str)), "")
         weight = row.get("weight")
         if isinstance(weight, int | float) and not isinstance(weight, bool):
             if not isfinite(weight) or weight < 0:

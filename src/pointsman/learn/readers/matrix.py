@@ -29,6 +29,8 @@ INDEX = re.compile(r"__index_level_\d+__")
 """What pandas calls an index without a name when it writes Parquet: no column of the owner's."""
 KEYS = ("query_id", "split", "group")
 """Columns with a meaning of their own, never models either."""
+TASKS = ("task", "benchmark", "domain", "category", "subject")
+"""What people call the kind of work, in the order in which a name is taken."""
 SPLITS = {"train": "train", "dev": "dev", "validation": "dev", "valid": "dev", "val": "dev"}
 """What `split` may say, and what it means here."""
 
@@ -40,12 +42,13 @@ def read(path: Path, table: pa.Table, models: Sequence[str] | None = None) -> tu
     if not models:
         _refuse_spoiled(path, table, prompt)
     if not chosen:
-        raise DataRefused(str(path), _no_models(table) if table.num_rows else "it holds no rows")
+        raise DataRefused(str(path), _no_models(path, table) if table.num_rows else "it holds no rows")
     quality = np.column_stack([_quality(path, table, name) for name in chosen])
     notes = [*_names_said(table), *([] if models else _left_out(path, table, prompt)), *_weights_said(table)]
     outcomes = OutcomeTable(
         query_id=query_ids(table), prompts=columns.texts(path, table[prompt], prompt), models=tuple(chosen), quality=quality,
         split=_split(table), group=_group(table), weight=_weight(path, table), at=_at(table),
+        task=_task(table, chosen),
     )
     return outcomes, notes
 
@@ -140,9 +143,10 @@ def _weights_said(table: pa.Table) -> list[str]:
     return [f"column 'weight' holds {kind}, not numbers: every row counts the same"]
 
 
-def _no_models(table: pa.Table) -> str:
+def _no_models(path: Path, table: pa.Table) -> str:
     whole = [field.name for field in table.schema if columns.is_integer(field.type) and field.name not in (*RESERVED, *KEYS)]
-    hint = f"; {whole[0]!r} holds integers: cast it to float64 if it is an outcome" if whole else ""
+    mend = f"name it with --models {whole[0]}" if whole and columns.is_csv(path) else "cast it to float64"
+    hint = f"; {whole[0]!r} holds integers: {mend} if it is an outcome" if whole else ""
     return f"no column holds floating-point numbers, so there is no model to learn about{hint}"
 
 
@@ -170,6 +174,16 @@ def _group(table: pa.Table) -> list[str] | None:
     if "group" not in table.column_names:
         return None
     return [f"row {row}" if value is None else f"= {value}" for row, value in enumerate(columns.labels(table["group"]))]
+
+
+def _task(table: pa.Table, models: Sequence[str]) -> list[str] | None:
+    """The first column of such a name that is text and tells rows apart."""
+    for name in TASKS:
+        if name in table.column_names and name not in models and columns.is_text(table.schema.field(name).type):
+            said = [value or "" for value in columns.labels(table[name])]
+            if len(set(said)) > 1:
+                return said
+    return None
 
 
 def _weight(path: Path, table: pa.Table) -> Floats | None:

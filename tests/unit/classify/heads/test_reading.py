@@ -5,7 +5,7 @@ import pytest
 
 from pointsman.classify.heads import ngrams, surface
 from pointsman.classify.heads.query import Query
-from pointsman.classify.heads.reading import Reader
+from pointsman.classify.heads.reading import FINE, GRID, LONGEST, Reader, gridded
 
 WIDTH = len(surface.NAMES)
 
@@ -19,6 +19,15 @@ def reader(*known: str) -> Reader:
         "static.landmarks": np.eye(2, dtype=np.float16), "static.masses": np.array([1.0, 3.0]),
         "kinds.centres": np.eye(2, 2 + WIDTH, dtype=np.float32), "kinds.divisions": np.array([2]),
     }, {"static": {"nearest": 0.5, "known": 0.4}})
+
+
+def reader_of(landmarks) -> Reader:
+    return Reader(dict(reader().arrays) | {"static.landmarks": landmarks, "static.masses": np.ones(len(landmarks))}, {})
+
+
+def unit(rows: int, dims: int, seed: int = 0):
+    made = np.random.default_rng(seed).normal(size=(rows, dims)).astype(np.float32)
+    return made / np.linalg.norm(made, axis=1)[:, None]
 
 
 def query(text: str) -> Query:
@@ -74,3 +83,31 @@ def test_far_or_unknown_is_foreign():
 def test_a_block_that_needs_vectors_says_so():
     with pytest.raises(ValueError, match="sentence vectors"):
         reader().read([query("alpha")], None, None).block("sentence.near")
+
+
+def test_rows_as_they_are_stored_are_read_as_bytes():
+    stored = gridded(unit(5, 64))
+    one = reader_of(stored)
+
+    assert one.small["static"].dtype == np.int8
+    assert np.array_equal(one.small["static"] / GRID, stored)
+    assert one.small["static"].ctypes.data % 64 == 0
+    assert np.abs(gridded(np.eye(3, dtype=np.float32))).max() < 1.0
+
+
+@pytest.mark.parametrize("rows", [unit(5, 64), unit(5, 64).astype(np.float16), np.eye(3), gridded(unit(2, LONGEST + 1))])
+def test_rows_that_bytes_do_not_hold_stay_as_they_are(rows):
+    one = reader_of(rows)
+
+    assert one.small["static"] is None
+    assert np.array_equal(one.landmarks["static"], rows.astype(np.float32))
+
+
+def test_what_is_compared_with_bytes_is_rounded_so_that_sums_have_one_value():
+    one, vector = reader_of(gridded(unit(5, 64))), unit(1, 64, seed=1)
+    whole = np.rint(vector.astype(np.float64) * FINE) @ one.small["static"].astype(np.float64).T / (FINE * GRID)
+
+    near = one.near("static", vector)
+
+    assert near[0] == pytest.approx(np.exp((whole[0] - 1) / 0.3), rel=1e-5)
+    assert near[0] == pytest.approx(np.exp((vector @ unit(5, 64).T - 1) / 0.3)[0], rel=0.05)
