@@ -25,12 +25,12 @@ COLUMNS = ("", "TTFT p50", "p95", "p99", "in time", "prefix hits", "to the liar"
 def markdown(cells: Sequence[Cell], options: argparse.Namespace, notes: Sequence[str], seconds: float) -> str:
     """Everything about one run."""
     parts = ["# Fleet", _about(cells, options, seconds)]
-    for trace in options.traces:
+    for trace, endpoints in options.traces:
         for load in options.loads:
-            rows = [cell for cell in cells if (cell.trace, cell.load) == (trace, load)]
+            rows = [cell for cell in cells if (cell.trace, cell.endpoints, cell.load) == (trace, endpoints, load)]
             if rows:
                 kind = "" if options.data is not None else " (synthetic stand-in)"
-                parts += [f"## {TITLES[trace]}{kind} at {load:g} % of capacity: {rows[0].requests} requests", _table(rows)]
+                parts += [f"## {TITLES[trace]}{kind}, {endpoints} engines at {load:g} % of capacity: {rows[0].requests} requests", _table(rows)]
     if notes:
         parts += ["## Notes", "\n".join(f"- {note.splitlines()[0]}" for note in notes)]
     return "\n\n".join(parts) + "\n"
@@ -49,7 +49,7 @@ def _about(cells: Sequence[Cell], options: argparse.Namespace, seconds: float) -
         f"Python {platform.python_version()}, {', '.join(sorted(map(version_of, used)))}  ",
         f"`bench/fleet/run.py {shlex.join(arguments)}` · took {seconds:.0f} s · {void} of {len(cells)} cells void",
         "",
-        f"{options.endpoints} simulated engines with {MODEL.split('/')[-1]} on {GPU} at {usd_per_hour()} $/h: {wrong}. "
+        f"Simulated engines with {MODEL.split('/')[-1]} on {GPU} at {usd_per_hour()} $/h: {wrong}. "
         f"{options.seconds:g} s of arrivals per cell, {options.fast:g} simulated seconds in a real one; all times are simulated "
         f"seconds. Capacity: what healthy engines would do with everything waiting at their doors. In time: first token within "
         f"{SLA_EXTRA_S:g} s + {SLA_TIMES:g} × what an idle engine computes on the prompt, and the answer whole; of all requests, those "

@@ -50,6 +50,7 @@ class Cell:
     trace: str
     load: float
     router: str
+    endpoints: int = 8
     requests: int = 0
     p50: float = 0.0
     p95: float = 0.0
@@ -97,9 +98,9 @@ class Bench:
                    and (r.is_quick or not self.options.quick or self.options.only != [""])]
         missing: set[str] = set()
         try:
-            for trace in self.options.traces:
+            for trace, endpoints in self.options.traces:
                 for load in self.options.loads:
-                    machines = Machines(self.options.endpoints, self.options.seconds, is_healthy=self.options.healthy)
+                    machines = Machines(endpoints, self.options.seconds, is_healthy=self.options.healthy)
                     tasks, _ = workload(trace, self.options.data, machines, load, self.options.seed)
                     for router in routers:
                         if router.name not in missing:
@@ -123,7 +124,7 @@ class Bench:
             missing.add(router.name)
             return
         self.cells.append(cell)
-        print(f"{trace:9} {load:4.0f}% {router.name:32} TTFT {cell.p50:6.2f} {cell.p95:6.2f} {cell.p99:6.2f}  in time {cell.attained:6.1%}  "
+        print(f"{trace:9} {machines.endpoints:2} {load:4.0f}% {router.name:32} TTFT {cell.p50:6.2f} {cell.p95:6.2f} {cell.p99:6.2f}  in time {cell.attained:6.1%}  "
               f"hits {cell.hit_rate:6.1%}  errors {cell.errors:4}  lag {cell.lag_p99_s * 1000:3.0f}/{cell.lag_max_s * 1000:3.0f} ms  "
               f"{cell.events_per_s:5.0f} ev/s {dict(cell.kinds) or ''} {cell.void}", flush=True)
         self.write()
@@ -151,7 +152,7 @@ class Bench:
             if contestant is not None and contestant.process is not None:
                 self.processes.stop(contestant.process)
             fleet.close()
-        return self._judged(Cell(trace, load, router.name, len(tasks)), machines, tasks, answers, counted, real_s)
+        return self._judged(Cell(trace, load, router.name, machines.endpoints, len(tasks)), machines, tasks, answers, counted, real_s)
 
     async def _play(self, url: str, fleet: FleetProcess, tasks: list[Task]) -> tuple[list[Answer], dict[str, Any], float]:
         clients = Clients(url, fast=self.options.fast, patience_s=self.options.patience)
@@ -261,8 +262,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="write all figures there")
     parser.add_argument("--only", type=lambda text: text.split(","), default=[""], help="routers whose names contain one of these")
     parser.add_argument("--loads", type=lambda text: [float(part) for part in text.split(",")], help="percent of capacity")
-    parser.add_argument("--traces", type=lambda text: text.split(","))
-    parser.add_argument("--endpoints", type=int, default=8)
+    parser.add_argument("--traces", type=lambda text: text.split(","), help="each maybe with endpoints of its own, as in mooncake@16,conv")
+    parser.add_argument("--endpoints", type=int, default=8, help="of a trace that says no other number")
     parser.add_argument("--seconds", type=float, help="simulated seconds of arrivals per cell")
     parser.add_argument("--fast", type=float, default=2.0, help="simulated seconds per real one")
     parser.add_argument("--patience", type=float, help="simulated seconds without a first token after which a client leaves")
@@ -273,7 +274,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--environments", type=Path, default=DEFAULT_CACHE, help="where the strangers' environments are kept")
     options = parser.parse_args()
     options.loads = options.loads or ([50.0, 100.0, 150.0] if options.quick else [20.0, 60.0, 100.0, 150.0])
-    options.traces = options.traces or (["mooncake", "conv"] if options.quick else list(NAMES))
+    options.traces = [(name, int(number) if number else options.endpoints) for name, _, number in (
+        trace.partition("@") for trace in options.traces or (["mooncake", "conv"] if options.quick else NAMES))]
     options.minutes = options.minutes or (11.0 if options.quick else 240.0)
     options.patience = options.patience or (30.0 if options.quick else 60.0)
     options.seconds = options.seconds or (24.0 if options.quick else 60.0)

@@ -32,8 +32,11 @@ ALTERNATIVES: tuple[Alternative, ...] = ("endpoint", "tier", "none")
 VOID_TRIES = 6
 HINDSIGHT_S = 0.2
 """Who stood still is known a moment later than what came of it: the router's pulse is answered after the requests that it was late with."""
-VOID_PAUSE_S = 0.3
-"""What made somebody late is often still there a moment later: each try waits so much longer."""
+VOID_PAUSE_S = 0.6
+"""What made somebody late is often still there a moment later: each try waits so much longer. All of them together outlast the 10 s for which a
+retry budget remembers a failure that was ours."""
+AFTERMATH_S = 10.0
+"""That long: a try that comes after one that was void, and before the budget has forgotten it, is none either."""
 
 
 @dataclass
@@ -65,6 +68,9 @@ class Tallies:
     by_kind: Counter[str] = field(default_factory=Counter)
     during: int = 0
     during_ended_well: int = 0
+    breaks: int = 0
+    """Streams that broke although another endpoint could go on with them."""
+    breaks_hidden: int = 0
     hidden: int = 0
     visible: int = 0
     """Errors seen although somebody could have answered."""
@@ -177,7 +183,8 @@ class Matrix:
             wrong = judge(cell, seen, entries, is_first=is_first and not again)
             if wrong:
                 await asyncio.sleep(HINDSIGHT_S)
-            if wrong and again < VOID_TRIES and self.lag.between(seen.began, seen.began + seen.took_s):
+            since = seen.began - (AFTERMATH_S if again else 0.0)
+            if wrong and again < VOID_TRIES and self.lag.between(since, seen.began + seen.took_s):
                 self.tallies.void += 1
                 self.tallies.voided.append(self._problem(cell, seen, wrong, expectation(cell, is_first=is_first and not again)))
                 await asyncio.sleep(VOID_PAUSE_S * (again + 1))
@@ -200,6 +207,9 @@ class Matrix:
             if cell.kind in ("during", "either") and cell.stream and seen.ended in ("error", "broken", "hung"):
                 t.during += 1
                 t.during_ended_well += seen.ended == "error" and not wrong
+            if cell.alternative == "heir":
+                t.breaks += 1
+                t.breaks_hidden += seen.ended == "complete"
             if cell.alternative != "none" and cell.kind in ("before", "either"):
                 t.hidden += seen.ended == "complete"
                 t.visible += seen.ended not in ("complete", "error") or bool(wrong)
@@ -348,4 +358,4 @@ class SelfSigned:
         return folder / "cert.pem", folder / "key.pem"
 
 
-__all__ = ["FAULTS", "Cell", "Matrix", "Scenario", "chosen", "pairs"]
+__all__ = ["FAULTS", "Cell", "LoopLag", "Matrix", "Scenario", "chosen", "pairs"]

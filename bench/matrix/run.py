@@ -3,8 +3,9 @@
 `python bench/matrix/run.py [--quick] [--part cells,pairs,leaving,fleet,process,states,kills] [--only U41/stream] [--seed 7] [--write]`
 
 The upstreams, the clients and the TCP proxy are `pointsman.testing.fault_*`, on raw sockets; the router is a process of its own.
-A failing case prints the command that runs it again alone. Nothing executed is a failure. Exit code 1 when a number misses its
-target; `--write` puts the scorecard into RESULTS.md. `--unscaled` runs the upstream cells once with the deadlines that users have.
+A failing case prints the command that runs it again alone, and all that is known of it is appended to
+`build/matrix/wrong-ends.jsonl`. Nothing executed is a failure. Exit code 1 when a number misses its target; `--write` puts
+the scorecard into RESULTS.md. `--unscaled` runs the upstream cells once with the deadlines that users have.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Session:
         tallies, leaks = await self._run_cells("cells", chosen(self.options.only, FAULTS, ledger), ledger, self.runs)
         self.tallies = tallies
         m = self.found.measure
-        m("S-01", f"{tallies.cases} cases (fault x stream or plain x another endpoint, another tier, nobody), {tallies.executed:,} requests that met"
+        m("S-01", f"{tallies.cases} cases (fault x stream or plain x another endpoint, another tier, nobody, an heir), {tallies.executed:,} requests that met"
           " their fault: wrong ends", f"{len(tallies.problems)}", "0", not tallies.problems and tallies.executed > 0, self._again("cells"))
         m("S-01", "errors that clients saw before the commit although somebody could answer", f"{tallies.visible} of {tallies.hidden + tallies.visible:,}",
           "0", tallies.visible == 0, self._again("cells"))
@@ -103,6 +104,8 @@ class Session:
         m("S-01", "leases, tokens, sockets, descriptors, threads left behind", "; ".join(leaks) or "nothing", "nothing", not leaks, self._again("cells"))
         m("M8", "meanwhile, with hundreds of endpoints: slowest answer of /health/liveness", f"{self.slowest_pulse_s * 1000:.0f} ms", "≤ 1000 ms",
           self.slowest_pulse_s <= 1.0, self._again("cells"))
+        m("S-02", f"streams that broke although another endpoint of their engine could go on ({tallies.breaks:,}): answers that were not whole",
+          str(tallies.breaks - tallies.breaks_hidden), "0", tallies.breaks == tallies.breaks_hidden if tallies.breaks else None, self._again("cells"))
         share = tallies.during_ended_well / tallies.during if tallies.during else 1.0
         m("S-02", f"streams that broke after the commit and ended in exactly one error frame ({tallies.during:,})", f"{share:.1%}", "100 %",
           share == 1.0 if tallies.during else None, self._again("cells"))

@@ -15,6 +15,7 @@ ELSEWHERE = {
     "bench/test_conformance_table.py": "bench/conformance/table.py",
     "bench/test_throughput_rivals.py": "bench/throughput/rivals.py",
     "bench/test_fleet_ramp.py": "bench/fleet/ramp.py",
+    "bench/test_matrix_cells.py": "bench/matrix/cells.py",
     "bench/test_quality.py": "bench/quality/cells.py",
     "bench/test_fleet_virtual.py": "bench/fleet/virtual.py",
     "classify/test_golden_prompts.py": "src/pointsman/classify/heuristic.py",  # what it must never get wrong again

@@ -64,7 +64,7 @@ def configuration(path, port, more="", sentence="remote", quality=0.5):
     tiers = "".join(f"  {name}: {{model: {name}-model, endpoints: [{{url: \"http://127.0.0.1:9/v1\", usd_per_million: {{input: {usd}, output: {usd}}}}}]}}\n"
                     for name, usd in (("small", 1), ("large", 10)))
     remote = f"remote: {{url: \"http://127.0.0.1:{port}/v1\", model: mini, deadline: 250ms{more}}}"
-    return load_text(f"classifier: {{artifact: \"{path}\", sentence: {sentence}, {remote}}}\ntiers:\n{tiers}"
+    return load_text(f"classifier: {{artifact: \"{path}\", sentence: {sentence}, sentence_share: 1, {remote}}}\ntiers:\n{tiers}"
                      f"routes:\n  auto: {{pipeline: [embedding], quality_of: absolute, quality: {quality}}}\n")
 
 

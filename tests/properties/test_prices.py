@@ -17,19 +17,22 @@ from pointsman.core.fleet import EndpointSpec, EndpointState, EndpointView, Load
 from pointsman.core.request import Message, Needs
 from pointsman.core.settings import HealthSettings
 from pointsman.pools.balancers.beginnings import read
-from pointsman.pools.balancers.load import is_full, overbooking, prompt_tokens_of, room_s
+from pointsman.pools.balancers.load import LATE_S, LATE_TIMES, is_full, overbooking, prompt_tokens_of, room_s
 from pointsman.pools.balancers.prefix import (
     CROWDED,
     HOME,
+    IN_TIME,
     LATE,
     LEAST_MEAN,
     MEAN_WEIGHT,
     MORE_OTHERS,
     MOST_CREDITED,
     OTHERS,
+    PATIENT,
     RECENT,
     RUNNING,
     STRANGER,
+    WORTH,
     Prefix,
 )  # fmt: skip
 from pointsman.pools.balancers.rendezvous import ranked
@@ -69,6 +72,22 @@ class Plain:
         late = LATE * (1.0 - exp(-(wait + own) / LATE)) + others * own * exp(-wait / LATE)
         return is_over or is_stranger, (1.0 - crowd) * idle + RUNNING * running + crowd * late
 
+    def home_in_time(self, views, chosen, begun, prompt: int, token_s: float):
+        """Where it may wait although that has a higher price; None = nowhere."""
+        homes = [view for view in views if not is_full(view) and self.known(view, begun) > self.known(chosen, begun)]
+        if not homes:
+            return None
+        home = max(homes, key=lambda view: (self.known(view, begun), -view.wait_s))
+        own_s, other_s = (max(prompt - self.known(view, begun), 0) * view.token_s for view in (home, chosen))
+        running_s, other_running_s = (max(view.in_flight_tokens - view.awaited_tokens, 0) * view.token_s for view in (home, chosen))
+        is_home = (
+            self.known(home, begun) - self.known(chosen, begun) >= WORTH * prompt
+            and home.wait_s + own_s <= IN_TIME * (LATE_S + LATE_TIMES * prompt * token_s)
+            and home.wait_s - chosen.wait_s <= PATIENT * (other_s - own_s)
+            and RUNNING * (running_s - other_running_s) <= (1.0 + OTHERS) * (other_s - own_s)
+        )  # fmt: skip
+        return home if is_home else None
+
     def pick(self, request, views) -> str:
         begun, prompt = read(request), prompt_tokens_of(request)
         if any(message.role == "assistant" for message in request.messages):
@@ -81,6 +100,7 @@ class Plain:
         room = room_s(ranking[0].token_s * ranking[0].weight)
         bar = soonest.wait_s + room if soonest.awaited_tokens * (ranking[0].token_s * ranking[0].weight) < room else inf
         chosen = min(ranking, key=lambda view: self.price(view, view is ranking[0], begun, prompt, mean_s, least, bar))
+        chosen = self.home_in_time(views, chosen, begun, prompt, ranking[0].token_s * ranking[0].weight) or chosen
         self.unread = max(prompt - self.known(chosen, begun), 0)
         self.mean += MEAN_WEIGHT * (self.unread - self.mean)
         self.sent.setdefault(chosen.id, []).extend(number for number, _ in begun.parts)
@@ -94,7 +114,7 @@ a_view = st.builds(
         f"small/{key}", EndpointState.HEALTHY, in_flight, tokens + awaited, slots, weight=weight, key=key, lateness=lateness,
         wait_s=wait_s, token_s=token_s / weight, awaited_tokens=awaited),
     st.integers(0, 7), st.integers(0, 12), few, few, st.sampled_from([None, None, 8, 10]), st.sampled_from([1.0, 1.0, 1.0, 0.4, 1 / 3]),
-    st.sampled_from([0.0, 0.0, 0.5, 1.2, 2.5]), st.sampled_from([0.0, 0.0, 0.03, 0.1, 1.0, 9.0]), st.sampled_from([0.0002] * 5 + [0.0003]))
+    st.sampled_from([0.0, 0.0, 0.5, 1.2, 2.5]), st.sampled_from([0.0, 0.0, 0.03, 0.1, 0.4, 1.0, 9.0]), st.sampled_from([0.0002] * 5 + [0.0003]))
 some_views = st.lists(a_view, min_size=1, max_size=8, unique_by=lambda view: view.key)
 a_turn = st.builds(
     lambda system, user, turns, size, out: a_request(
@@ -119,6 +139,18 @@ def test_and_stays_so_while_a_pool_remembers(views, requests):
     balancer, plain = Prefix(), Plain()
     for request in requests:
         assert balancer.pick(request, views, Random(0)) == plain.pick(request, views)
+
+
+@settings(deadline=None)  # shared machines pause
+@given(a_turn, st.floats(0.0, 2.0), st.integers(0, 60_000), st.sampled_from([0.00001, 0.00005, 0.0002]))
+def test_who_waits_at_home_and_who_does_not_is_the_same(request, wait_s, running, token_s):
+    balancer, plain = Prefix(), Plain()
+    idle = [EndpointView(f"small/{key}", EndpointState.HEALTHY, 0, 0, None, key=key, token_s=token_s) for key in range(4)]
+    home = balancer.pick(request, idle, Random(0))
+    plain.pick(request, idle)
+    awaited = round(wait_s / token_s)
+    views = [replace(v, in_flight=2, in_flight_tokens=awaited + running, awaited_tokens=awaited, wait_s=wait_s) if v.id == home else v for v in idle]
+    assert balancer.pick(request, views, Random(0)) == plain.pick(request, views)
 
 
 def asked(endpoint: Endpoint, now: float) -> EndpointView:

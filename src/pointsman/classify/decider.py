@@ -173,7 +173,7 @@ class Decider:
             case Refine(scores=scores) if scores.is_foreign:
                 tier, by, reason, pool = self._default(views, f"{FOREIGN}; unlike anything the classifier was trained on: the reference tier serves")
                 # Another verdict would change nothing where only one tier fits.
-                confidence, margin = _score(said.refined, tier), 0.0 if sum(view.fits for view in views) > 1 else None
+                confidence, margin = _score(said.refined, tier), 0.0 if len(self._order(views)) > 1 else None
             case Refine(scores=scores):
                 offsets = self._offsets(scores, request)
                 scores = shifted(scores, offsets) if offsets else scores

@@ -44,8 +44,11 @@ def evaluate(
     Use rows that training has not seen: a file of its own, or the split `dev` or `test` of the same one.
 
     \b
-      pointsman evaluate mine.parquet -a router/          rows of split train teach the baselines, the others are measured
-      pointsman evaluate new.jsonl -a router/ --trained-on labels.jsonl --prices small=0.4,large=9 --plot curve.svg
+      the split `train` of the file teaches the baselines, the rest is measured:
+        pointsman evaluate mine.parquet -a router/
+      they learn from what the artifact learned from; prices, a picture:
+        pointsman evaluate new.jsonl -a router/ --trained-on labels.jsonl
+                           --prices small=0.4,large=9 --plot curve.svg
 
     Figures: APGR and CPT50/80 as RouteLLM defines them (by trapezoids), AIQ as RouterBench does, what is saved while keeping 95,
     99 and 100 % of the reference's quality, calibration error beside its noise floor, and what each value of `quality` in

@@ -75,6 +75,13 @@ def explain(
         typer.echo(line)
 
 
+class NoSuchRoute(PointsmanError):
+    """`--route` names no route of this configuration."""
+
+    def __init__(self, name: str, routes: tuple[str, ...]) -> None:
+        super().__init__(f"there is no route {name[:200]!r} here; name one with --route: {', '.join(routes)}")
+
+
 def _not_asked(decision: Decision) -> list[str]:
     """Who might have changed this, and was not asked."""
     silent = [view for view in decision.stages if view.result == "nobody"]
@@ -83,9 +90,13 @@ def _not_asked(decision: Decision) -> list[str]:
 
 def _meaning(graph: Graph, name: str, quality: float | None) -> Meaning:
     """The route that a client's name stands for, with the quality that was asked for here."""
-    meaning = graph.names.look_up(name, Caller())
+    routes = tuple(graph.settings.routes)
+    try:
+        meaning = graph.names.look_up(name, Caller())
+    except UnknownModel as error:
+        raise NoSuchRoute(name, routes) from error
     if not meaning.is_route:
-        raise UnknownModel(name, tuple(graph.settings.routes))
+        raise NoSuchRoute(name, routes)
     target = meaning.target or graph.deciders[meaning.route].target
     return msgspec.structs.replace(meaning, target=target if quality is None else msgspec.structs.replace(target, quality=quality))
 

@@ -50,7 +50,7 @@ def _lines(draft: Draft, choices: Choices) -> Iterator[str]:
     yield "#"
     yield "# A first configuration, from what was found. Keys are references to the environment: none stands here."
     yield f"#   pointsman check {choices.name} --live     is it sound, and does every endpoint answer?"
-    yield f"#   pointsman serve --config {choices.name}   serve it; SIGHUP reads it again"
+    yield f"#   pointsman serve --config {choices.name}   serve it; when you save a change, it is read again"
     yield ""
     yield from _sections(choices)
     yield "# The ladder, cheapest and weakest first. A tier with `model` and `endpoints` in place is a pool of the tier's name."

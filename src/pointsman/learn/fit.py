@@ -51,6 +51,8 @@ two development sources (1,000 labels) suffixes that a fit has not seen move 6.2
 with 300 at .03, 4.4 and 4.4 with 600 at .03. Mean APGR of four sources, two draws: .7020, 600 rows .7007 (reasoning_gym loses .005)."""
 PART = 60
 """Of a hundred rows at most as many: more would say more than the labels where these are few."""
+PORTION = 4096
+"""Rows that are rotated at once."""
 _FLOOR = 0.02
 """Least spread of a surface feature: what is rarely there must not explode when it is."""
 
@@ -199,11 +201,11 @@ class Fit:
         texts = [query.text for query in queries]
         return self.reader.read(queries, embedder.embed(texts), None if sentence is None or not self.has_sentence else sentence.embed(texts)), rows
 
-    def _with_changes(self, block: Block) -> Block:
-        """The block with the differences that `appended` makes."""
-        if block.name == "ngrams":
-            return block.with_changes(word_matrix(self.changed.words()) - word_matrix(self.reading.words())[self.changed_rows])
-        return block.with_changes(self.changed.block(block.name) - self.reading.block(block.name)[self.changed_rows])
+    def _changes(self, name: str, served: Any) -> Any:
+        """The differences that `appended` makes, in features as they are served. `served`: these of the rows."""
+        if name == "ngrams":
+            return word_matrix(self.changed.words()) - word_matrix(self.reading.words())[self.changed_rows]
+        return self.changed.block(name) - served[self.changed_rows]
 
     def _set_limits(self) -> None:
         # A row's own words are known by definition: what counts is what other rows know of them.
@@ -214,10 +216,12 @@ class Fit:
 
     def _stack(self, name: str, near: str, dense: tuple[str, ...]) -> dict[str, Any]:
         """Fits one stack, puts its arrays beside the others, and returns its entry in the manifest."""
-        blocks = [Block.of("ngrams", word_matrix(self.reading.words())), *map(self._block, dense)]
-        still = list(map(self._with_changes, blocks)) if "sentence.near" not in dense or self.changed.sentence is not None else blocks
-        fitted = self._fitted(still, np.arange(len(self.train)), self.groups)
-        raw, quality, weight = self._calibration_rows(fitted, still, dense)
+        is_told = "sentence.near" not in dense or self.changed.sentence is not None
+        # One after the other: of each only what is fitted stays in memory.
+        blocks = [self._block(kind, is_told=is_told) for kind in ("ngrams", *dense)]
+        fitted = self._fitted(blocks, np.arange(len(self.train)), self.groups)
+        raw, quality, weight = self._calibration_rows(fitted, blocks, dense)
+        del blocks
         drawn = believed(raw, quality, weight, groups_of(self.table.prompts, self.table.group)[self.calibrating])
         if drawn is not None:
             fitted, raw = replace(fitted, weights=drawn.weights(fitted.weights), bias=drawn.bias(fitted.bias)), drawn.drawn(raw)
@@ -226,7 +230,7 @@ class Fit:
         # A row that a model was not run on has no held-out score of it either where models were fitted one by one.
         expected = np.where(np.isfinite(raw), Curves(self.arrays[f"{name}.curves"])(np.nan_to_num(raw, nan=0.5)), np.nan)
         self.arrays[f"{name}.{rehearsal.ARRAY}"] = rehearsal.array(expected, quality, np.random.default_rng(self.seed))
-        tokens = self._tokens(blocks)
+        tokens = self._tokens(dense)
         for block in ("ngrams", *dense):
             both = [fitted.weights[block]] + ([] if tokens is None else [tokens.weights[block]])
             self.arrays[f"{name}.{block}.weights"] = np.concatenate(both, axis=1).astype(np.float16 if block == "ngrams" else np.float32)
@@ -241,18 +245,30 @@ class Fit:
         fitted = fit_columns(blocks, left, 1.0 / self.weight[self.train[rows]], groups, np.random.default_rng(self.seed))
         return self.presumed.added(fitted, self.counts[rows])
 
-    def _block(self, name: str) -> Block:
-        matrix = self.reading.block(name)
+    def _block(self, name: str, *, is_told: bool = False) -> Block:
+        """Features of one kind. `is_told`: with the differences that make none."""
         kind, _, way = name.partition(".")
-        if way != "near":
-            return Block.of(name, matrix)
+        matrix = self._near(kind) if way == "near" else word_matrix(self.reading.words()) if name == "ngrams" else self.reading.block(name)
+        block = self._lifted(name, kind, matrix) if way == "near" else Block.of(name, matrix)
+        return block.with_changes(self._changes(name, matrix)) if is_told else block
+
+    def _near(self, kind: str) -> Vectors:
+        """Nearness of every row to every landmark: 4 KB a row, so it is made when it is needed and not kept."""
+        vectors = self.reading.static if kind == "static" else self.reading.sentence
+        return self.reader.near(kind, np.zeros((0, 0), dtype=np.float32) if vectors is None else vectors)
+
+    def _lifted(self, name: str, kind: str, matrix: Vectors) -> Block:
+        """Nearness, turned so that rows are as alike as their likeness to the landmarks says."""
         own = self.reader.near(kind, np.asarray(self.arrays[f"{kind}.landmarks"], dtype=np.float32))
         values, vectors = np.linalg.eigh(np.asarray(own, dtype=np.float64) + 1e-4 * np.eye(len(own)))
         lift = (vectors / np.sqrt(np.maximum(values, 1e-4))) @ vectors.T
-        return Block.of(name, (matrix @ lift).astype(np.float32), lift)
+        lifted = np.empty(matrix.shape, dtype=np.float32)
+        for rows in range(0, len(matrix), PORTION):  # the product has twice the digits, and twice the size
+            lifted[rows: rows + PORTION] = matrix[rows: rows + PORTION] @ lift
+        return Block.of(name, lifted, lift)
 
-    def _calibration_rows(self, fitted: Fitted, blocks: Sequence[Block], dense: tuple[str, ...]) -> tuple[Floats, Floats, Floats]:
-        """Scores of rows that the fit did not see, their quality and weight."""
+    def _calibration_rows(self, fitted: Fitted, blocks: list[Block], dense: tuple[str, ...]) -> tuple[Floats, Floats, Floats]:
+        """Scores of rows that the fit did not see, their quality and weight. Empties `blocks`, the largest thing there is, where it fits again."""
         if len(self.rest):
             return _raw(fitted, self.other, dense), self.table.quality[self.rest], self.weight[self.rest]
         quality, weight = self.table.quality[self.train], self.weight[self.train]
@@ -264,13 +280,18 @@ class Fit:
         out = self._left_out
         kept, left = np.flatnonzero(~out), np.flatnonzero(out)
         changed = np.arange(len(self.train), len(self.train) + blocks[0].changes)
-        second = self._fitted([block.take(np.concatenate([kept, changed])) for block in blocks], kept, [])
-        raw = second.bias + sum((block.served(second.weights[block.name], left) for block in blocks), np.zeros(1))
+        apart = []
+        while blocks:
+            block = blocks.pop(0)
+            apart.append((block.take(np.concatenate([kept, changed])), block.take(left)))
+        second = self._fitted([block for block, _ in apart], kept, [])
+        raw = second.bias + sum((block.served(second.weights[block.name], np.arange(len(left))) for _, block in apart), np.zeros(1))
         return raw, quality[left], weight[left]
 
-    def _tokens(self, blocks: Sequence[Block]) -> Fitted | None:
+    def _tokens(self, dense: tuple[str, ...]) -> Fitted | None:
         if self.table.tokens is None or not np.isfinite(self.table.tokens).any():
             return None
+        blocks = [self._block(kind) for kind in ("ngrams", *dense)]
         return fit_columns(blocks, np.log1p(self.table.tokens[self.train]), 1.0 / self.weight[self.train], self.groups, np.random.default_rng(self.seed))
 
     def _error(self, fitted: Fitted, near: str, quality: Floats, weight: Floats) -> tuple[float, Floats]:
@@ -278,7 +299,7 @@ class Fit:
 
         Usual is the error of a mean over a tenth of the calibrating rows: what a curve of some bends knows of its height.
         """
-        evidence, _ = self.reading.evidence(near)
+        evidence = self._evidence(near)
         x = np.log1p(evidence)
         slope = USUAL_SLOPE
         told = np.zeros(len(x), dtype=np.bool_) if fitted.variance is None else np.isfinite(fitted.variance).any(axis=1)
@@ -290,6 +311,12 @@ class Fit:
         spread = np.array([float(np.var(quality[column, at])) if column.any() else 0.25 for at, column in enumerate(known.T)])
         size = np.sqrt((spread + 0.01) * 10.0 / np.maximum(rows, 10.0))
         return round(slope, 4), size / float(np.median((1.0 + evidence) ** slope))
+
+
+    def _evidence(self, kind: str) -> Floats:
+        """How many labelled queries stand close to each row."""
+        near = self._near(kind)
+        return np.concatenate([self.reader.evidence(kind, near[row: row + PORTION])[0] for row in range(0, len(near), PORTION)])
 
 
 def _raw(fitted: Fitted, reading: Reading, dense: Sequence[str]) -> Floats:

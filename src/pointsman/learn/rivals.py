@@ -28,8 +28,8 @@ TASKS, WORDS, NEIGHBOURS = "task table", "words, ridge", "k nearest neighbours"
 FOLDS = 5
 MOST_FOR_WORDS = 8000
 """Rows that the regression on words learns from, of more a sample: it holds every pair of words, some 50 to a row."""
-CHUNK = 1000
-"""Rows whose neighbours are looked for at once."""
+CELLS = 4_000_000
+"""Of rows with rows whose likeness is looked at at once: 64 MB."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,8 @@ def learned(known: Labels, asked: Labels, seed: int) -> dict[str, Floats]:
     """Name -> (asked, models) expected quality, learned from other rows."""
     found = {TASKS: TaskTable().fit(known.tasks, known.quality).predict(asked.tasks), WORDS: _by_words(known, asked, seed)}
     neighbours = Neighbours().fit(known.vectors, known.quality)
-    parts = [neighbours.predict(asked.vectors[at: at + CHUNK]) for at in range(0, len(asked.prompts), CHUNK)]
+    step = max(1, CELLS // len(known.prompts))
+    parts = [neighbours.predict(asked.vectors[at: at + step]) for at in range(0, len(asked.prompts), step)]
     return found | {NEIGHBOURS: np.concatenate(parts)}
 
 

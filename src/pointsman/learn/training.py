@@ -134,6 +134,7 @@ def fitted(table: OutcomeTable, seed: int, sentence: Embedder | None, progress: 
     sentences = None if sentence is None else _embedded(sentence, texts, progress)
     progress("fitting", 0.0)
     fit = Fit(table, queries, vectors, sentences, seed, sentence_embedder=sentence)
+    del queries, texts, vectors, sentences  # the fit keeps what it needs
     return fit.draft({**trained_features(static), "sentence": in_manifest(sentence)}, progress), fit
 
 

@@ -57,4 +57,4 @@ def card_of(name: str) -> Card:
     for card in CARDS:
         if all(re.search(rf"(?<![a-z\d]){word}(?!\d)", text) for word in card.words):
             return card
-    raise UnknownCard(f"{name!r} is not in the table; there are {', '.join(card.name for card in CARDS)}")
+    raise UnknownCard(f"{name!r} is not in the table; there are {'; '.join(card.name for card in CARDS)}")

@@ -37,9 +37,9 @@ from typing import Any, Protocol, runtime_checkable
 from pointsman.core.fleet import EndpointId
 from pointsman.core.request import ChatRequest
 from pointsman.pools.balancers.beginnings import Beginnings, read
-from pointsman.pools.balancers.load import prompt_tokens_of
+from pointsman.pools.balancers.load import LATE_S, LATE_TIMES, prompt_tokens_of
 from pointsman.pools.endpoint import Endpoint
-from pointsman.pools.guest import LATE_S, LATE_TIMES, OVERTAKEN, Guest
+from pointsman.pools.guest import OVERTAKEN, Guest
 from pointsman.pools.guests import Guests
 from pointsman.pools.shares import Shares
 

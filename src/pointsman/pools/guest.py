@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Mapping
 
 from pointsman.core.fleet import EndpointId
 from pointsman.pools.balancers.beginnings import Beginnings
+from pointsman.pools.balancers.load import LATE_S, LATE_TIMES
 from pointsman.pools.endpoint import Vitals
 
 OVERTAKEN, AWAY = 20.0, 150.0
@@ -16,8 +17,6 @@ STAYS = 30.0
 more; 33.5 where nobody stays."""
 ALIKE = 1 / 3
 """Of a prompt, what must begin as another's before they are compared in earnest: less saves little."""
-LATE_S, LATE_TIMES = 1.0, 2.0
-"""Who has waited this, and so many times what its prompt takes to read, is late: nothing says when, where nothing is promised."""
 LATE_WEIGHS_S = 10.0
 """As much as half a second to read: whoever can still be in time goes first. A round number; others were not tried."""
 MOST_S = 30.0

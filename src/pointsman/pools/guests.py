@@ -18,7 +18,8 @@ from math import inf
 from operator import attrgetter
 
 from pointsman.core.fleet import EndpointId
-from pointsman.pools.guest import AWAY, LATE_S, LATE_TIMES, LATE_WEIGHS_S, MOST_S, OVERTAKEN, STAYS, Guest, Homes
+from pointsman.pools.balancers.load import LATE_S, LATE_TIMES
+from pointsman.pools.guest import AWAY, LATE_WEIGHS_S, MOST_S, OVERTAKEN, STAYS, Guest, Homes
 from pointsman.pools.shares import Standing
 
 OVERDUE_SEEN = 32

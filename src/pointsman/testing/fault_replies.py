@@ -153,7 +153,7 @@ STREAMS: tuple[Fault, ...] = (
     fault("U37", "invalid UTF-8 in the middle", _broken(b'data: {"choices":[{"index":0,"delta":{"content":"\xff\xfe"}}]}\n\n'),
           ("during", None)),
     fault("U38", "a line that does not end", _endless(1), ("during", None), most_runs=2),
-    fault("U38-first", "a line that does not end, before any text", _endless(0), ("before", None), most_runs=2),
+    fault("U38-first", "a line that does not end, before any text", _endless(0), ("before", None), (502, 504), most_runs=2),
     fault("U39", "an event that is no JSON", _broken(b"data: not-json\n\n"), ("during", None)),
     fault("U39-first", "an event that is no JSON before any text", _broken(b"data: not-json\n\n", least=0), ("before", None)),
     fault("U40", "headers, then silence", lambda asked: [Send(answers.stream_head()), Stall()], ("before", None), 504),

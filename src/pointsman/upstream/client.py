@@ -37,6 +37,7 @@ from pointsman.upstream.exchange import (
 from pointsman.upstream.formats.form import Form, Reader, form_of
 from pointsman.upstream.formats.openai import check_encoding
 from pointsman.upstream.formats.openai_errors import from_status
+from pointsman.upstream.http1 import GRACE_S
 from pointsman.upstream.plain import PlainTransport
 from pointsman.upstream.sse import Decoder, NoEvents
 from pointsman.upstream.tls import TlsTransport
@@ -240,6 +241,8 @@ class HttpReplyStream:
                 raise BadAnswer(f"endpoint {self._endpoint.id} sent {exc}") from exc
             if events and (batch := reader.feed(events)).events:
                 return batch
+            if not reader.finished and asyncio.get_running_loop().time() > until + GRACE_S:
+                raise OutOfTime  # pieces that say nothing may be here at every look: a wait for them never ends by itself
 
     async def _read_on(self, until: float) -> bytes | None:
         """More of the body of a complete answer; None when its usage and end did not follow in time or broke off."""

@@ -85,7 +85,7 @@ def test_an_unknown_route_is_a_sentence_and_a_failure():
     result = run("hello", "--route", "nope")
 
     assert result.exit_code == 1
-    assert "'nope' does not exist" in result.output
+    assert "there is no route 'nope' here; name one with --route: auto" in result.output
 
 
 def test_a_missing_file_is_a_sentence_and_a_failure():

@@ -656,8 +656,27 @@ def test_when_every_stream_breaks_the_budget_keeps_the_continuations_few():
         settings = a_settings(a_pool("small", endpoints=tuple(steady(f"small/{n}") for n in range(3)), health=HealthSettings(eject_after=100_000)),
                               route=msgspec.structs.replace(ROUTE, ladder=("small",)))
         gateway = Gateway(build_graph(settings), teller, ListSink(), SystemClock(), Random(1))
-        for _ in range(200):
-            await gateway.handle(a_request(stream=True), HeardPort())
+        for _ in range(10):  # many at a time: some begin while others break
+            await asyncio.gather(*(late(gateway, n) for n in range(20)))
         return len(teller.bodies)
 
+    async def late(gateway, turns):
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await gateway.handle(a_request(stream=True), HeardPort())
+
     assert asyncio.run(story()) <= 200 * 1.2 + 3
+
+
+def test_an_endpoint_that_has_answered_whole_since_its_break_may_go_on_with_others_streams_for_nothing():
+    async def story():
+        teller = Teller({})
+        gateway = Gateway(build_graph(settings_of(2)), teller, ListSink(), SystemClock(), Random(1))
+        for dies in (lost(2, "small/0", "small/1"), {}, {}, {}, {}, {}, {}):
+            teller.dies = dies
+            await gateway.handle(a_request(stream=True), HeardPort())
+            if dies:
+                assert set(gateway._means.budget._broke) == {"small/0", "small/1"}
+        return gateway._means.budget._broke
+
+    assert asyncio.run(story()) == {}

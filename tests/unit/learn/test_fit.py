@@ -81,6 +81,15 @@ def test_many_rows_are_solved_another_way_to_the_same_end(monkeypatch):
         assert np.abs(one - other).max() < 0.05 * np.abs(one).max()
 
 
+def test_rows_that_are_turned_in_portions_give_the_same(monkeypatch):
+    whole = drafted(table(90))
+    monkeypatch.setattr(fitting, "PORTION", 16)
+    parts = drafted(table(90))
+
+    for name, array in whole.arrays.items():
+        assert np.allclose(array, parts.arrays[name], atol=1e-3), name
+
+
 def test_before_any_label_says_otherwise_what_is_harder_is_answered_worse():
     rng = np.random.default_rng(0)
     told = table(100)

@@ -143,7 +143,11 @@ def test_without_a_notice_key_only_the_token_will_do():
     service = Told()
     service.notice_key = None
 
-    assert ask(service, **{HEADER: sign("", "POST", PATH, b"", NOW)})[0] == 401
+    status, answer = ask(service, **{HEADER: sign("", "POST", PATH, b"", NOW)})
+
+    assert status == 401
+    assert "set `admin.notice_key` to the agent's key" in answer["error"]["message"]
+    assert ask(service, bearer="token", **{HEADER: "anything"})[0] == 200
 
 
 @pytest.mark.parametrize("path", ["/nope", "/admin/nope", "/admin", "/", "/state/", "/admin/state/"])

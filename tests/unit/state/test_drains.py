@@ -63,11 +63,11 @@ def test_a_file_that_cannot_be_read_is_told_and_drains_nothing(tmp_path, caplog,
 
 def test_a_folder_that_takes_no_file_is_told_and_the_drain_holds_until_the_restart(tmp_path, caplog):
     drains = Drains(tmp_path / "drains.json")
-    os.mkdir(tmp_path / "drains.new")  # noqa: PTH102  in the new file's place
+    os.mkdir(tmp_path / "drains.new")
 
     assert not drains.add(a_drain())
     assert drains.known == (a_drain(),)
     assert "a restart forgets" in caplog.text
-    os.rmdir(tmp_path / "drains.new")  # noqa: PTH106
+    os.rmdir(tmp_path / "drains.new")
     assert drains.add(a_drain())
     assert drains.last_error is None

@@ -171,3 +171,18 @@ def test_what_an_engine_says_behind_a_whole_answer_changes_nothing_of_it() -> No
     play(wire, scene)
 
     assert wire.end == "aborted "
+
+
+def test_pings_that_are_always_there_do_not_put_off_the_first_token_for_ever() -> None:
+    """Over any wire: a piece that can be read at once never waits, and so never runs into a timer."""
+    wire = Wire(*[b": ping\n\n"] * 50, kind=EVENTS)
+
+    async def scene(upstream: Upstream) -> None:
+        now = asyncio.get_running_loop().time()
+        stream = await upstream.stream(an_endpoint(), a_request(stream=True), (b"{}",), until=now)
+        with pytest.raises(errors.FirstTokenTimeout):
+            await stream.next(now - 1.0)
+
+    play(wire, scene)
+    assert len(wire._steps) == 49
+    assert "aborted" in wire.end

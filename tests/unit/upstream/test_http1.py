@@ -291,20 +291,25 @@ class Timer:
             self.action()
 
 
+def begun(clock: Clock) -> tuple[Connection, asyncio.Task[None]]:
+    """A stream whose head is here, and who reads it until second 1, for a first token that never comes."""
+    connection = Connection(clock, ("h", 80), lambda _: None, lambda _: None)  # type: ignore[arg-type]  # as much as it needs
+    connection.connection_made(Wire())
+    connection.request("small/0", (b"a",), whole=False)
+    connection.data_received(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+
+    async def first_token(until: float) -> None:
+        while await connection.read(until):
+            pass
+
+    return connection, asyncio.create_task(first_token(1.0))
+
+
 def test_a_peer_that_only_pings_gets_one_grace_after_we_stood_still() -> None:
     """Pings come quicker than a grace ends, and each has the reader ask again by the limit that has passed."""
     async def story() -> None:
         clock = Clock()
-        connection = Connection(clock, ("h", 80), lambda _: None, lambda _: None)  # type: ignore[arg-type]  # as much as it needs
-        connection.connection_made(Wire())
-        connection.request("small/0", (b"a",), whole=False)
-        connection.data_received(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-
-        async def first_token(until: float) -> None:
-            while await connection.read(until):
-                pass
-
-        waiting = asyncio.create_task(first_token(1.0))
+        connection, waiting = begun(clock)
         await clock.move(0.5)
         await clock.move(2.0)  # the process stood still: the timer rings a second late
         assert not waiting.done()
@@ -325,16 +330,7 @@ def test_a_ping_just_before_every_ring_does_not_put_off_the_end() -> None:
     """Where a turn of the loop takes as long as a ping, each ring finds the reader woken already."""
     async def story() -> None:
         clock = Clock()
-        connection = Connection(clock, ("h", 80), lambda _: None, lambda _: None)  # type: ignore[arg-type]  # as much as it needs
-        connection.connection_made(Wire())
-        connection.request("small/0", (b"a",), whole=False)
-        connection.data_received(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-
-        async def first_token(until: float) -> None:
-            while await connection.read(until):
-                pass
-
-        waiting = asyncio.create_task(first_token(1.0))
+        connection, waiting = begun(clock)
         await clock.move(0.9)
         for ping in range(1, 50):
             connection.data_received(b"8\r\n: ping\n\n\r\n")

@@ -12,6 +12,8 @@ between a first token and the next prompt's arrival. Where all of it was 0.3 s, 
 READS_LEAST_S, READS_MOST_S = 0.05, 0.3
 """But never less than it takes to hear of a first token and send the next prompt, nor more than this: with 0.5 five points fewer are in time on
 Azure's trace at 150 % of capacity."""
+LATE_S, LATE_TIMES = 1.0, 2.0
+"""Who has waited this, and so many times what its prompt takes to read, is late: nothing says when, where nothing is promised."""
 BEYOND, LATER, LEAST_OVER = 0.5, 1.0, 0.05
 """A home may have so much more in flight than its slots, and be so much later than counts as full, both as shares of those; and
 what being full costs at least, as a share of the whole bonus."""

@@ -10,12 +10,15 @@ As long as some endpoint is idle the price is their plain sum. Where even the sh
 and waits weigh less the longer they are: `1 - exp(-wait / late)`. Who waits for a minute already hardly minds a second more,
 who waits for nothing would. So one queue grows instead of all: long prompts that nobody has stand there behind each other,
 and short ones, and conversations at home, are nearly as quick as ever elsewhere. The longer the shortest queue, the more others
-each request delays, and the sooner it comes to this. Everything is measured in the mean prompt's reading time, so that it holds
+each request delays, and the sooner it comes to this. All of this is measured in the mean prompt's reading time, so that it holds
 for a hundred tokens a second as for a hundred thousand.
 
 The sum has one exception. Where some endpoint has less than `room_s` to read, nobody is sent behind more than that to one that has not a third of
 the prompt: what runs there, or a slow start, is a reason to prefer another among those who would begin at once, and none to stand in a queue. (While
 one has room nobody waits in the anteroom either: so without this a crowd went past the free place into all the others' queues.)
+
+And who can wait at home and still be in time, does: the price would have it leave for the sake of a wait that does it no harm. Only a wait is
+overlooked so, up to `PATIENT` times what is saved; what runs at home counts as ever, so that a text which everybody has still spreads.
 
 Why not rendezvous hashing with bounded load, which needs no memory? It knows where a beginning should be, not where it is:
 what has spilled over the bound is never found again, and a bound of 1.25 times the mean is passed by any large prompt while
@@ -38,7 +41,7 @@ from random import Random
 from pointsman.core.fleet import EndpointId, EndpointView
 from pointsman.core.request import ChatRequest
 from pointsman.pools.balancers.beginnings import Beginnings, read
-from pointsman.pools.balancers.load import overbooking, prompt_tokens_of, room_s
+from pointsman.pools.balancers.load import LATE_S, LATE_TIMES, overbooking, prompt_tokens_of, room_s
 from pointsman.pools.balancers.memory import Memory, Sent
 from pointsman.pools.balancers.rendezvous import score
 from pointsman.pools.journal import Journal
@@ -59,6 +62,9 @@ LEAST_MEAN = 150
 """Tokens: below, a prompt takes what an engine's step takes anyway."""
 STRANGER = 1 / 3
 """Of a prompt, what an endpoint must have before it may be worth waiting for there while another has nothing to do."""
+PATIENT, IN_TIME, WORTH = 100.0, 0.5, 0.2
+"""Seconds of wait that a second less to read is worth at a home where the first token is in time; which share of the time until it is late the
+home's queue and the reading may take, as expectations are means; and of a prompt, what must be saved. See ADR 20 for what each brings."""
 MOST_CREDITED = 2_000
 """Tokens of a beginning that keep a request at a home that is full."""
 HOME = 0.5
@@ -169,6 +175,7 @@ class Prefix:
         uncrowded, alone = 1.0 - crowd, 1.0 + others
         best, is_best_over = inf, True
         equals: list[tuple[EndpointView, int]] = []
+        home, home_known = first, 0
         for view, wait, weight in zip(views, waits, weights, strict=True):
             known = 0
             if (memory := memories.get(view.id)) is not None:
@@ -184,6 +191,8 @@ class Prefix:
             if view.lateness >= 1.0 or (slots is not None and view.in_flight >= slots):
                 is_booked, taken = _overbooked(view, taken)
                 is_over = is_over or is_booked
+            elif known > home_known or (known and known == home_known and wait < home.wait_s):
+                home, home_known = view, known
             wait /= mean_s
             token = 1.0 / (mean * weight)
             own = (prompt - taken) * token if prompt > taken else 0.0
@@ -201,11 +210,14 @@ class Prefix:
                 equals.append((view, known))
                 continue
             best, is_best_over, equals = price, is_over, [(view, known)]
-        if len(equals) == 1:
-            view, known = equals[0]
-            return view.id, known
-        chosen = _preferred([view for view, _ in equals], begun.conversation)
-        return chosen.id, next(known for view, known in equals if view is chosen)
+        chosen, known = equals[0]
+        if len(equals) > 1:
+            chosen = _preferred([view for view, _ in equals], begun.conversation)
+            known = next(known for view, known in equals if view is chosen)
+        is_worth = home_known > known and home_known - known >= WORTH * prompt
+        if is_worth and _is_patient(home, prompt - home_known, chosen, prompt - known, LATE_S + LATE_TIMES * prompt * token_s):
+            return home.id, home_known
+        return chosen.id, known
 
     def _learn(self, begun: Beginnings) -> None:
         """A conversation came back: is it known here at all?"""
@@ -222,6 +234,22 @@ class Prefix:
 def _preferred(views: Sequence[EndpointView], key: int) -> EndpointView:
     """The first by rendezvous."""
     return max(views, key=lambda view: score(view, key))
+
+
+def _is_patient(home: EndpointView, here: int, other: EndpointView, there: int, late_s: float) -> bool:
+    """Whether who has `here` tokens to read at home waits for that, rather than read `there` at the other: nothing but the wait speaks
+    against it, and its first token would not be late."""
+    own_s = max(here, 0) * home.token_s
+    saved_s = max(there, 0) * other.token_s - own_s
+    if home.wait_s + own_s > IN_TIME * late_s or home.wait_s - other.wait_s > PATIENT * saved_s:
+        return False
+    runs_s = RUNNING * (_running(home) - _running(other))
+    return runs_s <= (1.0 + OTHERS) * saved_s
+
+
+def _running(view: EndpointView) -> float:
+    """Seconds that it would take to read what is in flight there and not awaited any more."""
+    return max(view.in_flight_tokens - view.awaited_tokens, 0) * view.token_s
 
 
 def _overbooked(view: EndpointView, known: int) -> tuple[bool, int]:

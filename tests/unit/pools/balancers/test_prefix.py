@@ -81,12 +81,35 @@ def test_it_leaves_home_when_the_queue_there_is_longer_than_reading_it_again_twi
     assert balancer.pick(asking(question, "a", "b"), queued({home: 100}), RNG) == other
 
 
-def test_it_is_the_same_choice_however_fast_the_engines_read():
-    for token_s in (0.00001, 0.01):
+def test_where_a_wait_makes_late_it_is_the_same_choice_however_fast_the_engines_read():
+    for token_s in (0.0005, 0.01):
         balancer, question = Prefix(), "x" * 3_000
         home = balancer.pick(asking(question), POOL, RNG)
         assert balancer.pick(asking(question), queued({home: int(1_000 * (0.9 + OTHERS))}, token_s=token_s), RNG) == home
         assert balancer.pick(asking(question), queued({home: int(1_000 * (1.3 + OTHERS))}, token_s=token_s), RNG) != home
+
+
+def test_who_can_wait_at_home_and_still_be_in_time_does_although_that_is_longer_than_reading_it_again():
+    balancer, question = Prefix(), "x" * 3_000
+    home = balancer.pick(asking(question), POOL, RNG)
+    longer = int(1_000 * (5 + OTHERS))
+    assert balancer.pick(asking(question), queued({home: longer}, token_s=0.00003), RNG) == home  # 0.45 s
+    assert balancer.pick(asking(question), queued({home: longer}, token_s=0.0001), RNG) != home  # 1.5 s
+
+
+def test_but_no_longer_than_a_hundred_times_what_it_saves():
+    balancer, question = Prefix(), "x" * 300
+    home = balancer.pick(asking(question), POOL, RNG)
+    assert balancer.pick(asking(question), queued({home: 9_000}, token_s=0.00001), RNG) == home
+    assert balancer.pick(asking(question), queued({home: 11_000}, token_s=0.00001), RNG) != home
+
+
+def test_nor_for_less_than_a_fifth_of_it_nor_where_too_much_runs():
+    for known, running, is_kept in ((600, False, True), (600, True, False), (110, False, False)):
+        balancer, text = Prefix(), "word " * known + "else " * (600 - known)
+        home = balancer.pick(asking("word " * 600), POOL, RNG)
+        wait = queued({home: 15_000}, token_s=0.00001)
+        assert (balancer.pick(asking(text), under_way(home, wait) if running else wait, RNG) == home) is is_kept
 
 
 def test_what_it_says_is_unread_is_what_the_chosen_endpoint_is_not_thought_to_have():
