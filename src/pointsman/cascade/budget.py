@@ -16,9 +16,13 @@ so a pool of which everybody fails is retried once per endpoint and then on its 
 also free onto an endpoint that answered within 10 s and has not been failing for longer than one: it answers some of the
 time, or was restarted under a hundred requests. Were it free for all of the 10 s, an outage would begin with twice the load.
 
+Why does a retry that was answered not count? It did what it was for, and was no load in vain. A tier that is asked only when others fail has no
+other requests: were they counted, its floor would be used up by its own good answers, and one failure would close it for seconds while it
+can answer.
+
 When is it free to go on with a stream that broke off? Onto an endpoint that is well in both senses: it has not failed as above, and in the
 last 10 s no stream has broken off there, or one has been answered whole since. First tokens prove nothing here: engines that break every
-stream begin every stream, and each would be asked for twice.
+stream begin every stream, and each would be asked for twice. So these count, answered or not.
 
 Who tells it what: `dispatch` reports `started` for each leased attempt, `answered` for each success (first
 content-bearing event or whole reply) and `failed` for each failure that was sent and another endpoint could mend; the
@@ -50,8 +54,8 @@ class Budget(Protocol):
         """The pool that pays for a retry onto one of `endpoints`, or None: not now."""
         ...
 
-    def close_retry(self, pool: str, now: float, *, sent: bool) -> None:
-        """The retry is over, or its answer is under way. `sent` False gives it back to the budget."""
+    def close_retry(self, pool: str, now: float, *, spent: bool) -> None:
+        """The retry is over, or its answer is under way. `spent` False gives it back to the budget."""
         ...
 
     def open_hedge(self, pool: str, share: float, now: float) -> bool:
@@ -66,26 +70,27 @@ class Budget(Protocol):
 class Fare:
     """What carries a request's running retry: a place in some pool's budget, given back exactly once."""
 
-    __slots__ = ("_budget", "_pool")
+    __slots__ = ("_budget", "_goes_on", "_pool")
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._pool: str | None = None
+        self._goes_on = False
 
     def pays(self, endpoints: Iterable[EndpointId], now: float, *, first: bool) -> bool:
         """Some pool of `endpoints` carries one more retry, as `Budget.open_retry`."""
-        self._pool = self._budget.open_retry(endpoints, now, first=first)
+        self._pool, self._goes_on = self._budget.open_retry(endpoints, now, first=first), False
         return self._pool is not None
 
     def pays_to_go_on(self, endpoints: Iterable[EndpointId], now: float) -> bool:
         """Some pool of `endpoints` carries a continuation, as `Budget.open_continuation`."""
-        self._pool = self._budget.open_continuation(endpoints, now)
+        self._pool, self._goes_on = self._budget.open_continuation(endpoints, now), True
         return self._pool is not None
 
-    def pay_back(self, now: float, *, sent: bool) -> None:
-        """The retry is over, as `Budget.close_retry`; nothing when none is running."""
+    def pay_back(self, now: float, *, sent: bool, answered: bool = False) -> None:
+        """The retry is over; nothing when none is running. `sent`: it reached an engine; `answered`: which began an answer, or gave one."""
         if self._pool is not None:
-            self._budget.close_retry(self._pool, now, sent=sent)
+            self._budget.close_retry(self._pool, now, spent=sent and (self._goes_on or not answered))
             self._pool = None
 
 
@@ -149,10 +154,10 @@ class RetryBudget:
             pools[pool] = None
         return next((self._open(pool) for pool in pools if self._allows(pool, now)), None)
 
-    def close_retry(self, pool: str, now: float, *, sent: bool) -> None:
+    def close_retry(self, pool: str, now: float, *, spent: bool) -> None:
         purse = self._purse(pool)
         purse.in_flight = max(0, purse.in_flight - 1)
-        if sent:
+        if spent:
             purse.retries.add(now, 1)
 
     def open_hedge(self, pool: str, share: float, now: float) -> bool:
@@ -203,7 +208,7 @@ class _Purse:
         # Retries opened and not yet closed. Returns to zero with the last of them.
         self.in_flight = 0
         self.attempts, self.retries, self.hedges = _Window(), _Window(), _Window()
-        """`retries`: those that are over and did reach an engine."""
+        """`retries`: those that are over, did reach an engine and were not answered, and all continuations."""
 
 
 class _Window:

@@ -145,7 +145,7 @@ class Machine:
 
     def _committed(self) -> tuple[Command, ...]:
         self._state = "committed"
-        self._fare.pay_back(self._now, sent=True)
+        self._fare.pay_back(self._now, sent=True, answered=True)
         return (*self._pair.part(), Commit(self._pair.attempt))
 
     def _held(self, event: Held) -> tuple[Command, ...]:
@@ -163,7 +163,7 @@ class Machine:
             return ()
         self._now = event.now
         self._trail.sent += 1
-        self._fare.pay_back(event.now, sent=True)
+        self._fare.pay_back(event.now, sent=True, answered=True)
         if not self._attempts.is_judged or self._deadline.is_past(event.now):
             return self._end(*self._pair.part(), *_answer_with(self._pair.attempt))
         return self._verify(event.now, partial=False)
@@ -281,7 +281,7 @@ class Machine:
             answers.drop(left)  # one that goes on is judged again when it is whole
         if self._is_partial and not goes_on:
             self._trail.sent += 1
-            self._fare.pay_back(self._now, sent=True)
+            self._fare.pay_back(self._now, sent=True, answered=True)
             broken_off = (Cancel(left),)
         if is_beside:
             return broken_off + self._follow_other()

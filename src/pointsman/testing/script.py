@@ -66,7 +66,7 @@ class OpenBudget:
         self.in_flight += 1
         return "any"
 
-    def close_retry(self, pool: str, now: float, *, sent: bool) -> None:
+    def close_retry(self, pool: str, now: float, *, spent: bool) -> None:
         self.in_flight -= 1
 
 

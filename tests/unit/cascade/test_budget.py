@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pointsman.cascade.budget import RetryBudget, pool_of
+from pointsman.cascade.budget import Fare, RetryBudget, pool_of
 
 SMALL = ("small/0", "small/1")
 
@@ -25,7 +25,7 @@ def test_a_quiet_pool_may_have_three_retries():
 def test_a_retry_that_was_never_sent_makes_room():
     budget = RetryBudget()
     open_many(budget, 3, 100.0)
-    budget.close_retry("small", 100.0, sent=False)
+    budget.close_retry("small", 100.0, spent=False)
     assert open_many(budget, 2, 100.0) == ["small", None]
 
 
@@ -42,7 +42,7 @@ def test_retries_that_are_over_count_until_they_leave_the_window():
         budget.started("small", 100.0)
     for _ in range(10):
         pool = open_one(budget, 100.0)
-        budget.close_retry(pool, 100.0, sent=True)
+        budget.close_retry(pool, 100.0, spent=True)
     assert open_many(budget, 1, 100.0) == [None]
     assert open_many(budget, 1, 111.0) == ["small"]
 
@@ -56,7 +56,7 @@ def test_a_pool_that_fails_at_once_does_not_live_on_the_floor():
         if (pool := open_one(budget, now)) is not None:
             allowed += 1
             budget.started(pool, now)
-            budget.close_retry(pool, now, sent=True)
+            budget.close_retry(pool, now, spent=True)
     assert 150 <= allowed <= 200
 
 
@@ -82,7 +82,7 @@ def test_unsent_retries_consume_nothing():
         budget.started("small", 100.0)
     for _ in range(1000):
         pool = open_one(budget, 100.0)
-        budget.close_retry(pool, 100.0, sent=False)
+        budget.close_retry(pool, 100.0, spent=False)
     assert open_many(budget, 10, 100.0) == ["small"] * 10
 
 
@@ -186,3 +186,42 @@ def test_going_on_is_not_free_where_requests_fail():
     budget.failed("small/1", 100.0)
 
     assert [budget.open_continuation(("small/1",), 101.0) for _ in range(4)][-1] is None
+
+
+def climbed(budget, now, *, is_answered):
+    """A request whose own tier has failed goes to `large`, which nobody asks otherwise; whether it was let through."""
+    fare = Fare(budget)
+    if not fare.pays(("large/0",), now, first=False):
+        return False
+    budget.started("large", now)
+    if is_answered:
+        budget.answered("large/0", now)
+    else:
+        budget.failed("large/0", now)
+    fare.pay_back(now, sent=True, answered=is_answered)
+    return True
+
+
+def test_one_failure_does_not_close_a_tier_that_is_asked_only_when_others_fail():
+    budget = RetryBudget()
+
+    assert all([climbed(budget, 100.0 + i, is_answered=i != 15) for i in range(30)])
+
+
+def test_a_tier_that_is_asked_only_when_others_fail_is_let_be_when_it_fails_too():
+    budget = RetryBudget()
+    for i in range(100):
+        climbed(budget, 100.0 + i / 10, is_answered=True)
+
+    assert sum([climbed(budget, 110.0 + i / 100, is_answered=False) for i in range(1000)]) <= 25
+
+
+def test_a_stream_that_goes_on_counts_although_it_began():
+    budget = RetryBudget()
+    for now in (100.0, 100.0, 100.0, 100.0):
+        budget.broke("small/1", now)
+        fare = Fare(budget)
+        went_on = fare.pays_to_go_on(("small/1",), now)
+        fare.pay_back(now, sent=True, answered=True)
+
+    assert not went_on
