@@ -205,7 +205,7 @@ def climbed(budget, now, *, is_answered):
 def test_one_failure_does_not_close_a_tier_that_is_asked_only_when_others_fail():
     budget = RetryBudget()
 
-    assert all([climbed(budget, 100.0 + i, is_answered=i != 15) for i in range(30)])
+    assert all(climbed(budget, 100.0 + i, is_answered=i != 15) for i in range(30))
 
 
 def test_a_tier_that_is_asked_only_when_others_fail_is_let_be_when_it_fails_too():
