@@ -70,7 +70,7 @@ class Way:
             for i in self._order(0 if desperate else self._pair.rung, in_hand=in_hand, is_continuing=is_continuing):
                 if not tried.offers(i, desperate=desperate) or (in_hand and appraisal and not appraisal.is_affordable(i)):
                     continue
-                if self._pays(tried.untried(i), now):
+                if self._pays(tried.untried(i), now, is_continuing=is_continuing):
                     return Step(i, self._why(i, error), desperate)
                 refused = True
         if not in_hand and not refused and tried.repeatable:
@@ -101,7 +101,11 @@ class Way:
             return VERIFIER
         return SATURATED if is_load(error) else FAILED
 
-    def _pays(self, endpoints: tuple[EndpointId, ...], now: float) -> bool:
+    def _pays(self, endpoints: tuple[EndpointId, ...], now: float, *, is_continuing: bool = False) -> bool:
         """Nothing that was sent has failed: free. Else some pool's retry budget must carry it."""
         failures = len(self._losses.sent)
-        return not failures or self._fare.pays(endpoints, now, first=failures == 1)
+        if not failures:
+            return True
+        if is_continuing:
+            return self._fare.pays_to_go_on(endpoints, now)
+        return self._fare.pays(endpoints, now, first=failures == 1)
